@@ -1,0 +1,2 @@
+//! Model checks of the concurrent core. An empty crate in every ordinary build.
+#![cfg(loom)]
