@@ -6,7 +6,7 @@
 
 #[cfg(not(loom))]
 mod real {
-    pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, fence};
+    pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64};
 
     #[cfg(not(miri))]
     pub(crate) use parking_lot::{Mutex, MutexGuard};
@@ -22,7 +22,7 @@ mod real {
 
 #[cfg(loom)]
 mod model {
-    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, fence};
+    pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64};
 
     /// loom explores every schedule, the one without a spin included.
     pub(crate) const SPIN_TURNS: u32 = 0;

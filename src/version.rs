@@ -78,10 +78,10 @@ impl Versionstamp {
     /// The stamp this stands for, or `None` where no commit of any engine can have it: zero, the
     /// last two bytes in use, or beyond [`Stamp::MAX`] (A05).
     pub(crate) fn stamp(self) -> Option<Stamp> {
-        let [a, b, c, d, e, f, g, h, 0, 0] = self.0 else {
+        let (number, [0, 0]) = self.0.split_first_chunk::<8>()? else {
             return None;
         };
-        let stamp = Stamp::new(u64::from_be_bytes([a, b, c, d, e, f, g, h]));
+        let stamp = Stamp::new(u64::from_be_bytes(*number));
         (stamp > Stamp::ZERO && stamp <= Stamp::MAX).then_some(stamp)
     }
 }
@@ -126,7 +126,9 @@ impl FromStr for Versionstamp {
         let digit = |byte: u8| char::from(byte).to_digit(16).ok_or(error);
         let mut bytes = [0; 10];
         for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            let [high, low] = *pair else { return Err(error) };
+            let [high, low] = *pair else {
+                return Err(error);
+            };
             *byte = u8::try_from(digit(high)? << 4 | digit(low)?).map_err(|_| error)?;
         }
         Ok(Self(bytes))

@@ -1,0 +1,739 @@
+//! A record, the home of one key, and the chain of its versions.
+//!
+//! A record holds an atomic pointer to the newest version of its key; each version links to the
+//! one that it superseded. Records and versions are one allocation each: a header, and behind it
+//! the key's or the value's bytes, so that a hit costs one cache miss for the record and one for
+//! the version.
+//!
+//! Writers hold the stripe of the key, so a chain has one writer at a time; readers walk it with
+//! nothing but an epoch guard. A new version is linked at the head by one store. What was
+//! superseded leaves a chain by [`RecordRef::prune`], in one of two ways: whole tails that nobody
+//! can reach any more are cut off and freed at once, and a version in the middle that no open
+//! snapshot sees is unlinked and freed through the epoch, because the reader of an older snapshot
+//! may be standing on it.
+//!
+//! This file and `point.rs` are the only ones with `unsafe`. What they hand out is tied to a guard
+//! (PINNED), and what an index holds is a [`RecordPtr`], valid by INDEXED.
+
+#![expect(
+    unsafe_code,
+    reason = "records and versions are shared between threads by raw pointers"
+)]
+
+use super::registry::Horizon;
+use super::stamp::{StampCounter, StampWord, State};
+use crate::sync::epoch::Guard;
+use crate::sync::{AtomicPtr, AtomicU32, Ordering};
+use crate::version::Stamp;
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem::{ManuallyDrop, offset_of};
+use std::ptr::{self, NonNull};
+
+/// The tag of a version that says "deleted". Every other tag belongs to the payload.
+pub(crate) const TOMBSTONE: u8 = 0;
+
+/// One immutable value of a key, or a tombstone: the header, followed in memory by `len` bytes.
+#[repr(C)]
+struct Version<T> {
+    word: StampWord,
+    older: AtomicPtr<Version<T>>,
+    extra: T,
+    len: u32,
+    tag: u8,
+    bytes: [u8; 0],
+}
+
+impl<T> Version<T> {
+    fn layout(len: u32) -> Layout {
+        let size = (offset_of!(Self, bytes) + len as usize).max(size_of::<Self>());
+        Layout::from_size_align(size, align_of::<Self>())
+            .expect("a header and at most 4 GiB fit the address space")
+    }
+}
+
+/// Frees one version.
+///
+/// # Safety
+///
+/// `version` came from [`Draft::new`], is freed once, and nobody can reach it any more.
+unsafe fn free_version<T>(version: NonNull<Version<T>>) {
+    // SAFETY: the caller's: it is a live version, and ours alone.
+    let len = unsafe { version.as_ref() }.len;
+    // SAFETY: as above; the header is not used after this.
+    unsafe { version.drop_in_place() };
+    // SAFETY: `Draft::new` allocated it with this layout.
+    unsafe { dealloc(version.cast().as_ptr(), Version::<T>::layout(len)) };
+}
+
+/// A version that nobody else has seen yet. Dropping it frees it.
+pub(crate) struct Draft<T> {
+    version: NonNull<Version<T>>,
+    owned: PhantomData<Version<T>>,
+}
+
+// SAFETY: a draft is the only reference to its version, whose fields are `Send` where `T` is.
+unsafe impl<T: Send> Send for Draft<T> {}
+
+impl<T> Draft<T> {
+    /// A version with this payload: `bytes` are copied in behind the header, `extra` is kept.
+    ///
+    /// The caller has refused more bytes than a `u32` counts.
+    pub(crate) fn new(tag: u8, bytes: &[u8], extra: T) -> Self {
+        let len = u32::try_from(bytes.len()).expect("inline bytes are bounded by the payload");
+        let layout = Version::<T>::layout(len);
+        // SAFETY: the layout has at least the header's size, which is not zero.
+        let raw = unsafe { alloc(layout) };
+        let Some(version) = NonNull::new(raw.cast::<Version<T>>()) else {
+            handle_alloc_error(layout);
+        };
+        let header = Version {
+            word: StampWord::installing(),
+            older: AtomicPtr::new(ptr::null_mut()),
+            extra,
+            len,
+            tag,
+            bytes: [],
+        };
+        // SAFETY: freshly allocated for this type, aligned, and ours alone.
+        unsafe { version.write(header) };
+        // SAFETY: the layout reaches `len` bytes past this offset.
+        let to = unsafe { raw.add(offset_of!(Version<T>, bytes)) };
+        // SAFETY: both are valid for `len` bytes, and a fresh allocation overlaps nothing.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) };
+        Self {
+            version,
+            owned: PhantomData,
+        }
+    }
+
+    /// What the version takes of the heap, header included.
+    pub(crate) fn size(&self) -> usize {
+        // SAFETY: a draft's version is live.
+        Version::<T>::layout(unsafe { self.version.as_ref() }.len).size()
+    }
+
+    fn header_mut(&mut self) -> &mut Version<T> {
+        // SAFETY: a draft is the only reference to its version.
+        unsafe { self.version.as_mut() }
+    }
+}
+
+impl<T> Drop for Draft<T> {
+    fn drop(&mut self) {
+        // SAFETY: a draft was never linked: `link` forgets it.
+        unsafe { free_version(self.version) };
+    }
+}
+
+impl<T> fmt::Debug for Draft<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Draft")
+    }
+}
+
+/// Versions that nobody can reach any more, waiting to be freed where no lock is held: what a
+/// payload's `drop` does is not ours to know. Dropping the list frees them.
+pub(crate) struct Unreachable<T> {
+    first: *mut Version<T>,
+    owned: PhantomData<Version<T>>,
+}
+
+impl<T> Unreachable<T> {
+    pub(crate) fn new() -> Self {
+        Self {
+            first: ptr::null_mut(),
+            owned: PhantomData,
+        }
+    }
+
+    /// Takes over the versions from `first` on; how many there are, and their size.
+    ///
+    /// # Safety
+    ///
+    /// `first` and everything older was cut off its chain by the caller, and no reader can reach
+    /// any of it.
+    unsafe fn take(&mut self, first: NonNull<Version<T>>) -> Freed {
+        let mut freed = Freed::default();
+        let mut last = first;
+        loop {
+            // SAFETY: the caller's: live, and reachable by nobody else.
+            let version = unsafe { last.as_ref() };
+            freed.add(Version::<T>::layout(version.len).size());
+            // ORDERING: Relaxed. Nobody else can reach it.
+            match NonNull::new(version.older.load(Ordering::Relaxed)) {
+                Some(older) => last = older,
+                None => break,
+            }
+        }
+        // SAFETY: as above.
+        let last = unsafe { last.as_ref() };
+        // ORDERING: Relaxed. Nobody else can reach it.
+        last.older.store(self.first, Ordering::Relaxed);
+        self.first = first.as_ptr();
+        freed
+    }
+}
+
+impl<T> Drop for Unreachable<T> {
+    fn drop(&mut self) {
+        while let Some(version) = NonNull::new(self.first) {
+            // SAFETY: the list owns what it links to.
+            // ORDERING: Relaxed. Nobody else can reach it.
+            self.first = unsafe { version.as_ref() }.older.load(Ordering::Relaxed);
+            // SAFETY: it has left the list, and each version is in it once.
+            unsafe { free_version(version) };
+        }
+    }
+}
+
+/// How much was taken out of chains.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Freed {
+    pub(crate) version_count: usize,
+    pub(crate) bytes: usize,
+}
+
+impl Freed {
+    fn add(&mut self, bytes: usize) {
+        self.version_count += 1;
+        self.bytes += bytes;
+    }
+}
+
+/// A version that a reader may look at for as long as its guard lives.
+pub(crate) struct VersionRef<'g, T> {
+    version: NonNull<Version<T>>,
+    guard: PhantomData<&'g Version<T>>,
+}
+
+impl<T> Clone for VersionRef<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for VersionRef<'_, T> {}
+
+impl<'g, T> VersionRef<'g, T> {
+    fn header(self) -> &'g Version<T> {
+        // SAFETY: PINNED: it was loaded under the guard of 'g, and no version is freed before
+        // every guard is gone under which it could be loaded.
+        unsafe { self.version.as_ref() }
+    }
+
+    pub(crate) fn tag(self) -> u8 {
+        self.header().tag
+    }
+
+    pub(crate) fn is_tombstone(self) -> bool {
+        self.tag() == TOMBSTONE
+    }
+
+    /// The bytes behind the header.
+    pub(crate) fn bytes(self) -> &'g [u8] {
+        let len = self.header().len as usize;
+        let base = self.version.as_ptr().cast::<u8>();
+        // SAFETY: the allocation reaches `len` bytes past this offset.
+        let bytes = unsafe { base.add(offset_of!(Version<T>, bytes)) };
+        // SAFETY: initialised by `Draft::new`, never changed since, and live for 'g (PINNED).
+        unsafe { std::slice::from_raw_parts(bytes, len) }
+    }
+
+    pub(crate) fn extra(self) -> &'g T {
+        &self.header().extra
+    }
+
+    /// What the version takes of the heap.
+    pub(crate) fn size(self) -> usize {
+        Version::<T>::layout(self.header().len).size()
+    }
+
+    fn older(self) -> Option<Self> {
+        // ORDERING: E-LINK, reader side. The link is written before the version is published, and
+        // rewritten only by `prune`, with a pointer that this chain has published before.
+        Self::wrap(self.header().older.load(Ordering::Acquire))
+    }
+
+    fn wrap(version: *mut Version<T>) -> Option<Self> {
+        NonNull::new(version).map(|version| Self {
+            version,
+            guard: PhantomData,
+        })
+    }
+
+    /// The address by which other versions of the commit name this one as their leader.
+    pub(crate) fn address(self) -> usize {
+        self.version.as_ptr().expose_provenance()
+    }
+
+    pub(crate) fn word(self) -> &'g StampWord {
+        &self.header().word
+    }
+
+    /// The stamp of the version, deciding it where its commit is ready; `None` where that commit
+    /// will be stamped after every snapshot taken so far.
+    pub(crate) fn resolve(self, counter: &StampCounter) -> Option<Stamp> {
+        match self.word().state() {
+            State::Decided(stamp) => Some(stamp),
+            State::Led(address) => Self::leader(address).word().resolve(counter),
+            _ => self.word().resolve(counter),
+        }
+    }
+
+    /// What the version's commit has come to, without deciding anything.
+    pub(crate) fn state(self) -> State {
+        match self.word().state() {
+            State::Led(address) => Self::leader(address).word().state(),
+            state => state,
+        }
+    }
+
+    /// Whether this is the version at `address`, or one of those that it leads.
+    pub(crate) fn is_led_by(self, address: usize) -> bool {
+        self.version.as_ptr().addr() == address || self.word().state() == State::Led(address)
+    }
+
+    /// The version at an address that a word of this chain's payload type named as leader.
+    fn leader(address: usize) -> Self {
+        // The address was exposed in `address`. The leader is live: a commit settles every word
+        // before it gives up the leader's stripe, so a word that still points there was read under
+        // a guard older than anything that supersedes the leader (PINNED).
+        Self {
+            version: NonNull::new(ptr::with_exposed_provenance_mut(address))
+                .expect("LED: a leader's address is not null"),
+            guard: PhantomData,
+        }
+    }
+}
+
+/// The home of one key: the head of its chain, and behind the header the key's bytes.
+///
+/// Aligned to sixteen, so that the point index has four bits of a pointer to itself.
+#[repr(C, align(16))]
+struct Record<T> {
+    head: AtomicPtr<Version<T>>,
+    hash: u64,
+    key_len: u32,
+    marks: AtomicU32,
+    key: [u8; 0],
+}
+
+impl<T> Record<T> {
+    fn layout(key_len: u32) -> Layout {
+        let size = (offset_of!(Self, key) + key_len as usize).max(size_of::<Self>());
+        Layout::from_size_align(size, align_of::<Self>())
+            .expect("a header and at most 4 GiB fit the address space")
+    }
+}
+
+/// A record as an index or a queue holds it: a pointer that is followed only while INDEXED (or
+/// QUEUED) says that the record is there.
+pub(crate) struct RecordPtr<T> {
+    record: NonNull<Record<T>>,
+}
+
+impl<T> Clone for RecordPtr<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for RecordPtr<T> {}
+
+// SAFETY: a record is made to be shared: its head is atomic, its key never changes, and its
+// versions carry a `T` that is dropped on whichever thread frees them.
+unsafe impl<T: Send + Sync> Send for RecordPtr<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send + Sync> Sync for RecordPtr<T> {}
+
+impl<T> fmt::Debug for RecordPtr<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RecordPtr")
+    }
+}
+
+impl<T> RecordPtr<T> {
+    /// A record without a version. It belongs to the caller until an index takes it.
+    pub(crate) fn new(hash: u64, key: &[u8]) -> Self {
+        let key_len = u32::try_from(key.len()).expect("keys are bounded by the limits");
+        let layout = Record::<T>::layout(key_len);
+        // SAFETY: the layout has at least the header's size, which is not zero.
+        let raw = unsafe { alloc(layout) };
+        #[expect(clippy::cast_ptr_alignment, reason = "the layout has this alignment")]
+        let record = NonNull::new(raw.cast::<Record<T>>());
+        let Some(record) = record else {
+            handle_alloc_error(layout);
+        };
+        let header = Record {
+            head: AtomicPtr::new(ptr::null_mut()),
+            hash,
+            key_len,
+            marks: AtomicU32::new(0),
+            key: [],
+        };
+        // SAFETY: freshly allocated for this type, aligned, and ours alone.
+        unsafe { record.write(header) };
+        // SAFETY: the layout reaches `key_len` bytes past this offset.
+        let to = unsafe { raw.add(offset_of!(Record<T>, key)) };
+        // SAFETY: both are valid for the length, and a fresh allocation overlaps nothing.
+        unsafe { ptr::copy_nonoverlapping(key.as_ptr(), to, key.len()) };
+        Self { record }
+    }
+
+    /// The record, for as long as the guard lives.
+    ///
+    /// The caller got the pointer from an index under this guard, or from its stripe's queue under
+    /// the stripe's lock.
+    pub(crate) fn get(self, _guard: &Guard) -> RecordRef<'_, T> {
+        RecordRef {
+            record: self.record,
+            guard: PhantomData,
+        }
+    }
+
+    /// The key, for an index that compares the keys of the records it holds.
+    pub(crate) fn key(&self) -> &[u8] {
+        // SAFETY: INDEXED: the index looks only at records that have not been retired, or had not
+        // been when the guard of the search was pinned.
+        let key_len = unsafe { self.record.as_ref() }.key_len as usize;
+        let base = self.record.as_ptr().cast::<u8>();
+        // SAFETY: the allocation reaches `key_len` bytes past this offset.
+        let key = unsafe { base.add(offset_of!(Record<T>, key)) };
+        // SAFETY: initialised by `new`, never changed since.
+        unsafe { std::slice::from_raw_parts(key, key_len) }
+    }
+
+    pub(crate) fn as_raw(self) -> *mut () {
+        self.record.as_ptr().cast()
+    }
+
+    /// The pointer that [`as_raw`](Self::as_raw) gave away.
+    ///
+    /// # Safety
+    ///
+    /// `raw` came from there, with the same `T`, and the record has not been freed.
+    pub(crate) unsafe fn from_raw(raw: *mut ()) -> Option<Self> {
+        NonNull::new(raw.cast()).map(|record| Self { record })
+    }
+
+    /// Frees the record and all its versions at once; how many versions that were.
+    ///
+    /// # Safety
+    ///
+    /// Nobody else can reach the record: it was never indexed, or its engine is being dropped, or
+    /// every guard is gone under which it could be found. It is not used again.
+    pub(crate) unsafe fn free(self) -> usize {
+        // SAFETY: the caller's: the record is live.
+        let record = unsafe { self.record.as_ref() };
+        let layout = Record::<T>::layout(record.key_len);
+        let mut unreachable = Unreachable::new();
+        // ORDERING: Relaxed. Nobody else can reach it, and the caller learnt that in an order.
+        let head = NonNull::new(record.head.load(Ordering::Relaxed));
+        // SAFETY: the whole chain is reachable through this record alone.
+        let freed = head.map(|head| unsafe { unreachable.take(head) });
+        // SAFETY: `new` allocated it with this layout, and its fields need no drop.
+        unsafe { dealloc(self.record.cast().as_ptr(), layout) };
+        freed.unwrap_or_default().version_count
+    }
+}
+
+impl<T: Send + Sync + 'static> RecordPtr<T> {
+    /// Frees the record and all its versions once every guard pinned now is gone.
+    ///
+    /// The caller holds the stripe of the key and has removed the record from every index
+    /// (INDEXED); it is in no queue (QUEUED).
+    pub(crate) fn retire(self, guard: &Guard) {
+        let free = move || {
+            // SAFETY: the record can be found no more, so after every guard pinned at `retire`
+            // nobody holds it; and `retire` is called once, by the one that removed it.
+            let _ = unsafe { self.free() };
+        };
+        // SAFETY: what is captured may be dropped on another thread: `T` is `Send` and 'static.
+        unsafe { guard.defer_unchecked(free) };
+    }
+}
+
+/// What a sweep has marked a record with, under the stripe of its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Mark {
+    /// It waits in the queue for the grace to pass.
+    Queued = 1,
+    /// It waits in the list of those that open snapshots hold.
+    Held = 2,
+}
+
+/// What pruning left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// One version, and it is a value: nothing to do.
+    Clean,
+    /// Something superseded at or before this stamp waits for the grace to reach it.
+    Waiting(Stamp),
+    /// What is left is needed by open snapshots.
+    Held,
+    /// Only a tombstone is left, and nobody needs it: the record can go.
+    Dead,
+    /// No version at all: a commit that created the record was rolled back.
+    Empty,
+}
+
+/// A record that may be looked at for as long as the guard lives.
+pub(crate) struct RecordRef<'g, T> {
+    record: NonNull<Record<T>>,
+    guard: PhantomData<&'g Record<T>>,
+}
+
+impl<T> Clone for RecordRef<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for RecordRef<'_, T> {}
+
+impl<T> fmt::Debug for RecordRef<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RecordRef")
+    }
+}
+
+impl<'g, T> RecordRef<'g, T> {
+    fn header(self) -> &'g Record<T> {
+        // SAFETY: PINNED: records are retired through the epoch.
+        unsafe { self.record.as_ref() }
+    }
+
+    pub(crate) fn ptr(self) -> RecordPtr<T> {
+        RecordPtr {
+            record: self.record,
+        }
+    }
+
+    pub(crate) fn hash(self) -> u64 {
+        self.header().hash
+    }
+
+    pub(crate) fn key(self) -> &'g [u8] {
+        let len = self.header().key_len as usize;
+        let base = self.record.as_ptr().cast::<u8>();
+        // SAFETY: the allocation reaches `len` bytes past this offset.
+        let key = unsafe { base.add(offset_of!(Record<T>, key)) };
+        // SAFETY: initialised by `RecordPtr::new`, never changed since, live for 'g (PINNED).
+        unsafe { std::slice::from_raw_parts(key, len) }
+    }
+
+    /// What the record takes of the heap, its versions apart.
+    pub(crate) fn size(self) -> usize {
+        Record::<T>::layout(self.header().key_len).size()
+    }
+
+    /// The newest version, whatever its commit has come to.
+    pub(crate) fn head(self) -> Option<VersionRef<'g, T>> {
+        // ORDERING: E-LINK, reader side: whoever sees the pointer sees the version it points to.
+        VersionRef::wrap(self.header().head.load(Ordering::Acquire))
+    }
+
+    /// The newest decided version, tombstones included, with its stamp.
+    ///
+    /// Resolves a ready commit before it looks past it: skipping that would let a read miss a
+    /// commit whose stamp is below that of one already observed.
+    pub(crate) fn newest(self, counter: &StampCounter) -> Option<(VersionRef<'g, T>, Stamp)> {
+        self.first(counter, |_| true)
+    }
+
+    /// The version visible at a snapshot, tombstones included, with its stamp (VISIBLE).
+    ///
+    /// `at` was loaded from the counter under the guard of 'g, or is registered.
+    pub(crate) fn at(
+        self,
+        at: Stamp,
+        counter: &StampCounter,
+    ) -> Option<(VersionRef<'g, T>, Stamp)> {
+        self.first(counter, |stamp| stamp <= at)
+    }
+
+    fn first(
+        self,
+        counter: &StampCounter,
+        visible: impl Fn(Stamp) -> bool,
+    ) -> Option<(VersionRef<'g, T>, Stamp)> {
+        let mut next = self.head();
+        while let Some(version) = next {
+            match version.resolve(counter) {
+                Some(stamp) if visible(stamp) => return Some((version, stamp)),
+                _ => next = version.older(),
+            }
+        }
+        None
+    }
+
+    /// The newest version and its stamp. The caller holds the stripe of the key, and its own
+    /// commit has not linked here: so every version is decided.
+    pub(crate) fn settled_head(self) -> Option<(VersionRef<'g, T>, Stamp)> {
+        let head = self.head()?;
+        let stamp = head.word().settled();
+        debug_assert!(stamp.is_some(), "an undecided head under its stripe's lock");
+        stamp.map(|stamp| (head, stamp))
+    }
+
+    /// What the newest version supersedes: the head below a version that the caller has linked.
+    pub(crate) fn below(version: VersionRef<'g, T>) -> Option<VersionRef<'g, T>> {
+        version.older()
+    }
+
+    /// Links a version at the head. The caller holds the stripe of the key.
+    pub(crate) fn link(self, draft: Draft<T>, word: StampWord) -> VersionRef<'g, T> {
+        let mut draft = ManuallyDrop::new(draft);
+        // ORDERING: Relaxed. Only the holder of the stripe changes the head.
+        let head = self.header().head.load(Ordering::Relaxed);
+        let header = draft.header_mut();
+        header.word = word;
+        header.older = AtomicPtr::new(head);
+        let version = draft.version;
+        // ORDERING: E-LINK, writer side: publishes the header and the bytes.
+        self.header()
+            .head
+            .store(version.as_ptr(), Ordering::Release);
+        VersionRef {
+            version,
+            guard: PhantomData,
+        }
+    }
+
+    fn mark(self, mark: Mark, on: bool) {
+        let bit = mark as u32;
+        // ORDERING: Relaxed. Read and written under the stripe's lock only.
+        let marks = self.header().marks.load(Ordering::Relaxed);
+        let marks = if on { marks | bit } else { marks & !bit };
+        // ORDERING: Relaxed, as above.
+        self.header().marks.store(marks, Ordering::Relaxed);
+    }
+
+    /// Sets a mark; `false` where it was set before. The caller holds the stripe of the key.
+    pub(crate) fn set_mark(self, mark: Mark) -> bool {
+        let fresh = !self.is_marked(mark);
+        if fresh {
+            self.mark(mark, true);
+        }
+        fresh
+    }
+
+    /// Clears a mark. The caller holds the stripe of the key.
+    pub(crate) fn clear_mark(self, mark: Mark) {
+        self.mark(mark, false);
+    }
+
+    /// Whether a mark is set. The caller holds the stripe of the key.
+    pub(crate) fn is_marked(self, mark: Mark) -> bool {
+        // ORDERING: Relaxed. Read and written under the stripe's lock only.
+        self.header().marks.load(Ordering::Relaxed) & mark as u32 != 0
+    }
+}
+
+impl<'g, T: Send + Sync + 'static> RecordRef<'g, T> {
+    /// Takes back a version that was linked by a commit that will never be decided. The caller
+    /// holds the stripe of the key, and `version` is the head.
+    pub(crate) fn unlink(self, version: VersionRef<'g, T>, guard: &Guard) -> Freed {
+        // ORDERING: Relaxed. Only the holder of the stripe changes either pointer.
+        let older = version.header().older.load(Ordering::Relaxed);
+        debug_assert_eq!(self.head().map(|head| head.version), Some(version.version));
+        // ORDERING: E-LINK, writer side: `older` was published before, and again here.
+        self.header().head.store(older, Ordering::Release);
+        let mut freed = Freed::default();
+        freed.add(version.size());
+        defer_free(version.version, guard);
+        freed
+    }
+
+    /// Takes out of the chain what nobody can need any more, as `horizon` tells.
+    ///
+    /// Versions that no reader can reach go to `unreachable`; one in the middle of the chain is
+    /// freed through the epoch. Keeps the newest version, and for every open snapshot the newest
+    /// at or below it (KEEP-ONE). The caller holds the stripe of the key and has no commit in
+    /// flight on it. Takes time in proportion to the versions in the chain.
+    pub(crate) fn prune(
+        self,
+        horizon: &Horizon,
+        unreachable: &mut Unreachable<T>,
+        guard: &Guard,
+    ) -> (Rest, Freed) {
+        let Some((head, head_stamp)) = self.settled_head() else {
+            return (Rest::Empty, Freed::default());
+        };
+        let mut freed = Freed::default();
+        let (mut newer, mut until) = (head, head_stamp);
+        let mut waiting = false;
+        let mut is_held = false;
+        while let Some(version) = newer.older() {
+            if horizon.is_past(until) {
+                freed_tail(newer, version, unreachable, &mut freed);
+                break;
+            }
+            let stamp = version.word().settled();
+            let stamp = stamp.expect("SORTED: what was superseded is decided");
+            debug_assert!(stamp < until, "SORTED: {stamp:?} is below {until:?}");
+            if horizon.waits(until) {
+                waiting = true;
+            } else if horizon.holds(stamp, until) {
+                is_held = true;
+            } else {
+                // ORDERING: Relaxed. Only the holder of the stripe changes the link.
+                let older = version.header().older.load(Ordering::Relaxed);
+                // ORDERING: E-LINK, writer side: republishes a version published before. A reader
+                // that stands on the one taken out goes on by its own link.
+                newer.header().older.store(older, Ordering::Release);
+                freed.add(version.size());
+                defer_free(version.version, guard);
+                continue;
+            }
+            (newer, until) = (version, stamp);
+        }
+        let rest = if waiting {
+            Rest::Waiting(head_stamp)
+        } else if is_held {
+            Rest::Held
+        } else if !head.is_tombstone() {
+            Rest::Clean
+        } else if horizon.is_past(head_stamp) {
+            Rest::Dead
+        } else if horizon.waits(head_stamp) {
+            Rest::Waiting(head_stamp)
+        } else {
+            Rest::Held
+        };
+        (rest, freed)
+    }
+}
+
+/// Cuts off everything below `newer`, from `version` on, and hands it over.
+fn freed_tail<T>(
+    newer: VersionRef<'_, T>,
+    version: VersionRef<'_, T>,
+    unreachable: &mut Unreachable<T>,
+    freed: &mut Freed,
+) {
+    // ORDERING: Relaxed. By HORIZON no reader goes past `newer` any more.
+    newer
+        .header()
+        .older
+        .store(ptr::null_mut(), Ordering::Relaxed);
+    // SAFETY: HORIZON: what superseded these versions is at or below every snapshot that is open
+    // and every one that will be, and every reader that was pinned before that has gone.
+    let tail = unsafe { unreachable.take(version.version) };
+    freed.version_count += tail.version_count;
+    freed.bytes += tail.bytes;
+}
+
+/// Frees a version that has left its chain, once every guard pinned now is gone.
+fn defer_free<T: Send + Sync + 'static>(version: NonNull<Version<T>>, guard: &Guard) {
+    let free = move || {
+        // SAFETY: it was unlinked under the stripe's lock, once, so whoever still stood on it was
+        // pinned before this was deferred.
+        unsafe { free_version(version) };
+    };
+    // SAFETY: what is captured may be dropped on another thread: `T` is `Send` and 'static.
+    unsafe { guard.defer_unchecked(free) };
+}

@@ -1,0 +1,40 @@
+//! The concurrent core: records, version chains, stamps, and when what was superseded may go.
+//!
+//! The files of this folder import nothing but the ground floor and are generic over the payload,
+//! so that the model checker compiles these very files. Everything that a comment in here cites by
+//! name is listed below.
+//!
+//! # Invariants
+//!
+//! ```text
+//! SORTED        decided stamps in a chain strictly decrease from the head
+//! ALL-LINKED    a leader becomes ready only after every version of its commit is linked
+//! DECIDED-ONCE  a stamp word goes from ready (or validating) to one stamp, once, whoever decides
+//! VISIBLE       at snapshot S exactly the versions with a decided stamp <= S are seen
+//! KEEP-ONE      pruning keeps the newest version at or below each snapshot that is still open
+//! HORIZON       horizon <= every registered snapshot; every short reader has S >= grace
+//! PINNED        no reference to a version or record outlives the guard it was read under
+//! INDEXED       an index holds a record only until it is removed there under the stripe of its
+//!               key; the record is retired after it has left every index
+//! QUEUED        a record that waits in its stripe's sweep queue has not been retired
+//! ASCENDING     stripes are locked in ascending order, at most once each
+//! ```
+//!
+//! # Orderings
+//!
+//! ```text
+//! E-LINK     head's store (Release) -> read's load of head (Acquire)
+//! E-READY    leader's ready store (Release) -> read's load of the stamp word (Acquire)
+//! E-MINT     mint (AcqRel on the counter) -> snapshot's load of the counter (Acquire)
+//! E-KICK     reader's kick (Release on the word) -> writer's failed decision (Acquire)
+//! E-GRACE    mint -> counter load, deferred to the epoch -> pin of every later reader
+//! E-RELEASE  snapshot's slot freed (Release) -> horizon's load of the slot (Acquire)
+//! E-TABLE    a table or slot published (Release) -> lookup's load of it (Acquire)
+//! ```
+
+pub(crate) mod chain;
+pub(crate) mod point;
+pub(crate) mod publish;
+pub(crate) mod registry;
+pub(crate) mod stamp;
+pub(crate) mod stripes;

@@ -1,0 +1,176 @@
+//! Publishing a commit: link every head, then decide one stamp.
+//!
+//! The caller holds the stripes of all keys that it writes, has validated its checks, and has the
+//! new versions ready; nothing in here can fail but the validation of ranges.
+//!
+//! A commit of one key links its version in state ready: linking it links everything. A commit of
+//! several links the first as leader, in state installing, and the others pointing at it, then
+//! makes the leader ready, mints, decides, and settles the others. A reader that meets any of its
+//! versions in the meantime skips or decides them by the leader's word, so it sees all of the
+//! commit or nothing.
+//!
+//! A commit that depends on ranges validates them between its mint and its decision: whoever links
+//! a version after the validation has passed it will mint a later stamp, and whoever linked one
+//! before is seen by the validation. Minting first is the point; validating first and minting
+//! afterwards lets two such commits miss each other.
+
+use super::chain::{Draft, Freed, RecordRef, VersionRef};
+use super::stamp::{StampCounter, StampWord, State};
+use crate::sync::epoch::Guard;
+use crate::version::Stamp;
+use smallvec::SmallVec;
+
+/// How often readers may kick a validation before the commit gives up on the fine way.
+const KICKS_MAX: u32 = 4;
+
+/// Publishes one version of one key; its stamp.
+pub(crate) fn publish_one<T>(
+    record: RecordRef<'_, T>,
+    draft: Draft<T>,
+    counter: &StampCounter,
+) -> Stamp {
+    let version = record.link(draft, StampWord::ready());
+    version.word().decide(counter)
+}
+
+/// A version linked by a commit in flight.
+struct Linked<'g, T> {
+    record: RecordRef<'g, T>,
+    version: VersionRef<'g, T>,
+}
+
+/// A commit in flight: the versions that it has linked so far, the leader first.
+pub(crate) struct Install<'g, T> {
+    linked: SmallVec<[Linked<'g, T>; 4]>,
+}
+
+/// What the validation of a commit's ranges found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Nothing in the ranges has changed since they were read.
+    Unchanged,
+    /// Something has: the commit conflicts.
+    Changed,
+    /// Another commit is in flight in a range, and its outcome cannot be known without waiting.
+    Busy,
+}
+
+/// Why a commit with ranges was not published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// A range has changed.
+    Changed,
+    /// The fine way does not get through: other commits or readers are in the way.
+    Busy,
+}
+
+impl<'g, T> Install<'g, T> {
+    pub(crate) fn new() -> Self {
+        Self {
+            linked: SmallVec::new(),
+        }
+    }
+
+    /// Links a version; the first one linked leads. Each record at most once.
+    pub(crate) fn link(&mut self, record: RecordRef<'g, T>, draft: Draft<T>) {
+        let word = match self.linked.first() {
+            None => StampWord::installing(),
+            Some(leader) => StampWord::led_by(leader.version.address()),
+        };
+        let version = record.link(draft, word);
+        self.linked.push(Linked { record, version });
+    }
+
+    /// The records linked so far, and their new versions.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (RecordRef<'g, T>, VersionRef<'g, T>)> {
+        self.linked.iter().map(|one| (one.record, one.version))
+    }
+
+    /// Makes the commit visible; its stamp. Without a linked version it only mints.
+    pub(crate) fn publish(&self, counter: &StampCounter) -> Stamp {
+        let Some((leader, others)) = self.linked.split_first() else {
+            return counter.mint();
+        };
+        // ALL-LINKED: every version of the commit has been through `link`.
+        leader.version.word().make_ready();
+        let stamp = leader.version.word().decide(counter);
+        settle(others, stamp);
+        stamp
+    }
+
+    /// Makes the commit visible if `validate`, called after the mint, finds its ranges unchanged.
+    /// Otherwise the caller has to [`roll_back`](Self::roll_back).
+    pub(crate) fn publish_validated(
+        &self,
+        counter: &StampCounter,
+        mut validate: impl FnMut(&Self) -> Verdict,
+    ) -> Result<Stamp, Refused> {
+        let Some((leader, others)) = self.linked.split_first() else {
+            let minted = counter.mint();
+            return match validate(self) {
+                Verdict::Unchanged => Ok(minted),
+                Verdict::Changed => Err(Refused::Changed),
+                Verdict::Busy => Err(Refused::Busy),
+            };
+        };
+        for _ in 0..KICKS_MAX {
+            leader.version.word().start_validating();
+            let minted = counter.mint();
+            match validate(self) {
+                Verdict::Unchanged => {}
+                Verdict::Changed => return Err(Refused::Changed),
+                Verdict::Busy => return Err(Refused::Busy),
+            }
+            if leader.version.word().decide_validated(minted) {
+                settle(others, minted);
+                return Ok(minted);
+            }
+        }
+        Err(Refused::Busy)
+    }
+
+    /// Takes every linked version back. Readers have seen none of them. How much was taken back;
+    /// records created for the commit are left without a version.
+    pub(crate) fn roll_back(self, guard: &Guard) -> Freed
+    where
+        T: Send + Sync + 'static,
+    {
+        let mut freed = Freed::default();
+        for one in self.linked {
+            let taken = one.record.unlink(one.version, guard);
+            freed.version_count += taken.version_count;
+            freed.bytes += taken.bytes;
+        }
+        freed
+    }
+
+    /// What a record holds for a range read at `read_at` and validated now, by this commit.
+    ///
+    /// Its own new version is looked past: what lies below is what it supersedes, and the stripe
+    /// that it holds keeps others away.
+    pub(crate) fn examine(&self, record: RecordRef<'g, T>, read_at: Stamp) -> Verdict {
+        let Some(head) = record.head() else {
+            return Verdict::Unchanged;
+        };
+        let leader = self.linked.first().map(|leader| leader.version.address());
+        let head = if leader.is_some_and(|leader| head.is_led_by(leader)) {
+            match RecordRef::below(head) {
+                Some(below) => below,
+                None => return Verdict::Unchanged,
+            }
+        } else {
+            head
+        };
+        match head.state() {
+            State::Decided(stamp) if stamp <= read_at => Verdict::Unchanged,
+            State::Decided(_) => Verdict::Changed,
+            _ => Verdict::Busy,
+        }
+    }
+}
+
+fn settle<T>(others: &[Linked<'_, T>], stamp: Stamp) {
+    for one in others {
+        one.version.word().settle(stamp);
+    }
+}

@@ -1,0 +1,127 @@
+//! Striped write locks.
+//!
+//! A fixed power of two of mutexes; a key belongs to the stripe that the top bits of its hash
+//! name. A commit locks the stripes of all its keys in ascending order, each once (ASCENDING), so
+//! that no two commits can wait for each other. Behind each mutex is the state that only the
+//! writers of that stripe touch. Readers never come here.
+
+use crate::sync::{CachePadded, Mutex, MutexGuard};
+use smallvec::SmallVec;
+use std::fmt;
+
+/// At most this many stripes: a set of them is four words.
+pub(crate) const STRIPES_MAX: usize = 256;
+
+const WORD_BITS: usize = 64;
+
+/// The stripes of one engine, each guarding a `W`.
+pub(crate) struct Stripes<W> {
+    stripes: Box<[CachePadded<Mutex<W>>]>,
+}
+
+impl<W> fmt::Debug for Stripes<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Stripes({})", self.stripes.len())
+    }
+}
+
+/// The stripe of a key, where there are `1 << bits` stripes.
+pub(crate) fn stripe_of(hash: u64, bits: u32) -> usize {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "at most eight bits are left"
+    )]
+    let stripe = (hash.unbounded_shr(u64::BITS - bits)) as usize;
+    stripe
+}
+
+impl<W: Default> Stripes<W> {
+    /// `1 << bits` stripes, at most [`STRIPES_MAX`].
+    pub(crate) fn new(bits: u32) -> Self {
+        let count = (1 << bits).min(STRIPES_MAX);
+        Self {
+            stripes: (0..count)
+                .map(|_| CachePadded::new(Mutex::new(W::default())))
+                .collect(),
+        }
+    }
+}
+
+impl<W> Stripes<W> {
+    pub(crate) fn count(&self) -> usize {
+        self.stripes.len()
+    }
+
+    /// Locks one stripe. The caller holds no other.
+    pub(crate) fn lock_one(&self, stripe: usize) -> MutexGuard<'_, W> {
+        self.stripes[stripe].lock()
+    }
+
+    /// Locks all stripes of a set, in ascending order. The caller holds none.
+    pub(crate) fn lock(&self, set: &StripeSet) -> Locked<'_, W> {
+        let guards = set
+            .iter()
+            // LOCK ORDER: ASCENDING, because a set gives its stripes in ascending order.
+            .map(|stripe| (stripe, self.stripes[stripe].lock()))
+            .collect();
+        Locked { guards }
+    }
+
+    /// Locks every stripe, in ascending order. The caller holds none. Nothing is in flight while
+    /// they are held.
+    pub(crate) fn lock_all(&self) -> Locked<'_, W> {
+        let guards = self
+            .stripes
+            .iter()
+            // LOCK ORDER: ASCENDING.
+            .map(|stripe| stripe.lock())
+            .enumerate()
+            .collect();
+        Locked { guards }
+    }
+}
+
+/// A set of stripes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct StripeSet {
+    words: [u64; STRIPES_MAX / WORD_BITS],
+}
+
+impl StripeSet {
+    pub(crate) fn insert(&mut self, stripe: usize) {
+        self.words[stripe / WORD_BITS] |= 1 << (stripe % WORD_BITS);
+    }
+
+    /// The stripes in ascending order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = usize> {
+        self.words.iter().enumerate().flat_map(|(index, word)| {
+            let mut rest = *word;
+            std::iter::from_fn(move || {
+                let bit = rest.trailing_zeros() as usize;
+                rest &= rest.checked_sub(1)?;
+                Some(index * WORD_BITS + bit)
+            })
+        })
+    }
+}
+
+/// Stripes that are held.
+pub(crate) struct Locked<'a, W> {
+    guards: SmallVec<[(usize, MutexGuard<'a, W>); 4]>,
+}
+
+impl<W> Locked<'_, W> {
+    /// The state behind a stripe that is held.
+    pub(crate) fn stripe(&mut self, stripe: usize) -> &mut W {
+        let index = self
+            .guards
+            .binary_search_by_key(&stripe, |(held, _)| *held)
+            .expect("ASCENDING: the stripes of all keys are held");
+        &mut self.guards[index].1
+    }
+
+    /// The state behind every stripe that is held.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut W> {
+        self.guards.iter_mut().map(|(_, guard)| &mut **guard)
+    }
+}
