@@ -3,6 +3,7 @@
 compile_error!("the models live in loom-tests: run `cargo models`");
 
 mod clock;
+mod index;
 mod mvcc;
 mod sync;
 mod version;
