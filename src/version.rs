@@ -126,7 +126,9 @@ impl FromStr for Versionstamp {
         let digit = |byte: u8| char::from(byte).to_digit(16).ok_or(error);
         let mut bytes = [0; 10];
         for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            let [high, low] = *pair else { return Err(error) };
+            let [high, low] = *pair else {
+                return Err(error);
+            };
             *byte = u8::try_from(digit(high)? << 4 | digit(low)?).map_err(|_| error)?;
         }
         Ok(Self(bytes))
