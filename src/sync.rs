@@ -6,7 +6,7 @@
 
 #[cfg(not(loom))]
 mod real {
-    pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64};
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64};
 
     #[cfg(not(miri))]
     pub(crate) use parking_lot::{Mutex, MutexGuard};

@@ -34,6 +34,12 @@ use std::ptr::{self, NonNull};
 /// The tag of a version that says "deleted". Every other tag belongs to the payload.
 pub(crate) const TOMBSTONE: u8 = 0;
 
+/// What a version carries beside its inline bytes.
+pub(crate) trait Payload: Send + Sync + 'static {
+    /// What it keeps alive on the heap, in bytes, for the accounts.
+    fn heap_bytes(&self) -> usize;
+}
+
 /// One immutable value of a key, or a tombstone: the header, followed in memory by `len` bytes.
 #[repr(C)]
 struct Version<T> {
@@ -43,6 +49,13 @@ struct Version<T> {
     len: u32,
     tag: u8,
     bytes: [u8; 0],
+}
+
+impl<T: Payload> Version<T> {
+    /// What the version takes of the heap, header and payload included.
+    fn size(&self) -> usize {
+        Self::layout(self.len).size() + self.extra.heap_bytes()
+    }
 }
 
 impl<T> Version<T> {
@@ -108,12 +121,6 @@ impl<T> Draft<T> {
         }
     }
 
-    /// What the version takes of the heap, header included.
-    pub(crate) fn size(&self) -> usize {
-        // SAFETY: a draft's version is live.
-        Version::<T>::layout(unsafe { self.version.as_ref() }.len).size()
-    }
-
     fn header_mut(&mut self) -> &mut Version<T> {
         // SAFETY: a draft is the only reference to its version.
         unsafe { self.version.as_mut() }
@@ -147,7 +154,9 @@ impl<T> Unreachable<T> {
             owned: PhantomData,
         }
     }
+}
 
+impl<T: Payload> Unreachable<T> {
     /// Takes over the versions from `first` on; how many there are, and their size.
     ///
     /// # Safety
@@ -160,7 +169,7 @@ impl<T> Unreachable<T> {
         loop {
             // SAFETY: the caller's: live, and reachable by nobody else.
             let version = unsafe { last.as_ref() };
-            freed.add(Version::<T>::layout(version.len).size());
+            freed.add(version.size());
             // ORDERING: Relaxed. Nobody else can reach it.
             match NonNull::new(version.older.load(Ordering::Relaxed)) {
                 Some(older) => last = older,
@@ -245,11 +254,6 @@ impl<'g, T> VersionRef<'g, T> {
         &self.header().extra
     }
 
-    /// What the version takes of the heap.
-    pub(crate) fn size(self) -> usize {
-        Version::<T>::layout(self.header().len).size()
-    }
-
     fn older(self) -> Option<Self> {
         // ORDERING: E-LINK, reader side. The link is written before the version is published, and
         // rewritten only by `prune`, with a pointer that this chain has published before.
@@ -305,6 +309,13 @@ impl<'g, T> VersionRef<'g, T> {
                 .expect("LED: a leader's address is not null"),
             guard: PhantomData,
         }
+    }
+}
+
+impl<T: Payload> VersionRef<'_, T> {
+    /// What the version takes of the heap, header and payload included.
+    pub(crate) fn size(self) -> usize {
+        self.header().size()
     }
 }
 
@@ -418,28 +429,29 @@ impl<T> RecordPtr<T> {
         NonNull::new(raw.cast()).map(|record| Self { record })
     }
 
-    /// Frees the record and all its versions at once; how many versions that were.
+    /// Frees the record and all its versions at once.
     ///
     /// # Safety
     ///
     /// Nobody else can reach the record: it was never indexed, or its engine is being dropped, or
     /// every guard is gone under which it could be found. It is not used again.
-    pub(crate) unsafe fn free(self) -> usize {
+    pub(crate) unsafe fn free(self) {
         // SAFETY: the caller's: the record is live.
         let record = unsafe { self.record.as_ref() };
         let layout = Record::<T>::layout(record.key_len);
-        let mut unreachable = Unreachable::new();
         // ORDERING: Relaxed. Nobody else can reach it, and the caller learnt that in an order.
-        let head = NonNull::new(record.head.load(Ordering::Relaxed));
-        // SAFETY: the whole chain is reachable through this record alone.
-        let freed = head.map(|head| unsafe { unreachable.take(head) });
+        let first = record.head.load(Ordering::Relaxed);
+        // The whole chain is reachable through this record alone.
+        drop(Unreachable {
+            first,
+            owned: PhantomData,
+        });
         // SAFETY: `new` allocated it with this layout, and its fields need no drop.
         unsafe { dealloc(self.record.cast().as_ptr(), layout) };
-        freed.unwrap_or_default().version_count
     }
 }
 
-impl<T: Send + Sync + 'static> RecordPtr<T> {
+impl<T: Payload> RecordPtr<T> {
     /// Frees the record and all its versions once every guard pinned now is gone.
     ///
     /// The caller holds the stripe of the key and has removed the record from every index
@@ -448,7 +460,7 @@ impl<T: Send + Sync + 'static> RecordPtr<T> {
         let free = move || {
             // SAFETY: the record can be found no more, so after every guard pinned at `retire`
             // nobody holds it; and `retire` is called once, by the one that removed it.
-            let _ = unsafe { self.free() };
+            unsafe { self.free() };
         };
         // SAFETY: what is captured may be dropped on another thread: `T` is `Send` and 'static.
         unsafe { guard.defer_unchecked(free) };
@@ -633,7 +645,7 @@ impl<'g, T> RecordRef<'g, T> {
     }
 }
 
-impl<'g, T: Send + Sync + 'static> RecordRef<'g, T> {
+impl<'g, T: Payload> RecordRef<'g, T> {
     /// Takes back a version that was linked by a commit that will never be decided. The caller
     /// holds the stripe of the key, and `version` is the head.
     pub(crate) fn unlink(self, version: VersionRef<'g, T>, guard: &Guard) -> Freed {
@@ -669,7 +681,7 @@ impl<'g, T: Send + Sync + 'static> RecordRef<'g, T> {
         let mut is_held = false;
         while let Some(version) = newer.older() {
             if horizon.is_past(until) {
-                freed_tail(newer, version, unreachable, &mut freed);
+                free_tail(newer, version, unreachable, &mut freed);
                 break;
             }
             let stamp = version.word().settled();
@@ -709,7 +721,7 @@ impl<'g, T: Send + Sync + 'static> RecordRef<'g, T> {
 }
 
 /// Cuts off everything below `newer`, from `version` on, and hands it over.
-fn freed_tail<T>(
+fn free_tail<T: Payload>(
     newer: VersionRef<'_, T>,
     version: VersionRef<'_, T>,
     unreachable: &mut Unreachable<T>,
@@ -728,7 +740,7 @@ fn freed_tail<T>(
 }
 
 /// Frees a version that has left its chain, once every guard pinned now is gone.
-fn defer_free<T: Send + Sync + 'static>(version: NonNull<Version<T>>, guard: &Guard) {
+fn defer_free<T: Payload>(version: NonNull<Version<T>>, guard: &Guard) {
     let free = move || {
         // SAFETY: it was unlinked under the stripe's lock, once, so whoever still stood on it was
         // pinned before this was deferred.

@@ -131,6 +131,11 @@ impl Registry {
         self.open_count.load(Ordering::Relaxed)
     }
 
+    /// The oldest stamp at which a snapshot is open now.
+    pub(crate) fn oldest(&self) -> Option<Stamp> {
+        self.horizon().snapshots.first().copied()
+    }
+
     /// The stamp that every short reader, present and future, reads at or above.
     pub(crate) fn grace(&self) -> Stamp {
         // ORDERING: E-GRACE. Acquire: what the deferred raise is ordered after, the reads and the
