@@ -72,6 +72,9 @@ pub enum ErrorKind {
     TypeMismatch,
     /// A change that the operation it was returned to cannot make.
     InvalidChange,
+    /// A transaction was aborted by its closure: what `Transaction::abort` returns to it. The
+    /// caller of the transaction gets an outcome instead.
+    Aborted,
     /// A write to an engine that only reads.
     ReadOnly,
     /// The engine was closed.
@@ -107,6 +110,10 @@ enum Cause {
         operation: &'static str,
         what: &'static str,
     },
+    ChangeCount {
+        got: usize,
+        keys: usize,
+    },
     Versionstamp(ParseVersionstampError),
     Other(Source),
 }
@@ -136,6 +143,7 @@ impl Error {
             Cause::Undecodable { .. } => ErrorKind::KeyUndecodable,
             Cause::NotPositive { .. } => ErrorKind::InvalidLimit,
             Cause::NotU64 { .. } => ErrorKind::TypeMismatch,
+            Cause::ChangeCount { .. } => ErrorKind::InvalidChange,
             Cause::Versionstamp(_) => ErrorKind::InvalidVersionstamp,
             Cause::Other(_) => ErrorKind::Other,
         }
@@ -263,14 +271,12 @@ impl Error {
         Cause::NotU64 { operation, what }.into()
     }
 
-    /// The operand is not what `operation` (`sum`, `min`, `max`) works on.
-    pub(crate) fn operand_not_u64(operation: &'static str) -> Self {
-        let what = "operand";
-        Cause::NotU64 { operation, what }.into()
+    pub(crate) fn invalid_change(got: usize, keys: usize) -> Self {
+        Cause::ChangeCount { got, keys }.into()
     }
 
-    pub(crate) fn invalid_change(what: &'static str) -> Self {
-        Cause::Text(ErrorKind::InvalidChange, what).into()
+    pub(crate) fn aborted() -> Self {
+        Cause::Text(ErrorKind::Aborted, "the transaction was aborted").into()
     }
 
     pub(crate) fn read_only() -> Self {
@@ -343,6 +349,9 @@ impl fmt::Display for Error {
                     f,
                     "Failed to perform '{operation}' mutation on a non-U64 {what}"
                 )
+            }
+            Cause::ChangeCount { got, keys } => {
+                write!(f, "one change is wanted for each of {keys} keys, got {got}")
             }
             Cause::Versionstamp(source) => source.fmt(f),
             Cause::Other(source) => source.fmt(f),

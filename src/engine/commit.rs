@@ -11,6 +11,7 @@
 
 use super::mutation::Pending;
 use super::payload::{self, Large};
+use super::read::Hit;
 use super::write::{Check, Mutation, Op, RangeReads, Write};
 use super::{Engine, Stripe};
 use crate::error::Result;
@@ -20,6 +21,7 @@ use crate::mvcc::chain::{Draft, RecordPtr, RecordRef, Unreachable, VersionRef};
 use crate::mvcc::publish::{Install, publish_one};
 use crate::mvcc::stripes::{Locked, StripeSet};
 use crate::sync::epoch::{self, Guard};
+use crate::value::Value;
 use crate::version::Stamp;
 use smallvec::SmallVec;
 use std::collections::HashMap;
@@ -55,7 +57,8 @@ struct Target<'w> {
 
 /// An atomic operation, as far as it can be worked out before anything is locked.
 pub(super) struct Plan<'w> {
-    write: &'w Write<'w>,
+    checks: &'w [Check],
+    mutations: &'w [Mutation<'w>],
     check_hashes: SmallVec<[u64; 4]>,
     targets: SmallVec<[Target<'w>; 4]>,
     /// Which target each mutation changes.
@@ -113,13 +116,16 @@ impl Engine {
     /// # Errors
     ///
     /// As [`commit`](Self::commit).
-    pub(crate) fn commit_tracked(&self, write: &Write<'_>, reads: &RangeReads) -> Result<Outcome> {
+    pub(crate) fn commit_tracked(
+        &self,
+        write: &Write<'_>,
+        reads: Option<&RangeReads>,
+    ) -> Result<Outcome> {
         write.check_mutation_limits(self.limits())?;
         self.turn.give_way();
-        if reads.ranges.is_empty() {
-            self.commit_checked(write)
-        } else {
-            self.commit_ranged(write, reads)
+        match reads {
+            Some(reads) if !reads.ranges.is_empty() => self.commit_ranged(write, reads),
+            _ => self.commit_checked(write),
         }
     }
 
@@ -161,8 +167,7 @@ impl Engine {
         let stamp = match draft {
             Some(draft) => {
                 let is_new = record.is_none();
-                let record =
-                    record.unwrap_or_else(|| self.create(&mut stripe, hash, key, &guard));
+                let record = record.unwrap_or_else(|| self.create(&mut stripe, hash, key, &guard));
                 let (stamp, version) = publish_one(record, draft, &self.counter);
                 stripe.settle(
                     &Installed {
@@ -210,23 +215,24 @@ impl Engine {
     }
 
     /// Works out all that needs no lock.
-    pub(super) fn plan<'w>(&self, write: &'w Write<'w>) -> Plan<'w> {
+    pub(super) fn plan<'w>(&self, write: &'w Write<'_>) -> Plan<'w> {
         let mut plan = Plan {
-            write,
+            checks: &write.checks,
+            mutations: &write.mutations,
             check_hashes: SmallVec::new(),
             targets: SmallVec::new(),
             target_of: SmallVec::new(),
             stripes: StripeSet::default(),
         };
-        for check in &write.checks {
+        for check in plan.checks {
             let hash = self.hash(check.key.as_bytes());
             plan.stripes.insert(self.stripe_of(hash));
             plan.check_hashes.push(hash);
         }
         let mut known = HashMap::with_hasher(self.hasher.clone());
-        for mutation in &write.mutations {
+        for mutation in plan.mutations {
             let next = plan.targets.len();
-            let index = if write.mutations.len() < MAPPED_FROM {
+            let index = if plan.mutations.len() < MAPPED_FROM {
                 let same = |target: &Target<'_>| *target.key == mutation.key;
                 plan.targets.iter().position(same).unwrap_or(next)
             } else {
@@ -249,7 +255,7 @@ impl Engine {
 
     /// The checks that do not hold. Their stripes are locked.
     pub(super) fn failed_checks(&self, plan: &Plan<'_>, guard: &Guard) -> FailedChecks {
-        let checks = plan.write.checks.iter().zip(&plan.check_hashes);
+        let checks = plan.checks.iter().zip(&plan.check_hashes);
         let failed = checks.enumerate().filter(|(_, (check, hash))| {
             let current = self
                 .find(**hash, check.key.as_bytes(), guard)
@@ -277,7 +283,7 @@ impl Engine {
             }
         });
         let mut changes: Changes<'w, 'g> = stored.collect();
-        for (mutation, target) in plan.write.mutations.iter().zip(&plan.target_of) {
+        for (mutation, target) in plan.mutations.iter().zip(&plan.target_of) {
             changes[*target].pending.apply(&mutation.op)?;
         }
         Ok(changes)
@@ -341,20 +347,21 @@ impl Engine {
         guard: &'g Guard,
     ) -> RecordRef<'g, Large> {
         let record = RecordPtr::new(hash, key);
-        self.table(hash).insert(&mut stripe.occupancy, record, guard);
+        self.table(hash)
+            .insert(&mut stripe.occupancy, record, guard);
         self.index.insert(record, guard);
         let record = record.get(guard);
         stripe.counts.bytes += record.size() + NODE_BYTES;
         record
     }
 
-    /// What a commit does now and then for all: moves the grace on. No lock is held.
+    /// What a commit does when it holds no lock any more: now and then it moves the grace on.
     pub(super) fn tick(&self, stamp: Stamp, guard: &Guard) {
         if self.registry.is_grace_due(stamp) {
             self.registry.advance_grace(&self.counter, guard);
             guard.flush();
-            self.maintenance.wake();
         }
+        self.maintenance.wake();
     }
 }
 
@@ -390,6 +397,28 @@ fn prepare(op: &Op<'_>) -> Option<Draft<Large>> {
         Op::Set(value) => Some(payload::draft(value)),
         Op::Delete | Op::Sum(_) | Op::Min(_) | Op::Max(_) => None,
     }
+}
+
+/// What mutations that are not committed yet make of an entry.
+pub(crate) enum Folded {
+    /// Nothing: it is as it is stored.
+    Stored,
+    /// This value, or none.
+    Value(Option<Value>),
+}
+
+/// Applies mutations to a copy of an entry.
+pub(crate) fn fold(stored: Option<Hit<'_>>, ops: &[Op<'_>]) -> Result<Folded> {
+    let mut pending = Pending::Stored(stored.map(Hit::view));
+    for op in ops {
+        pending.apply(op)?;
+    }
+    Ok(match pending {
+        Pending::Stored(_) => Folded::Stored,
+        Pending::Set(value) => Folded::Value(Some(value.clone().into())),
+        Pending::Number(number) => Folded::Value(Some(Value::U64(number))),
+        Pending::Deleted => Folded::Value(None),
+    })
 }
 
 /// The version to link for the outcome of the mutations; none where a key that is not there was

@@ -8,7 +8,7 @@
 //! meanwhile, commit, or wait for a thread that commits, nothing can wait for ever: the turn is
 //! a courtesy and no lock. (Spec 9.3, X05, X06.)
 
-use crate::sync::{AtomicBool, Condvar, Mutex, Ordering, backoff};
+use crate::sync::{AtomicBool, Condvar, Mutex, MutexGuard, Ordering, pause};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
@@ -24,6 +24,8 @@ const PATIENCE_MAX: Duration = Duration::from_millis(512);
 pub(crate) struct Turn {
     /// Whether anybody holds it: all that a commit looks at.
     is_held: AtomicBool,
+    /// Those that ask for the turn stand in line here; whoever holds this has it.
+    line: Mutex<()>,
     holder: Mutex<Option<Holder>>,
     given_back: Condvar,
 }
@@ -38,6 +40,7 @@ impl Turn {
     pub(crate) fn new() -> Self {
         Self {
             is_held: AtomicBool::new(false),
+            line: Mutex::new(()),
             holder: Mutex::new(None),
             given_back: Condvar::new(),
         }
@@ -55,40 +58,44 @@ impl Turn {
     #[cold]
     fn wait(&self) {
         let mut holder = self.holder.lock();
-        let Some(Holder { thread, patience }) = *holder else {
-            return;
-        };
-        if thread != thread::current().id() {
+        if let Some(Holder { thread, patience }) = *holder
+            && thread != thread::current().id()
+        {
             self.given_back.wait_for(&mut holder, patience);
         }
     }
 
-    /// Asks for the turn before an attempt, of which `lost` have failed. `None` where another holds
-    /// it for longer than this caller is patient; the attempt is then made without.
+    /// Asks for the turn before an attempt, of which `lost` have failed. `None` where the line is
+    /// longer than this caller's patience; the attempt is then made without.
     pub(crate) fn take(&self, lost: u32) -> Option<TurnGuard<'_>> {
         let doublings = lost.saturating_sub(TURN_AFTER).min(16);
-        let patience = PATIENCE_MIN.saturating_mul(1 << doublings).min(PATIENCE_MAX);
-        let mut holder = self.holder.lock();
-        if holder.is_some() {
-            self.given_back.wait_for(&mut holder, patience);
-        }
-        if holder.is_some() {
+        let patience = PATIENCE_MIN
+            .saturating_mul(1 << doublings)
+            .min(PATIENCE_MAX);
+        let thread = thread::current().id();
+        if self
+            .holder
+            .lock()
+            .is_some_and(|holder| holder.thread == thread)
+        {
+            // A transaction inside the one that has the turn.
             return None;
         }
-        *holder = Some(Holder {
-            thread: thread::current().id(),
-            patience,
-        });
+        let place = self.line.try_lock_for(patience)?;
+        *self.holder.lock() = Some(Holder { thread, patience });
         // ORDERING: Relaxed, as in `give_way`.
         self.is_held.store(true, Ordering::Relaxed);
-        Some(TurnGuard { turn: self })
+        Some(TurnGuard {
+            turn: self,
+            place: Some(place),
+        })
     }
 }
 
 /// The turn, for one attempt.
-#[derive(Debug)]
 pub(crate) struct TurnGuard<'a> {
     turn: &'a Turn,
+    place: Option<MutexGuard<'a, ()>>,
 }
 
 impl Drop for TurnGuard<'_> {
@@ -97,6 +104,10 @@ impl Drop for TurnGuard<'_> {
         // ORDERING: Relaxed, as in `give_way`.
         self.turn.is_held.store(false, Ordering::Relaxed);
         self.turn.given_back.notify_all();
+        if let Some(place) = self.place.take() {
+            // To whoever has waited longest.
+            MutexGuard::unlock_fair(place);
+        }
     }
 }
 
@@ -108,9 +119,11 @@ pub(crate) fn back_off(lost: u32, seed: u64) {
     const LAST: Duration = Duration::from_millis(1);
     let ceiling = FIRST.saturating_mul(1 << lost.min(16)).min(LAST);
     // A splitmix64 step: any two seeds give pauses that have nothing to do with each other.
-    let mut random = seed.wrapping_add(u64::from(lost)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut random = seed
+        .wrapping_add(u64::from(lost))
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15);
     random = (random ^ (random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     random ^= random >> 27;
     let nanos = u64::try_from(ceiling.as_nanos()).unwrap_or(u64::MAX);
-    backoff(Duration::from_nanos(nanos / 2 + random % (nanos / 2 + 1)));
+    pause(Duration::from_nanos(nanos / 2 + random % (nanos / 2 + 1)));
 }

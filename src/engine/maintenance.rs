@@ -6,7 +6,7 @@
 //! engine only while it sweeps it.
 
 use super::Engine;
-use crate::sync::{AtomicBool, Condvar, Mutex, OnceLock, Ordering};
+use crate::sync::{AtomicBool, Condvar, Mutex, OnceLock, Ordering, pause};
 use std::sync::Weak;
 use std::thread;
 use std::time::Duration;
@@ -89,7 +89,7 @@ impl Sweeper {
             let due = std::mem::take(&mut *engines);
             // Not to be woken by every engine that enlists meanwhile: a pause, and not a wait.
             drop(engines);
-            crate::sync::backoff(PERIOD);
+            pause(PERIOD);
             let again: Vec<_> = due.into_iter().filter(Self::sweep).collect();
             self.engines.lock().extend(again);
         }

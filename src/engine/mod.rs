@@ -32,10 +32,11 @@ use crate::mvcc::registry::Registry;
 use crate::mvcc::stamp::StampCounter;
 use crate::mvcc::stripes::{STRIPES_MAX, Stripes, stripe_of};
 use crate::sync::epoch::{self, Guard};
-use crate::sync::{AtomicBool, Ordering};
+use crate::sync::{AtomicBool, OnceLock, Ordering};
 use crate::version::Stamp;
 use foldhash::quality::RandomState;
 use std::hash::{BuildHasher, Hasher};
+use std::num::NonZero;
 use std::sync::Arc;
 
 /// How an engine is set up. Nothing in it changes afterwards.
@@ -49,6 +50,15 @@ pub(crate) struct Config {
 }
 
 impl Config {
+    /// The stripes for as many threads as the machine runs at once.
+    pub(crate) fn default_stripe_bits() -> u32 {
+        // Asking the system takes longer than building an engine.
+        static BITS: OnceLock<u32> = OnceLock::new();
+        *BITS.get_or_init(|| {
+            Self::stripe_bits_for(std::thread::available_parallelism().map_or(1, NonZero::get))
+        })
+    }
+
     /// The stripes that this many threads want: sixteen each, so that two of them seldom meet, and
     /// a commit of several keys seldom waits for one.
     pub(crate) fn stripe_bits_for(threads: usize) -> u32 {

@@ -6,7 +6,8 @@ use crate::mvcc::chain::VersionRef;
 use crate::mvcc::registry::Registration;
 use crate::sync::epoch::{self, Guard};
 use crate::value::{Value, ValueRef};
-use crate::version::Stamp;
+use crate::version::{Stamp, Versionstamp};
+use std::sync::Arc;
 
 /// An entry that a read has come to, seen under the guard of 'g.
 #[derive(Clone, Copy)]
@@ -31,6 +32,11 @@ impl<'g> Hit<'g> {
         payload::view(self.version).expect("a hit has a value")
     }
 
+    /// The value and the version, to keep.
+    pub(crate) fn to_owned(self) -> (Value, Versionstamp) {
+        (self.value(), self.stamp.into())
+    }
+
     /// The value, to keep: a small one is copied, a large one shared.
     pub(crate) fn value(self) -> Value {
         // PANICS: never. `new` refuses tombstones.
@@ -41,12 +47,24 @@ impl<'g> Hit<'g> {
 /// A stamp to read at, and what keeps its versions: a registration, for as long as this lives.
 #[derive(Debug)]
 pub(crate) struct ReadPoint {
+    engine: Arc<Engine>,
     registration: Registration,
 }
 
 impl ReadPoint {
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
     pub(crate) fn at(&self) -> Stamp {
         self.registration.at()
+    }
+}
+
+impl Drop for ReadPoint {
+    fn drop(&mut self) {
+        // What only this held can go, even where nobody commits any more.
+        self.engine.maintenance.wake();
     }
 }
 
@@ -73,29 +91,31 @@ impl Engine {
     }
 
     /// The newest entries of several keys, all at one stamp.
-    pub(crate) fn newest_many<'k>(
+    pub(crate) fn newest_many<K: AsRef<[u8]>>(
         &self,
-        keys: impl Iterator<Item = &'k [u8]>,
-        mut each: impl FnMut(Option<Hit<'_>>),
+        keys: impl Iterator<Item = K>,
+        mut each: impl FnMut(K, Option<Hit<'_>>),
     ) {
         let guard = epoch::pin();
         // Loaded under the guard, so nothing that this snapshot sees is freed before the guard
         // goes (HORIZON).
         let at = self.counter.latest();
         for key in keys {
-            each(self.hit_at(key, at, &guard));
+            let hit = self.hit_at(key.as_ref(), at, &guard);
+            each(key, hit);
         }
     }
 
     /// Opens a snapshot of now.
-    pub(crate) fn open_read_point(&self) -> ReadPoint {
+    pub(crate) fn open_read_point(self: &Arc<Self>) -> ReadPoint {
         let guard = epoch::pin();
         self.read_point_at(self.counter.latest(), &guard)
     }
 
     /// Opens a snapshot at a stamp that was loaded from the counter under `guard`.
-    pub(super) fn read_point_at(&self, at: Stamp, guard: &Guard) -> ReadPoint {
+    pub(super) fn read_point_at(self: &Arc<Self>, at: Stamp, guard: &Guard) -> ReadPoint {
         ReadPoint {
+            engine: Arc::clone(self),
             registration: self.registry.register(at, guard),
         }
     }

@@ -10,6 +10,7 @@ use crate::sync::epoch::{self, Guard};
 use crate::version::Stamp;
 use bytes::Bytes;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 /// How many records without an entry a batch may pass beyond its size: what is deleted or newer
 /// than the snapshot takes time as well.
@@ -44,11 +45,6 @@ impl Walk {
     pub(crate) fn is_done(&self) -> bool {
         self.bounds.is_empty()
     }
-
-    /// The keys that are still to be walked.
-    pub(crate) fn rest(&self) -> &Bounds {
-        &self.bounds
-    }
 }
 
 impl Engine {
@@ -72,7 +68,7 @@ impl Engine {
     /// Like [`scan`](Self::scan) at this moment, and opens a snapshot at the same stamp if the walk
     /// is not done.
     pub(crate) fn scan_opening<B>(
-        &self,
+        self: &Arc<Self>,
         walk: &mut Walk,
         batch: usize,
         each: impl FnMut(&[u8], Hit<'_>) -> ControlFlow<B>,

@@ -42,7 +42,7 @@ impl Engine {
 
     /// How many snapshots are open, lists over several batches and transactions included, and the
     /// oldest of their stamps.
-    pub(crate) fn open_snapshots(&self) -> (u64, Option<Stamp>) {
+    pub(crate) fn open_snapshots(&self) -> (usize, Option<Stamp>) {
         (self.registry.open_count(), self.registry.oldest())
     }
 }

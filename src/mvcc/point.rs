@@ -150,13 +150,6 @@ pub(crate) struct Occupancy {
     vacated_count: usize,
 }
 
-impl Occupancy {
-    /// How many records the table holds.
-    pub(crate) fn live_count(&self) -> usize {
-        self.live_count
-    }
-}
-
 /// The records of one stripe, by hash.
 pub(crate) struct Table<T> {
     /// Null, or packed [`Slots`].

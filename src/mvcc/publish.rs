@@ -72,11 +72,7 @@ impl<'g, T> Install<'g, T> {
     }
 
     /// Links a version and gives it back; the first one linked leads. Each record at most once.
-    pub(crate) fn link(
-        &mut self,
-        record: RecordRef<'g, T>,
-        draft: Draft<T>,
-    ) -> VersionRef<'g, T> {
+    pub(crate) fn link(&mut self, record: RecordRef<'g, T>, draft: Draft<T>) -> VersionRef<'g, T> {
         let word = match self.linked.first() {
             None => StampWord::installing(),
             Some(leader) => StampWord::led_by(leader.version.address()),

@@ -126,9 +126,9 @@ impl Registry {
     }
 
     /// How many snapshots are open now.
-    pub(crate) fn open_count(&self) -> u64 {
+    pub(crate) fn open_count(&self) -> usize {
         // ORDERING: statistic.
-        self.open_count.load(Ordering::Relaxed)
+        usize::try_from(self.open_count.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
     }
 
     /// The oldest stamp at which a snapshot is open now.
