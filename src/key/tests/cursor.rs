@@ -113,6 +113,16 @@ fn a_place_beyond_a_named_bound_is_an_error_and_beyond_the_other_is_nothing() {
 }
 
 #[test]
+fn a_place_on_a_named_bound_is_inside() {
+    // C06
+    let range = Range::raw("b\0", "z");
+    let whole = range.bounds(&Limits::default()).unwrap();
+    let cursor_at = |place: &[u8]| super::super::cursor::base64_encode(place);
+    assert_eq!(resumed(&range, &cursor_at(b"b"), false).unwrap(), whole);
+    assert_eq!(resumed(&range, &cursor_at(b"z"), true).unwrap(), whole);
+}
+
+#[test]
 fn no_cursor_leads_out_of_the_range() {
     let seed = 0x6375_7273;
     let mut keys = Keys::new(seed);
