@@ -190,7 +190,7 @@ impl fmt::Display for BigInt {
 
 impl fmt::Debug for BigInt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "BigInt({self})")
+        write!(f, "{self}n")
     }
 }
 

@@ -71,17 +71,26 @@ impl Encoder {
 
     /// Appends bytes that are encoded already.
     pub(super) fn extend(&mut self, bytes: &[u8]) {
+        if let Some(room) = self.room(bytes.len()) {
+            room.copy_from_slice(bytes);
+            return;
+        }
         if self.long.is_empty() {
-            let end = self.len + bytes.len();
-            if let Some(room) = self.inline.get_mut(self.len..end) {
-                room.copy_from_slice(bytes);
-                self.len = end;
-                return;
-            }
-            self.long.reserve(end + INLINE_BYTES_MAX);
+            self.long.reserve(2 * INLINE_BYTES_MAX + bytes.len());
             self.long.extend_from_slice(&self.inline[..self.len]);
         }
         self.long.extend_from_slice(bytes);
+    }
+
+    /// The next `len` inline bytes, to be written, or `None` where the key does not fit inline.
+    fn room(&mut self, len: usize) -> Option<&mut [u8]> {
+        if !self.long.is_empty() {
+            return None;
+        }
+        let start = self.len;
+        let room = self.inline.get_mut(start..start.checked_add(len)?)?;
+        self.len += len;
+        Some(room)
     }
 
     /// Appends one part.
@@ -97,6 +106,15 @@ impl Encoder {
     }
 
     fn escaped(&mut self, tag: u8, data: &[u8]) {
+        // The common case in one step: short, and nothing to escape.
+        if !data.contains(&END)
+            && let Some([first, middle @ .., last]) = self.room(data.len() + 2)
+        {
+            *first = tag;
+            middle.copy_from_slice(data);
+            *last = END;
+            return;
+        }
         self.extend(&[tag]);
         for run in data.split_inclusive(|&byte| byte == END) {
             self.extend(run);
@@ -127,8 +145,9 @@ impl Encoder {
     }
 
     fn number(&mut self, number: f64) {
-        self.extend(&[NUMBER]);
-        self.extend(&ordered(canonical(number).to_bits()).to_be_bytes());
+        let mut encoding = [NUMBER; 9];
+        encoding[1..].copy_from_slice(&ordered(canonical(number).to_bits()).to_be_bytes());
+        self.extend(&encoding);
     }
 }
 

@@ -4,6 +4,10 @@
 //! range begins with, in the URL-safe alphabet of base64 with padding. It is meaningful only
 //! together with the range it was made for, which it does not name; nor does it name a direction.
 //!
+//! One place has no text in Deno: where a range has bounds such as `["a"]` and `["a", "x"]`, what
+//! its keys share is all of `["a"]`, so a list that stopped there has the cursor of no place, and
+//! going on from it begins anew, for ever. That place is written [`AT_COMMON_PREFIX`] here.
+//!
 //! Resuming cuts the bounds of the range and so can never reach beyond them, whatever the text.
 
 use super::range::{Bounds, Range};
@@ -30,6 +34,10 @@ use std::str::FromStr;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Cursor(String);
 
+/// The place of the key that consists of nothing but what all keys of its range begin with: no
+/// digits, padded to a group. It is distinct from the empty text, and to Deno it is no cursor.
+const AT_COMMON_PREFIX: &str = "====";
+
 impl Cursor {
     /// Whether this is the cursor of no place.
     pub fn is_empty(&self) -> bool {
@@ -42,10 +50,16 @@ impl Cursor {
         let rest = last_key
             .strip_prefix(range.common_prefix())
             .expect("a key in a range begins with what all keys in it begin with");
+        if rest.is_empty() {
+            return Self(AT_COMMON_PREFIX.to_owned());
+        }
         Self(base64_encode(rest))
     }
 
     fn decode(&self) -> Result<Vec<u8>> {
+        if self.0 == AT_COMMON_PREFIX {
+            return Ok(Vec::new());
+        }
         base64_decode(self.0.as_bytes()).ok_or_else(Error::invalid_cursor)
     }
 }
@@ -122,7 +136,7 @@ impl fmt::Display for Cursor {
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-fn base64_encode(bytes: &[u8]) -> String {
+pub(super) fn base64_encode(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for group in bytes.chunks(3) {
         let mut padded = [0; 4];
