@@ -1,3 +1,14 @@
 //! The integration tests, in one binary so that they link once.
 
+mod atomic;
+mod cursor;
+mod differential;
+mod history;
+mod keys;
+mod list;
+mod reads;
+mod support;
 mod tidy;
+mod transact;
+mod update;
+mod values;
