@@ -160,7 +160,7 @@ impl<'a> Transaction<'a> {
     fn entries_read(&self) -> Vec<Entry> {
         let entries = self.reads.keys().map(|key| {
             self.engine
-                .at(&key, &self.point, |hit| Entry::new(key.clone(), hit))
+                .at(key, &self.point, |hit| Entry::new(key.clone(), hit))
         });
         entries.collect()
     }

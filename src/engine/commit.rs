@@ -100,7 +100,7 @@ impl<'w> Plan<'w, '_> {
 }
 
 /// The entry that a record holds, with its stamp. The stripe of the key is locked.
-fn live_head<'g>(record: RecordRef<'g, Large>) -> Option<(VersionRef<'g, Large>, Stamp)> {
+fn live_head(record: RecordRef<'_, Large>) -> Option<(VersionRef<'_, Large>, Stamp)> {
     record
         .settled_head()
         .filter(|(version, _)| !version.is_tombstone())

@@ -6,7 +6,7 @@ mod order;
 mod range;
 
 use super::{BigInt, Key, KeyPart};
-use crate::ErrorKind;
+use crate::error::ErrorKind;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::hash_map::DefaultHasher;
