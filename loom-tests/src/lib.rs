@@ -4,6 +4,9 @@
 #![cfg(loom)]
 #![allow(dead_code, unreachable_pub, reason = "the models use a part of what the engine uses")]
 
+mod memory;
+#[cfg(test)]
+mod models;
 #[path = "../../src/mvcc/mod.rs"]
 mod mvcc;
 #[path = "../../src/sync.rs"]

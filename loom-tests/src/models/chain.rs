@@ -1,0 +1,153 @@
+//! Linking, reading, pruning and rolling back on the real epoch.
+
+use super::{Core, Participant, check, draft, join, must_fail, must_fail_by, spawn};
+use crate::memory::FREED;
+use crate::mvcc::publish::Install;
+use crate::mvcc::registry::Registry;
+use crate::sync::Planted;
+use crate::sync::epoch::{self, Guard};
+use crate::version::Stamp;
+use std::sync::Arc;
+
+/// E-LINK: whoever sees a version sees all of it.
+fn a_reader_meets_a_new_version() {
+    let core = Core::new(1);
+    let writer = spawn(&core, |core, me| {
+        let guard = me.pin();
+        // As a check would. To loom, whatever is made right after a fence was made before it.
+        assert!(core.newest(0, &guard).is_none());
+        core.set(0, 1, &guard)
+    });
+    let reader = spawn(&core, |core, me| core.newest(0, &me.pin()));
+    let stamp = join(writer);
+    if let Some(found) = join(reader) {
+        assert_eq!(found, (1, stamp));
+    }
+}
+
+#[test]
+fn linked_version_is_whole() {
+    check(a_reader_meets_a_new_version);
+}
+
+#[test]
+fn linked_version_is_whole_twin() {
+    must_fail(
+        Planted::WeakLink,
+        "Causality violation",
+        a_reader_meets_a_new_version,
+    );
+}
+
+/// Values 1, 2 and 3 at stamps of the same number, a snapshot open at 1, the grace at 3: the
+/// version in the middle is seen by nobody.
+fn three_versions(core: &Arc<Core>, me: &Participant) -> crate::mvcc::registry::Registration {
+    core.set(0, 1, &me.pin());
+    let snapshot = {
+        let guard = me.pin();
+        core.registry.register(core.counter.latest(), &guard)
+    };
+    core.set(0, 2, &me.pin());
+    core.set(0, 3, &me.pin());
+    core.raise_grace(me);
+    snapshot
+}
+
+/// PINNED: a reader on its way to an old version stands on the one that is pruned.
+///
+/// The reader's way is the same whether it is registered or not, so the registration stays here.
+fn a_reader_passes_a_pruned_version(guard_of: fn(&Guard) -> &Guard) {
+    let core = Core::new(1);
+    let me = core.participant();
+    let snapshot = three_versions(&core, &me);
+    let reader = spawn(&core, |core, me| core.at(0, Stamp::new(1), &me.pin()));
+    let guard = me.pin();
+    core.prune(0, &core.registry.horizon(), guard_of(&guard));
+    drop(guard);
+    me.turn_epoch();
+    assert_eq!(join(reader), Some(1));
+    assert_eq!(core.at(0, Stamp::new(1), &me.pin()), Some(1));
+    drop(snapshot);
+}
+
+/// A guard under which what is deferred is done at once.
+fn at_once(_: &Guard) -> &'static Guard {
+    // SAFETY: unsafe on purpose: this is the bug that the model has to find.
+    #[expect(unsafe_code, reason = "as above")]
+    unsafe {
+        epoch::unprotected()
+    }
+}
+
+#[test]
+fn pruned_version_outlives_its_readers() {
+    check(|| a_reader_passes_a_pruned_version(|guard| guard));
+}
+
+#[test]
+fn pruned_version_outlives_its_readers_twin() {
+    must_fail_by("a version in the middle is freed at once", FREED, || {
+        a_reader_passes_a_pruned_version(at_once);
+    });
+}
+
+/// KEEP-ONE: pruning leaves every open snapshot its version.
+fn a_snapshot_meets_a_prune(asked: fn(&Core) -> Arc<Registry>) {
+    let core = Core::new(1);
+    let me = core.participant();
+    let snapshot = three_versions(&core, &me);
+    let reader = spawn(&core, |core, me| core.at(0, Stamp::new(1), &me.pin()));
+    core.prune(0, &asked(&core).horizon(), &me.pin());
+    assert_eq!(join(reader), Some(1), "KEEP-ONE");
+    drop(snapshot);
+}
+
+#[test]
+fn pruning_keeps_one_for_each_snapshot() {
+    check(|| a_snapshot_meets_a_prune(|core| Arc::clone(&core.registry)));
+}
+
+#[test]
+fn pruning_keeps_one_for_each_snapshot_twin() {
+    must_fail_by("pruning ignores the snapshots", FREED, || {
+        a_snapshot_meets_a_prune(|core| {
+            let unaware = Arc::new(Registry::new());
+            let me = core.participant();
+            unaware.advance_grace(&core.counter, &me.pin());
+            me.turn_epoch();
+            unaware
+        });
+    });
+}
+
+/// PINNED: a commit that is rolled back, under a reader that stands on what it linked.
+fn a_reader_meets_a_roll_back(guard_of: fn(&Guard) -> &Guard) {
+    let core = Core::new(2);
+    let me = core.participant();
+    core.set(0, 1, &me.pin());
+    core.set(1, 1, &me.pin());
+    let reader = spawn(&core, |core, me| {
+        let guard = me.pin();
+        [1, 0].map(|index| core.newest(index, &guard).map(|(value, _)| value))
+    });
+    let guard = me.pin();
+    let mut install = Install::new();
+    install.link(core.record(0, &guard), draft(2));
+    install.link(core.record(1, &guard), draft(2));
+    install.roll_back(guard_of(&guard));
+    drop(guard);
+    me.turn_epoch();
+    assert_eq!(join(reader), [Some(1), Some(1)]);
+}
+
+#[test]
+fn rolled_back_version_outlives_its_readers() {
+    check(|| a_reader_meets_a_roll_back(|guard| guard));
+}
+
+#[test]
+fn rolled_back_version_outlives_its_readers_twin() {
+    must_fail_by("what was rolled back is freed at once", FREED, || {
+        a_reader_meets_a_roll_back(at_once);
+    });
+}
