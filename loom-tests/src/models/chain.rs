@@ -1,6 +1,6 @@
 //! Linking, reading, pruning and rolling back on the real epoch.
 
-use super::{Core, Participant, check, draft, join, must_fail, must_fail_by, spawn};
+use super::{Canary, Core, Participant, check, draft, join, must_fail, must_fail_by, spawn};
 use crate::memory::FREED;
 use crate::mvcc::publish::Install;
 use crate::mvcc::registry::Registry;
@@ -149,5 +149,40 @@ fn rolled_back_version_outlives_its_readers() {
 fn rolled_back_version_outlives_its_readers_twin() {
     must_fail_by("what was rolled back is freed at once", FREED, || {
         a_reader_meets_a_roll_back(at_once);
+    });
+}
+
+/// PINNED: the leader of a commit that is rolled back lives for as long as somebody may have come
+/// to it from a version that it leads, also where the epoch goes on in the middle of that.
+fn a_reader_meets_a_led_version(roll_back: fn(Install<'_, Canary>, &Core, &Guard)) {
+    let core = Core::new(3);
+    let me = core.participant();
+    let reader = spawn(&core, |core, me| {
+        // The epoch goes on by one under the writer's guard.
+        me.pin().flush();
+        // Meets the last version that is linked, and follows it to the leader.
+        assert_eq!(core.newest(2, &me.pin()), None);
+    });
+    let guard = me.pin();
+    // A bag of the epoch holds four: the commit's first fills it, its second sends it off.
+    for _ in 0..3 {
+        guard.defer(|| ());
+    }
+    let mut install = Install::new();
+    for index in 0..3 {
+        install.link(core.record(index, &guard), draft(1));
+    }
+    roll_back(install, &core, &guard);
+    drop(guard);
+    me.pin().flush();
+    join(reader);
+}
+
+#[test]
+fn leader_outlives_those_it_leads() {
+    check(|| {
+        a_reader_meets_a_led_version(|install, _, guard| {
+            install.roll_back(guard);
+        });
     });
 }
