@@ -136,7 +136,10 @@ impl<'g, T> Install<'g, T> {
         T: Send + Sync + 'static,
     {
         let mut freed = Freed::default();
-        for one in self.linked {
+        // The leader last: a reader may come to it from any version that is still linked, and the
+        // epoch waits only for those pinned when it is deferred (PINNED).
+        // MODEL: chain::leader_outlives_those_it_leads.
+        for one in self.linked.into_iter().rev() {
             let taken = one.record.unlink(one.version, guard);
             freed.version_count += taken.version_count;
             freed.bytes += taken.bytes;

@@ -186,3 +186,15 @@ fn leader_outlives_those_it_leads() {
         });
     });
 }
+
+#[test]
+fn leader_outlives_those_it_leads_twin() {
+    must_fail_by("the leader is taken back first", FREED, || {
+        a_reader_meets_a_led_version(|_, core, guard| {
+            for index in 0..3 {
+                let record = core.record(index, guard);
+                record.unlink(record.head().expect("it was linked"), guard);
+            }
+        });
+    });
+}
