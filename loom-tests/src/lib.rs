@@ -2,7 +2,11 @@
 //!
 //! Compiles the very source files of floors 0 and 1, by path, against loom: `cargo models`.
 #![cfg(loom)]
-#![allow(dead_code, unreachable_pub, reason = "the models use a part of what the engine uses")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "the models use a part of what the engine uses"
+)]
 
 mod memory;
 #[cfg(test)]

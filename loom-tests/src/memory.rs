@@ -50,7 +50,11 @@ pub(crate) unsafe fn alloc(layout: Layout) -> *mut u8 {
 /// `memory` came from [`alloc`] with this layout and is not used again.
 pub(crate) unsafe fn dealloc(memory: *mut u8, layout: Layout) {
     let allocated = HEAP.with_borrow_mut(|heap| heap.live.remove(&memory));
-    assert_eq!(allocated, Some(layout), "freed twice, or with another layout");
+    assert_eq!(
+        allocated,
+        Some(layout),
+        "freed twice, or with another layout"
+    );
     // SAFETY: the caller's: the memory is as large as the layout, and nobody's any more.
     unsafe { memory.write_bytes(POISON, layout.size()) };
     HEAP.with_borrow_mut(|heap| heap.freed.push((memory, layout)));

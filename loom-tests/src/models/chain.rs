@@ -1,11 +1,13 @@
 //! Linking, reading, pruning and rolling back on the real epoch.
 
-use super::{Canary, Core, Participant, check, draft, join, must_fail, must_fail_by, spawn};
+use super::{
+    Canary, Core, Participant, at_once, check, draft, join, must_fail, must_fail_by, spawn,
+};
 use crate::memory::FREED;
 use crate::mvcc::publish::Install;
 use crate::mvcc::registry::Registry;
 use crate::sync::Planted;
-use crate::sync::epoch::{self, Guard};
+use crate::sync::epoch::Guard;
 use crate::version::Stamp;
 use std::sync::Arc;
 
@@ -68,15 +70,6 @@ fn a_reader_passes_a_pruned_version(guard_of: fn(&Guard) -> &Guard) {
     assert_eq!(join(reader), Some(1));
     assert_eq!(core.at(0, Stamp::new(1), &me.pin()), Some(1));
     drop(snapshot);
-}
-
-/// A guard under which what is deferred is done at once.
-fn at_once(_: &Guard) -> &'static Guard {
-    // SAFETY: unsafe on purpose: this is the bug that the model has to find.
-    #[expect(unsafe_code, reason = "as above")]
-    unsafe {
-        epoch::unprotected()
-    }
 }
 
 #[test]

@@ -1,13 +1,14 @@
 //! The models, a file per topic, and what they share.
 
 mod chain;
+mod registry;
 
 use crate::memory;
 use crate::mvcc::chain::{Draft, RecordPtr, RecordRef, Unreachable, VersionRef};
 use crate::mvcc::publish::publish_one;
 use crate::mvcc::registry::{Horizon, Registry};
 use crate::mvcc::stamp::StampCounter;
-use crate::sync::epoch::{Collector, Guard, LocalHandle};
+use crate::sync::epoch::{self, Collector, Guard, LocalHandle};
 use crate::sync::{Planted, plant};
 use crate::version::Stamp;
 use loom::thread::JoinHandle;
@@ -51,13 +52,19 @@ fn must_fail_by(bug: &str, expected: &str, model: impl Fn() + Send + Sync + 'sta
     };
     let message = match panic.downcast_ref::<String>() {
         Some(message) => message,
-        None => panic.downcast_ref::<&str>().copied().unwrap_or("no message"),
+        None => panic
+            .downcast_ref::<&str>()
+            .copied()
+            .unwrap_or("no message"),
     };
     assert!(
         message.contains(expected),
         "{bug} was to fail with {expected:?}, but failed with {message:?}"
     );
-    eprintln!("caught in execution {count}, {:.1?}: {bug}", began.elapsed());
+    eprintln!(
+        "caught in execution {count}, {:.1?}: {bug}",
+        began.elapsed()
+    );
 }
 
 fn explore(count: &Arc<AtomicU64>, model: impl Fn() + Send + Sync + 'static) {
@@ -247,4 +254,13 @@ fn spawn<R: 'static>(
 
 fn join<R>(thread: JoinHandle<(Participant, R)>) -> R {
     thread.join().expect("a thread that fails ends the model").1
+}
+
+/// A guard under which what is deferred is done at once.
+fn at_once(_: &Guard) -> &'static Guard {
+    // SAFETY: unsafe on purpose: this is the bug that the model has to find.
+    #[expect(unsafe_code, reason = "as above")]
+    unsafe {
+        epoch::unprotected()
+    }
 }
