@@ -101,6 +101,10 @@ pub(crate) enum Planted {
     SlotsFirst,
     /// A snapshot is closed without ordering its reads before that.
     WeakRelease,
+    /// A slot of the registry is taken without what its last snapshot left.
+    WeakClaim,
+    /// Nobody is told that the slots of the registry did not suffice.
+    UnseenOverflow,
     /// A slot is published without the record behind it.
     WeakSlot,
     /// A table is rebuilt without its records.

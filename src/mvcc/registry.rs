@@ -71,13 +71,22 @@ impl Registry {
     }
 
     /// Registers a snapshot. `at` was loaded from the counter under `guard`, which is still
-    /// pinned, or belongs to a registration that is still open.
+    /// pinned. A registration is never a copy of another that is open: a horizon could look at the
+    /// place of the copy before it is taken, and at the place of the other after it is left. Share
+    /// the one there is.
     pub(crate) fn register(self: &Arc<Self>, at: Stamp, _guard: &Guard) -> Registration {
         // ORDERING: Relaxed. A horizon that must see this snapshot was computed from a grace that
         // was raised after this thread unpins (E-GRACE), which orders it after all of this.
         self.open_count.fetch_add(1, Ordering::Relaxed);
         let slot = self.claim_slot(at);
         if slot.is_none() {
+            if !planted(Planted::UnseenOverflow) {
+                // ORDERING: Relaxed, as above. Whoever took the last slot may be about to say so,
+                // and may be pinned too late for E-GRACE to wait for it; it waits for this.
+                // MODEL: registry::overflowing_snapshot_is_seen.
+                self.used
+                    .fetch_max(SNAPSHOT_SLOTS as u64, Ordering::Relaxed);
+            }
             *self.overflow.lock().entry(at.get()).or_default() += 1;
         }
         Registration {
@@ -89,9 +98,12 @@ impl Registry {
 
     fn claim_slot(&self, at: Stamp) -> Option<usize> {
         let (index, _) = self.slots.iter().enumerate().find(|(_, slot)| {
-            // ORDERING: Relaxed both ways, as in `register`: the slot carries nothing but its
-            // number, and E-GRACE brings it to the horizons that must see it.
-            slot.compare_exchange(FREE, at.get(), Ordering::Relaxed, Ordering::Relaxed)
+            // ORDERING: E-RELEASE, passed on: Acquire, so that whoever sees the slot as this
+            // snapshot leaves it is also ordered after the reads of those before. The number
+            // itself is brought by E-GRACE to the horizons that must see it, hence no Release.
+            // MODEL: registry::reused_slot_brings_the_earlier_reads_along.
+            let pass_on = ordering(Ordering::Acquire, Planted::WeakClaim);
+            slot.compare_exchange(FREE, at.get(), pass_on, Ordering::Relaxed)
                 .is_ok()
         })?;
         // ORDERING: Relaxed, as in `register`.

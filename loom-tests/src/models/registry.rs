@@ -2,7 +2,7 @@
 
 use super::{Core, Participant, at_once, check, join, must_fail, must_fail_by, spawn};
 use crate::memory::FREED;
-use crate::mvcc::registry::Registration;
+use crate::mvcc::registry::{Horizon, Registration};
 use crate::sync::Planted;
 use crate::sync::epoch::Guard;
 
@@ -64,24 +64,34 @@ fn snapshot_keeps_its_version_twin_late() {
     });
 }
 
-/// HORIZON: a snapshot is opened, and the grace raised, while a horizon is computed.
+/// HORIZON: a snapshot is registered, and then the grace raised, while a horizon is computed.
 fn a_horizon_meets_a_raised_grace() {
     let core = Core::new(1);
-    let me = core.participant();
+    let (me, other) = (core.participant(), core.participant());
     core.set(0, 1, &me.pin());
-    let reader = spawn(&core, |core, me| {
-        let snapshot = open(core, me);
-        me.turn_epoch();
-        core.at(0, snapshot.at(), &me.pin())
-    });
+    let guard = me.pin();
+    let at = core.counter.latest();
+    start_grace_beyond(&core, &other);
+    let pruner = spawn(&core, |core, _| core.registry.horizon());
+    let snapshot = core.registry.register(at, &guard);
+    drop(guard);
+    other.pin().flush();
+    assert_eq!(core.registry.grace(), core.counter.latest());
+    assert_not_past(&core, &join(pruner));
+    drop(snapshot);
+}
+
+/// Supersedes everything, and sends a grace beyond that on its way: it needs the epoch to go on
+/// once more, and waits for whoever is pinned now.
+fn start_grace_beyond(core: &Core, me: &Participant) {
     core.set(0, 2, &me.pin());
     core.registry.advance_grace(&core.counter, &me.pin());
     me.pin().flush();
-    core.prune(0, &core.registry.horizon(), &me.pin());
-    assert!(
-        join(reader).is_some(),
-        "KEEP-ONE: a snapshot has lost its version"
-    );
+}
+
+fn assert_not_past(core: &Core, horizon: &Horizon) {
+    let latest = core.counter.latest();
+    assert!(!horizon.is_past(latest), "HORIZON: past an open snapshot");
 }
 
 #[test]
@@ -93,7 +103,7 @@ fn horizon_sees_whoever_came_before_the_grace() {
 fn horizon_sees_whoever_came_before_the_grace_twin() {
     must_fail(
         Planted::SlotsFirst,
-        "Causality violation",
+        "HORIZON: past an open snapshot",
         a_horizon_meets_a_raised_grace,
     );
 }
@@ -186,19 +196,25 @@ fn reused_slot_brings_the_earlier_reads_along() {
     check(a_slot_is_used_twice);
 }
 
+#[test]
+fn reused_slot_brings_the_earlier_reads_along_twin() {
+    must_fail(
+        Planted::WeakClaim,
+        "Causality violation",
+        a_slot_is_used_twice,
+    );
+}
+
 /// HORIZON: a snapshot that finds every slot taken is seen in the overflow, also by a horizon that
 /// has not heard of whoever took the last slot.
 fn a_snapshot_finds_no_slot() {
     let core = Core::new(1);
     let (me, other) = (core.participant(), core.participant());
     core.set(0, 1, &me.pin());
-    let in_the_first_slot = open(&core, &me);
-    // A snapshot of 1 that is not registered yet, and on its way a grace beyond it.
     let guard = me.pin();
     let at = core.counter.latest();
-    core.set(0, 2, &other.pin());
-    core.registry.advance_grace(&core.counter, &other.pin());
-    other.pin().flush();
+    start_grace_beyond(&core, &other);
+    let in_the_first_slot = open(&core, &other);
     let in_the_last_slot = spawn(&core, open);
     let pruner = spawn(&core, |core, me| {
         me.pin().flush();
@@ -206,17 +222,51 @@ fn a_snapshot_finds_no_slot() {
     });
     let overflowing = core.registry.register(at, &guard);
     drop(guard);
-    drop(in_the_first_slot);
-    let horizon = join(pruner);
-    assert!(
-        !horizon.is_past(core.counter.latest()),
-        "HORIZON: beyond a snapshot"
-    );
-    drop(overflowing);
-    drop(join(in_the_last_slot));
+    assert_not_past(&core, &join(pruner));
+    drop((overflowing, in_the_first_slot, join(in_the_last_slot)));
 }
 
 #[test]
 fn overflowing_snapshot_is_seen() {
     check(a_snapshot_finds_no_slot);
+}
+
+#[test]
+fn overflowing_snapshot_is_seen_twin() {
+    must_fail(
+        Planted::UnseenOverflow,
+        "HORIZON: past an open snapshot",
+        a_snapshot_finds_no_slot,
+    );
+}
+
+/// HORIZON: an open snapshot is handed on while a horizon is computed.
+fn a_snapshot_is_handed_on(hand_on: fn(Registration, &Core, &Participant) -> Registration) {
+    let core = Core::new(1);
+    let me = core.participant();
+    core.set(0, 1, &me.pin());
+    let snapshot = open(&core, &me);
+    core.set(0, 2, &me.pin());
+    core.raise_grace(&me);
+    let holder = spawn(&core, move |core, me| hand_on(snapshot, core, me));
+    assert_not_past(&core, &core.registry.horizon());
+    drop(join(holder));
+}
+
+#[test]
+fn shared_registration_is_seen() {
+    check(|| a_snapshot_is_handed_on(|snapshot, _, _| snapshot));
+}
+
+#[test]
+fn shared_registration_is_seen_twin() {
+    must_fail_by(
+        "it is registered again",
+        "HORIZON: past an open snapshot",
+        || {
+            a_snapshot_is_handed_on(|snapshot, core, me| {
+                core.registry.register(snapshot.at(), &me.pin())
+            });
+        },
+    );
 }
