@@ -24,9 +24,9 @@
 use super::registry::Horizon;
 use super::stamp::{StampCounter, StampWord, State};
 use crate::sync::epoch::Guard;
-use crate::sync::{AtomicPtr, AtomicU32, Ordering};
+use crate::sync::{AtomicPtr, AtomicU32, Ordering, Planted, alloc, dealloc, ordering};
 use crate::version::Stamp;
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::alloc::{Layout, handle_alloc_error};
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, offset_of};
@@ -551,9 +551,9 @@ impl<'g, T> RecordRef<'g, T> {
         header.older = AtomicPtr::new(head);
         let version = draft.version;
         // ORDERING: E-LINK, writer side: publishes the header and the bytes.
-        self.header()
-            .head
-            .store(version.as_ptr(), Ordering::Release);
+        // MODEL: chain::linked_version_is_whole.
+        let publish = ordering(Ordering::Release, Planted::WeakLink);
+        self.header().head.store(version.as_ptr(), publish);
         VersionRef {
             version,
             guard: PhantomData,

@@ -131,7 +131,10 @@ impl<'g, T> Install<'g, T> {
     where
         T: Payload,
     {
-        for one in self.linked {
+        // The leader last: a reader may come to it from any version that is still linked, and the
+        // epoch waits only for those pinned when it is deferred (PINNED).
+        // MODEL: chain::leader_outlives_those_it_leads.
+        for one in self.linked.into_iter().rev() {
             one.record.unlink(one.version, guard);
         }
     }
