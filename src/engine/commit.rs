@@ -21,10 +21,12 @@ use crate::mvcc::chain::{Draft, RecordPtr, RecordRef, Superseded, Unreachable, V
 use crate::mvcc::publish::{Install, publish_one};
 use crate::mvcc::stripes::{Locked, StripeSet};
 use crate::sync::epoch::{self, Guard};
+use crate::sync::pause;
 use crate::value::Value;
 use crate::version::Stamp;
 use smallvec::SmallVec;
 use std::collections::HashMap;
+use std::time::Duration;
 
 /// What a commit came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -199,10 +201,10 @@ impl Engine {
             self.counter.mint()
         };
         stripe.counts.commit_count += 1;
-        self.sweep_some(&mut stripe, &mut unreachable, &guard);
+        let makes_way = self.sweep_some(&mut stripe, &mut unreachable, &guard);
         drop(stripe);
         drop(unreachable);
-        self.tick(stamp, &guard);
+        self.tick(stamp, guard, makes_way);
         Ok(Some(stamp))
     }
 
@@ -223,10 +225,9 @@ impl Engine {
         plan.apply(write)?;
         self.link(&mut plan, &mut locked, &guard);
         let stamp = plan.install.publish(&self.counter);
-        self.finish_commit(&plan, stamp, &mut locked, &mut unreachable, &guard);
-        drop(locked);
-        drop(unreachable);
-        self.tick(stamp, &guard);
+        let makes_way = self.finish_commit(&plan, stamp, &mut locked, &mut unreachable, &guard);
+        drop((plan, locked, unreachable));
+        self.tick(stamp, guard, makes_way);
         Ok(Outcome::Committed(Effects { stamp }))
     }
 
@@ -321,7 +322,8 @@ impl Engine {
         }
     }
 
-    /// Enters a published commit into the books of the stripes, and sweeps a little.
+    /// Enters a published commit into the books of the stripes, and sweeps a little. Whether the
+    /// commit should make way when it is done.
     pub(super) fn finish_commit(
         &self,
         plan: &Plan<'_, '_>,
@@ -329,7 +331,7 @@ impl Engine {
         locked: &mut Locked<'_, Stripe>,
         unreachable: &mut Unreachable<Large>,
         guard: &Guard,
-    ) {
+    ) -> bool {
         for installed in &plan.installed {
             let stripe = self.stripe_of(installed.record.hash());
             locked.stripe(stripe).settle(installed, stamp);
@@ -337,9 +339,11 @@ impl Engine {
         if let Some(stripe) = locked.iter_mut().next() {
             stripe.counts.commit_count += 1;
         }
+        let mut makes_way = false;
         for stripe in locked.iter_mut() {
-            self.sweep_some(stripe, unreachable, guard);
+            makes_way |= self.sweep_some(stripe, unreachable, guard);
         }
+        makes_way
     }
 
     /// A record for a key that has none. The stripe is that of the key, and locked.
@@ -354,13 +358,18 @@ impl Engine {
         record
     }
 
-    /// What a commit does when it holds no lock any more: now and then it moves the grace on.
-    pub(super) fn tick(&self, stamp: Stamp, guard: &Guard) {
+    /// What a commit does when it holds no lock any more: now and then it moves the grace on, and
+    /// where that does not help, it lets others go first.
+    pub(super) fn tick(&self, stamp: Stamp, guard: Guard, makes_way: bool) {
         if self.registry.is_grace_due(stamp) {
-            self.registry.advance_grace(&self.counter, guard);
+            self.registry.advance_grace(&self.counter, &guard);
             guard.flush();
         }
+        drop(guard);
         self.maintenance.wake();
+        if makes_way {
+            pause(Duration::ZERO);
+        }
     }
 }
 

@@ -21,7 +21,6 @@ use crate::mvcc::chain::{RecordRef, Unreachable};
 use crate::mvcc::publish::{Refused, Verdict};
 use crate::mvcc::stripes::Locked;
 use crate::sync::epoch::{self, Guard};
-use crate::version::Stamp;
 
 /// What came of the fine way.
 enum Fine {
@@ -58,8 +57,10 @@ impl Engine {
         });
         let outcome = match published {
             Ok(stamp) => {
-                self.finish_commit(&plan, stamp, &mut locked, &mut unreachable, &guard);
-                self.tick_after(locked, unreachable, stamp, &guard);
+                let makes_way =
+                    self.finish_commit(&plan, stamp, &mut locked, &mut unreachable, &guard);
+                drop((plan, locked, unreachable));
+                self.tick(stamp, guard, makes_way);
                 return Ok(Fine::Done(Outcome::Committed(Effects { stamp })));
             }
             Err(Refused::Busy) => Fine::Busy,
@@ -103,22 +104,10 @@ impl Engine {
         plan.apply(write)?;
         self.link(&mut plan, &mut locked, &guard);
         let stamp = plan.install.publish(&self.counter);
-        self.finish_commit(&plan, stamp, &mut locked, &mut unreachable, &guard);
-        self.tick_after(locked, unreachable, stamp, &guard);
+        let makes_way = self.finish_commit(&plan, stamp, &mut locked, &mut unreachable, &guard);
+        drop((plan, locked, unreachable));
+        self.tick(stamp, guard, makes_way);
         Ok(Outcome::Committed(Effects { stamp }))
-    }
-
-    /// Unlocks, frees, and lets the grace move on, in this order.
-    fn tick_after(
-        &self,
-        locked: Locked<'_, Stripe>,
-        unreachable: Unreachable<Large>,
-        stamp: Stamp,
-        guard: &Guard,
-    ) {
-        drop(locked);
-        drop(unreachable);
-        self.tick(stamp, guard);
     }
 
     /// The first verdict on a record in the ranges that is not "unchanged".
@@ -181,8 +170,9 @@ impl Engine {
         }
         let count = plan.installed.len();
         let stamp = plan.install.publish(&self.counter);
-        self.finish_commit(&plan, stamp, &mut locked, &mut unreachable, &guard);
-        self.tick_after(locked, unreachable, stamp, &guard);
+        let makes_way = self.finish_commit(&plan, stamp, &mut locked, &mut unreachable, &guard);
+        drop((plan, locked, unreachable));
+        self.tick(stamp, guard, makes_way);
         (count, Effects { stamp })
     }
 }

@@ -27,6 +27,11 @@ const SWEEP_STEP: usize = 4;
 /// the memory it frees is what the next one allocates.
 const SWEEP_KEEP: usize = 8;
 
+/// How many may wait in an engine, its stripes taken alike, before writers make way. So many come
+/// together only while the grace stands still, because a thread that is pinned has been taken off
+/// its processor: yielding gives it back.
+const BACKLOG_MAX: usize = 16_384;
+
 /// How many a full sweep looks at before it lets go of the stripe for a moment.
 const SWEEP_BATCH: usize = 256;
 
@@ -122,13 +127,14 @@ impl SweepQueue {
 }
 
 impl Engine {
-    /// A commit's share of the sweeping, in a stripe that it holds.
+    /// A commit's share of the sweeping, in a stripe that it holds. Whether so much is waiting
+    /// there that the commit should let others go first when it is done.
     pub(super) fn sweep_some(
         &self,
         stripe: &mut Stripe,
         unreachable: &mut Unreachable<Large>,
         guard: &Guard,
-    ) {
+    ) -> bool {
         if stripe.sweep.is_due(&self.registry) {
             let budget = stripe
                 .sweep
@@ -138,6 +144,7 @@ impl Engine {
                 .min(SWEEP_STEP);
             self.sweep_stripe(stripe, budget.max(1), unreachable, guard);
         }
+        stripe.sweep.waiting.len() > BACKLOG_MAX >> self.config.stripe_bits
     }
 
     /// Looks at up to `budget` pieces of garbage of a stripe that is locked; how many there were to
