@@ -83,6 +83,7 @@ mod model {
 
     pub(crate) fn ordering(ordering: Ordering, bug: Planted) -> Ordering {
         if planted(bug) {
+            // ORDERING: Relaxed, which does not suffice: that is the bug.
             Ordering::Relaxed
         } else {
             ordering
