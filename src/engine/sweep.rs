@@ -18,9 +18,13 @@ use crate::sync::epoch::{self, Guard};
 use crate::version::Stamp;
 use std::collections::VecDeque;
 
-/// How many pieces of garbage a commit looks at in each of its stripes. It adds one or two for each
-/// key it writes there, so a backlog shrinks.
+/// How many pieces of garbage a commit looks at in each of its stripes, at least. It adds one or two
+/// for each key that it writes there.
 const SWEEP_STEP: usize = 4;
+
+/// The share of a long queue that a commit looks at: one in this many. So a backlog shrinks, however
+/// many keys the commits write.
+const SWEEP_SHARE: usize = 4;
 
 /// How many a commit leaves in each stripe. By the time one more comes, the grace has long reached
 /// the first of these, so that in the steady state each commit frees just what it supersedes, and
@@ -136,12 +140,9 @@ impl Engine {
         guard: &Guard,
     ) -> bool {
         if stripe.sweep.is_due(&self.registry) {
-            let budget = stripe
-                .sweep
-                .waiting
-                .len()
-                .saturating_sub(SWEEP_KEEP)
-                .min(SWEEP_STEP);
+            let waiting = stripe.sweep.waiting.len();
+            let step = SWEEP_STEP.max(waiting / SWEEP_SHARE);
+            let budget = waiting.saturating_sub(SWEEP_KEEP).min(step);
             self.sweep_stripe(stripe, budget.max(1), unreachable, guard);
         }
         stripe.sweep.waiting.len() > BACKLOG_MAX >> self.config.stripe_bits
