@@ -118,7 +118,7 @@ impl fmt::Debug for Entry {
     }
 }
 
-/// An entry where it lies in the engine, shown to the closure of a list without a copy.
+/// An entry where it lies in the engine, shown to a closure without a copy.
 #[derive(Clone, Copy)]
 pub struct EntryRef<'a> {
     key: &'a [u8],
@@ -148,6 +148,21 @@ impl<'a> EntryRef<'a> {
     /// The version.
     pub fn versionstamp(self) -> Versionstamp {
         self.hit.stamp().into()
+    }
+
+    /// The number, of an entry whose value is a `u64`.
+    pub fn as_u64(self) -> Option<u64> {
+        self.value().as_u64()
+    }
+
+    /// The bytes, of an entry whose value is bytes.
+    pub fn as_bytes(self) -> Option<&'a [u8]> {
+        self.value().as_bytes()
+    }
+
+    /// The text, of an entry whose value is bytes that are UTF-8.
+    pub fn as_str(self) -> Option<&'a str> {
+        self.value().as_str()
     }
 
     /// The entry, to keep.

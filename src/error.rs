@@ -313,6 +313,9 @@ impl Error {
 }
 
 impl From<Cause> for Error {
+    /// Apart, so that whoever may fail pays a call for it where it does.
+    #[cold]
+    #[inline(never)]
     fn from(cause: Cause) -> Self {
         Self(Box::new(cause))
     }

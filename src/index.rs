@@ -21,6 +21,7 @@ use crossbeam_skiplist::base::{Entry, SkipList};
 use std::borrow::Borrow;
 use std::cmp;
 use std::fmt;
+use std::iter;
 use std::ops::Bound;
 
 /// A longer key is read from its record. With this, a node's key takes 40 bytes.
@@ -128,50 +129,43 @@ impl<T: Send + Sync + 'static> OrderedIndex<T> {
         debug_assert!(removed, "INDEXED: a record that is removed is in the index");
     }
 
-    /// The records from `start` on, in ascending order.
-    pub(crate) fn ascend<'g>(&'g self, start: &[u8], guard: &'g Guard) -> Walk<'g, T> {
-        Walk {
-            first: self.list.lower_bound(Bound::Included(start), guard),
-            last: None,
-            step: Entry::next,
-            guard,
-        }
+    /// The records from `start` on, in ascending order, with their keys.
+    ///
+    /// One that is inserted or removed meanwhile may or may not be met; every other is met once.
+    /// Constant time a record, after logarithmic time for the first.
+    pub(crate) fn ascend<'g>(
+        &'g self,
+        start: &[u8],
+        guard: &'g Guard,
+    ) -> impl Iterator<Item = Met<'g, T>> + use<'g, T> {
+        let first = self.list.lower_bound(Bound::Included(start), guard);
+        walk(first, Entry::next, guard)
     }
 
-    /// The records before `end` (all of them where there is none), in descending order.
-    pub(crate) fn descend<'g>(&'g self, end: Option<&[u8]>, guard: &'g Guard) -> Walk<'g, T> {
-        Walk {
-            first: self
-                .list
-                .upper_bound(end.map_or(Bound::Unbounded, Bound::Excluded), guard),
-            last: None,
-            step: Entry::prev,
-            guard,
-        }
+    /// The records before `end` (all of them where there is none), in descending order, with their
+    /// keys. As [`ascend`](Self::ascend), but logarithmic time a record.
+    pub(crate) fn descend<'g>(
+        &'g self,
+        end: Option<&[u8]>,
+        guard: &'g Guard,
+    ) -> impl Iterator<Item = Met<'g, T>> + use<'g, T> {
+        let below = end.map_or(Bound::Unbounded, Bound::Excluded);
+        walk(self.list.upper_bound(below, guard), Entry::prev, guard)
     }
 }
+
+/// A record that a walk meets, and its key.
+pub(crate) type Met<'g, T> = (&'g [u8], RecordRef<'g, T>);
 
 type NodeEntry<'g, T> = Entry<'g, 'g, Node<T>, ()>;
 
-/// A walk over records in the order of their keys, one way. A record inserted or removed meanwhile
-/// may or may not be met; every other is met once.
-pub(crate) struct Walk<'g, T> {
+fn walk<'g, T: 'g>(
     first: Option<NodeEntry<'g, T>>,
-    last: Option<NodeEntry<'g, T>>,
-    step: fn(&NodeEntry<'g, T>) -> Option<NodeEntry<'g, T>>,
+    step: impl Fn(&NodeEntry<'g, T>) -> Option<NodeEntry<'g, T>>,
     guard: &'g Guard,
-}
-
-impl<'g, T> Iterator for Walk<'g, T> {
-    type Item = (&'g [u8], RecordRef<'g, T>);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let entry = match self.first.take() {
-            Some(first) => first,
-            None => (self.step)(self.last.as_ref()?)?,
-        };
+) -> impl Iterator<Item = Met<'g, T>> {
+    iter::successors(first, step).map(|entry| {
         let node = entry.key();
-        self.last = Some(entry);
-        Some((node.key(), node.record.get(self.guard)))
-    }
+        (node.key(), node.record.get(guard))
+    })
 }

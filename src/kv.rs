@@ -3,10 +3,9 @@
 use crate::atomic_op::AtomicOp;
 use crate::builder::Builder;
 use crate::engine::Engine;
-use crate::engine::commit::Outcome;
 use crate::engine::read::Hit;
-use crate::engine::write::{Mutation, Op, Write};
-use crate::entry::Entry;
+use crate::engine::write::Op;
+use crate::entry::{Entry, EntryRef};
 use crate::error::{Error, Result};
 use crate::key::{Key, Range};
 use crate::limits::Limits;
@@ -14,9 +13,9 @@ use crate::list::{List, Source};
 use crate::retry::RetryPolicy;
 use crate::snapshot::Snapshot;
 use crate::stats::Stats;
-use crate::value::{NewValue, ValueRef};
+use crate::value::NewValue;
 use crate::version::Versionstamp;
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// A handle to an in-memory database.
@@ -83,11 +82,13 @@ impl Kv {
     }
 
     /// The engine, for reading.
+    #[inline]
     pub(crate) fn reader(&self) -> Result<&Arc<Engine>> {
         open(&self.engine)
     }
 
     /// The engine, for writing.
+    #[inline]
     pub(crate) fn writer(&self) -> Result<&Arc<Engine>> {
         if self.is_read_only {
             return Err(Error::read_only());
@@ -144,11 +145,11 @@ impl Kv {
         let key = key.into();
         let engine = self.reader()?;
         engine.limits().check_key_read(key.as_bytes().len())?;
-        let found = engine.newest(key.as_bytes(), |hit| hit.map(Hit::to_owned));
+        let found = engine.newest(&key, |hit| hit.map(Hit::to_owned));
         Ok(Entry::found(key, found))
     }
 
-    /// Gives the newest value of a key to `read`, where it lies: nothing is copied or allocated.
+    /// Gives the newest entry of a key to `read`, where it lies: nothing is copied or allocated.
     /// `None` means that the key is missing.
     ///
     /// `read` should be short: while it runs, memory that is superseded anywhere in the process
@@ -157,7 +158,7 @@ impl Kv {
     /// ```
     /// # let kv = kvick::Kv::new();
     /// kv.set(("page", 7), "<html>")?;
-    /// let len = kv.with_value(("page", 7), |value| value.map(|value| value.len()))?;
+    /// let len = kv.with_entry(("page", 7), |page| page.map(|page| page.value().len()))?;
     /// assert_eq!(len, Some(6));
     /// # Ok::<(), kvick::Error>(())
     /// ```
@@ -165,15 +166,17 @@ impl Kv {
     /// # Errors
     ///
     /// `KeyTooLarge`; `Closed`.
-    pub fn with_value<R>(
+    pub fn with_entry<R>(
         &self,
         key: impl Into<Key>,
-        read: impl FnOnce(Option<ValueRef<'_>>) -> R,
+        read: impl FnOnce(Option<EntryRef<'_>>) -> R,
     ) -> Result<R> {
         let key = key.into();
         let engine = self.reader()?;
         engine.limits().check_key_read(key.as_bytes().len())?;
-        Ok(engine.newest(key.as_bytes(), |hit| read(hit.map(|hit| hit.view()))))
+        Ok(engine.newest(&key, |hit| {
+            read(hit.map(|hit| EntryRef::new(key.as_bytes(), hit)))
+        }))
     }
 
     /// Reads several keys, all at one moment: no commit is seen in part (R03).
@@ -189,7 +192,7 @@ impl Kv {
         check_read(&keys, engine.limits())?;
         let mut entries = Vec::with_capacity(keys.len());
         engine.newest_many(keys.into_iter(), |key, hit| {
-            entries.push(Entry::new(key, hit))
+            entries.push(Entry::new(key, hit));
         });
         Ok(entries)
     }
@@ -229,7 +232,7 @@ impl Kv {
         key: impl Into<Key>,
         value: impl Into<NewValue<'v>>,
     ) -> Result<Versionstamp> {
-        self.mutate(key.into(), Op::Set(value.into()))
+        self.mutate(&key.into(), &Op::Set(value.into()))
     }
 
     /// Deletes a key. That it was not there is no error, and mints a version all the same (A09).
@@ -238,18 +241,12 @@ impl Kv {
     ///
     /// `KeyEmpty`, `KeyTooLarge`; `ReadOnly`; `Closed`. Nothing has changed then.
     pub fn delete(&self, key: impl Into<Key>) -> Result<Versionstamp> {
-        self.mutate(key.into(), Op::Delete)
+        self.mutate(&key.into(), &Op::Delete)
     }
 
-    fn mutate(&self, key: Key, op: Op<'_>) -> Result<Versionstamp> {
-        let write = Write {
-            checks: SmallVec::new(),
-            mutations: smallvec![Mutation { key, op }],
-        };
-        match self.writer()?.commit(&write)? {
-            Outcome::Committed(effects) => Ok(effects.stamp.into()),
-            Outcome::Conflict(_) => unreachable!("a commit without checks has none that can fail"),
-        }
+    fn mutate(&self, key: &Key, op: &Op<'_>) -> Result<Versionstamp> {
+        let effects = self.writer()?.commit_mutation(key, op)?;
+        Ok(effects.stamp.into())
     }
 
     /// Deletes every entry of a range in one commit. Readers see all of it or nothing, and its

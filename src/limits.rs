@@ -103,6 +103,7 @@ impl Limits {
     }
 
     /// A key of `bytes` that is to be written or checked (K08, L01).
+    #[inline]
     pub(crate) fn check_key_write(&self, bytes: usize) -> Result<()> {
         if bytes == 0 {
             return Err(Error::key_empty());
@@ -116,11 +117,13 @@ impl Limits {
 
     /// A key of `bytes` that is to be read or watched by itself (L01). The empty key is merely
     /// missing (K08).
+    #[inline]
     pub(crate) fn check_key_read(&self, bytes: usize) -> Result<()> {
         self.check_bound(bytes.saturating_add(1))
     }
 
     /// A bound of `bytes` of a range that is to be read.
+    #[inline]
     pub(crate) fn check_bound(&self, bytes: usize) -> Result<()> {
         within(
             bytes,
@@ -130,46 +133,59 @@ impl Limits {
     }
 
     /// A value of `bytes` (L02).
+    #[inline]
     pub(crate) fn check_value(&self, bytes: usize) -> Result<()> {
         within(bytes, self.value_bytes_max, Error::value_too_large)
     }
 
     /// The number of ranges of one read (R02).
+    #[inline]
     pub(crate) fn check_ranges(&self, count: usize) -> Result<()> {
         within(count, self.ranges_max, Error::too_many_ranges)
     }
 
     /// The number of entries that one read asks for (R11).
+    #[inline]
     pub(crate) fn check_entries(&self, count: usize) -> Result<()> {
         within(count, self.entries_max, Error::too_many_entries)
     }
 
     /// The number of checks of one atomic operation (L03).
+    #[inline]
     pub(crate) fn check_checks(&self, count: usize) -> Result<()> {
         within(count, self.checks_max, Error::too_many_checks)
     }
 
     /// The number of mutations and enqueues of one atomic operation (L03).
+    #[inline]
     pub(crate) fn check_mutations(&self, count: usize) -> Result<()> {
         within(count, self.mutations_max, Error::too_many_mutations)
     }
 
     /// The bytes of one atomic operation (L04).
+    #[inline]
     pub(crate) fn check_total(&self, bytes: usize) -> Result<()> {
         within(bytes, self.total_bytes_max, Error::total_too_large)
     }
 
     /// The bytes of the keys of one atomic operation (L04).
+    #[inline]
     pub(crate) fn check_total_keys(&self, bytes: usize) -> Result<()> {
         within(bytes, self.total_key_bytes_max, Error::total_keys_too_large)
     }
 }
 
+#[inline]
 fn within(got: usize, max: usize, error: fn(usize, usize) -> Error) -> Result<()> {
+    /// Apart, so that what goes on at every operation is a comparison.
+    #[cold]
+    fn refuse(got: usize, max: usize, error: fn(usize, usize) -> Error) -> Result<()> {
+        Err(error(got, max))
+    }
     if got <= max {
         Ok(())
     } else {
-        Err(error(got, max))
+        refuse(got, max, error)
     }
 }
 

@@ -1,12 +1,11 @@
 //! A fixed view.
 
 use crate::engine::read::{Hit, ReadPoint};
-use crate::entry::Entry;
+use crate::entry::{Entry, EntryRef};
 use crate::error::Result;
 use crate::key::{Key, Range};
 use crate::kv::{check_read, open};
 use crate::list::{List, Source};
-use crate::value::ValueRef;
 use crate::version::Versionstamp;
 use std::sync::Arc;
 
@@ -56,22 +55,22 @@ impl Snapshot {
         Ok(self.read(key))
     }
 
-    /// Gives the value of a key to `read` without a copy, as
-    /// [`Kv::with_value`](crate::Kv::with_value) does.
+    /// Gives the entry of a key to `read` without a copy, as
+    /// [`Kv::with_entry`](crate::Kv::with_entry) does.
     ///
     /// # Errors
     ///
     /// `KeyTooLarge`; `Closed`.
-    pub fn with_value<R>(
+    pub fn with_entry<R>(
         &self,
         key: impl Into<Key>,
-        read: impl FnOnce(Option<ValueRef<'_>>) -> R,
+        read: impl FnOnce(Option<EntryRef<'_>>) -> R,
     ) -> Result<R> {
         let key = key.into();
         let engine = open(self.point.engine())?;
         engine.limits().check_key_read(key.as_bytes().len())?;
-        Ok(engine.at(key.as_bytes(), &self.point, |hit| {
-            read(hit.map(|hit| hit.view()))
+        Ok(engine.at(&key, &self.point, |hit| {
+            read(hit.map(|hit| EntryRef::new(key.as_bytes(), hit)))
         }))
     }
 
@@ -90,7 +89,7 @@ impl Snapshot {
 
     fn read(&self, key: Key) -> Entry {
         let engine = self.point.engine();
-        let found = engine.at(key.as_bytes(), &self.point, |hit| hit.map(Hit::to_owned));
+        let found = engine.at(&key, &self.point, |hit| hit.map(Hit::to_owned));
         Entry::found(key, found)
     }
 

@@ -70,7 +70,7 @@ impl<'a> Transaction<'a> {
         engine.limits().check_key_write(key.as_bytes().len())?;
         let ops = self.writes.get(&key).map_or(&[][..], Vec::as_slice);
         let mut read = None;
-        let entry = engine.at(key.as_bytes(), &self.point, |hit| {
+        let entry = engine.at(&key, &self.point, |hit| {
             read = hit.map(Hit::stamp);
             overlay(key.clone(), hit, ops)
         });
@@ -159,9 +159,8 @@ impl<'a> Transaction<'a> {
     /// Everything that was read by its key, as it was read.
     fn entries_read(&self) -> Vec<Entry> {
         let entries = self.reads.keys().map(|key| {
-            self.engine.at(key.as_bytes(), &self.point, |hit| {
-                Entry::new(key.clone(), hit)
-            })
+            self.engine
+                .at(key, &self.point, |hit| Entry::new(key.clone(), hit))
         });
         entries.collect()
     }

@@ -8,6 +8,7 @@ use crate::key::Key;
 use crate::kv::Kv;
 use crate::retry::{AbortReason, Attempt, Transacted, retry};
 use crate::value::NewValue;
+use crate::version::Versionstamp;
 
 /// What is to become of an entry: what the closure of [`Kv::update`] returns.
 #[derive(Debug)]
@@ -197,9 +198,7 @@ impl Kv {
 
 /// The check that an entry is still as it was read.
 fn as_read(entry: &Entry) -> Check {
-    let stamp = entry
-        .versionstamp()
-        .and_then(|versionstamp| versionstamp.stamp());
+    let stamp = entry.versionstamp().and_then(Versionstamp::stamp);
     Check {
         key: entry.key().clone(),
         expect: stamp.map_or(Expect::Absent, Expect::At),

@@ -70,12 +70,17 @@ pub enum ValueRef<'a> {
 /// assert_eq!(NewValue::from(100u64).encoded_len(), 8);
 /// ```
 #[derive(Clone)]
-pub struct NewValue<'a>(Repr<'a>);
+pub struct NewValue<'a> {
+    /// Of the bytes; a number says so itself.
+    is_v8: bool,
+    data: Data<'a>,
+}
 
 #[derive(Clone)]
-enum Repr<'a> {
-    Borrowed(ValueRef<'a>),
-    Owned(Value),
+enum Data<'a> {
+    Number(u64),
+    Borrowed(&'a [u8]),
+    Owned(Bytes),
 }
 
 /// What a value of each kind counts to the limits as: the bytes of its encoding.
@@ -200,10 +205,17 @@ impl<'a> NewValue<'a> {
     }
 
     /// This value, borrowed.
+    #[inline]
     pub fn as_ref(&self) -> ValueRef<'_> {
-        match &self.0 {
-            Repr::Borrowed(value) => *value,
-            Repr::Owned(value) => value.as_ref(),
+        let bytes = match &self.data {
+            Data::Number(number) => return ValueRef::U64(*number),
+            Data::Borrowed(bytes) => bytes,
+            Data::Owned(bytes) => &bytes[..],
+        };
+        if self.is_v8 {
+            ValueRef::V8(bytes)
+        } else {
+            ValueRef::Bytes(bytes)
         }
     }
 
@@ -213,33 +225,48 @@ impl<'a> NewValue<'a> {
     }
 
     /// The bytes that this counts to the limits as; 8 for a number.
+    #[inline]
     pub fn encoded_len(&self) -> usize {
-        self.as_ref().len()
+        match &self.data {
+            Data::Number(_) => U64_BYTES,
+            Data::Borrowed(bytes) => bytes.len(),
+            Data::Owned(bytes) => bytes.len(),
+        }
     }
 
     /// The same value, borrowing from nothing. Copies the bytes only if they are borrowed.
     pub fn into_owned(self) -> NewValue<'static> {
-        NewValue(Repr::Owned(self.into()))
+        Value::from(self).into()
     }
 
     /// The bytes, if they are owned, to be shared instead of copied.
     pub(crate) fn shared_bytes(&self) -> Option<&Bytes> {
-        match &self.0 {
-            Repr::Owned(Value::Bytes(bytes) | Value::V8(bytes)) => Some(bytes),
-            Repr::Owned(Value::U64(_)) | Repr::Borrowed(_) => None,
+        match &self.data {
+            Data::Owned(bytes) => Some(bytes),
+            Data::Number(_) | Data::Borrowed(_) => None,
         }
     }
 }
 
 impl<'a> From<ValueRef<'a>> for NewValue<'a> {
     fn from(value: ValueRef<'a>) -> Self {
-        Self(Repr::Borrowed(value))
+        let (is_v8, data) = match value {
+            ValueRef::Bytes(bytes) => (false, Data::Borrowed(bytes)),
+            ValueRef::U64(number) => (false, Data::Number(number)),
+            ValueRef::V8(bytes) => (true, Data::Borrowed(bytes)),
+        };
+        Self { is_v8, data }
     }
 }
 
 impl From<Value> for NewValue<'_> {
     fn from(value: Value) -> Self {
-        Self(Repr::Owned(value))
+        let (is_v8, data) = match value {
+            Value::Bytes(bytes) => (false, Data::Owned(bytes)),
+            Value::U64(number) => (false, Data::Number(number)),
+            Value::V8(bytes) => (true, Data::Owned(bytes)),
+        };
+        Self { is_v8, data }
     }
 }
 
@@ -294,7 +321,7 @@ from_owned!(String, Vec<u8>, Bytes);
 
 impl From<u64> for NewValue<'_> {
     fn from(number: u64) -> Self {
-        Value::U64(number).into()
+        ValueRef::U64(number).into()
     }
 }
 
@@ -321,9 +348,10 @@ impl From<&[u8]> for Value {
 impl From<NewValue<'_>> for Value {
     /// Copies the bytes only if they are borrowed.
     fn from(value: NewValue<'_>) -> Self {
-        match value.0 {
-            Repr::Borrowed(value) => value.to_owned(),
-            Repr::Owned(value) => value,
+        match value.data {
+            Data::Owned(bytes) if value.is_v8 => Self::V8(bytes),
+            Data::Owned(bytes) => Self::Bytes(bytes),
+            Data::Number(_) | Data::Borrowed(_) => value.as_ref().to_owned(),
         }
     }
 }

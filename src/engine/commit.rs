@@ -12,19 +12,21 @@
 use super::mutation::Pending;
 use super::payload::{self, Large};
 use super::read::Hit;
-use super::write::{Check, Mutation, Op, RangeReads, Write};
+use super::write::{Expect, Mutation, Op, RangeReads, Write, check_single};
 use super::{Engine, Stripe};
 use crate::error::Result;
 use crate::index::NODE_BYTES;
 use crate::key::Key;
-use crate::mvcc::chain::{Draft, RecordPtr, RecordRef, Unreachable, VersionRef};
+use crate::mvcc::chain::{Draft, RecordPtr, RecordRef, Superseded, Unreachable, VersionRef};
 use crate::mvcc::publish::{Install, publish_one};
 use crate::mvcc::stripes::{Locked, StripeSet};
 use crate::sync::epoch::{self, Guard};
+use crate::sync::pause;
 use crate::value::Value;
 use crate::version::Stamp;
 use smallvec::SmallVec;
 use std::collections::HashMap;
+use std::time::Duration;
 
 /// What a commit came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,32 +50,25 @@ pub(crate) struct Effects {
 const MAPPED_FROM: usize = 16;
 
 /// A key that a commit writes, each once, in the order of its first mutation.
-struct Target<'w> {
+struct Target<'w, 'g> {
     key: &'w Key,
-    hash: u64,
     /// The new version, where it can be known beforehand: the last mutation is a set.
     prepared: Option<Draft<Large>>,
-}
-
-/// An atomic operation, as far as it can be worked out before anything is locked.
-pub(super) struct Plan<'w> {
-    checks: &'w [Check],
-    mutations: &'w [Mutation<'w>],
-    check_hashes: SmallVec<[u64; 4]>,
-    targets: SmallVec<[Target<'w>; 4]>,
-    /// Which target each mutation changes.
-    target_of: SmallVec<[usize; 8]>,
-    pub(super) stripes: StripeSet,
-}
-
-/// What is to become of a target.
-pub(super) struct Change<'w, 'g> {
     record: Option<RecordRef<'g, Large>>,
-    was_live: bool,
+    /// The entry that is there, with its stamp.
+    live: Option<(VersionRef<'g, Large>, Stamp)>,
     pending: Pending<'w, 'g>,
 }
 
-pub(super) type Changes<'w, 'g> = SmallVec<[Change<'w, 'g>; 4]>;
+/// What a commit writes, as it comes to be: which keys, what becomes of them, and the versions
+/// that were linked.
+pub(super) struct Plan<'w, 'g> {
+    targets: SmallVec<[Target<'w, 'g>; 4]>,
+    /// Which target each mutation changes.
+    target_of: SmallVec<[u32; 8]>,
+    pub(super) install: Install<'g, Large>,
+    pub(super) installed: SmallVec<[Installed<'g>; 4]>,
+}
 
 /// A version that was linked, for the books.
 pub(super) struct Installed<'g> {
@@ -83,19 +78,34 @@ pub(super) struct Installed<'g> {
     pub(super) is_new: bool,
 }
 
-/// What a commit of several keys holds on to until it is done.
-pub(super) struct Links<'g> {
-    pub(super) install: Install<'g, Large>,
-    pub(super) installed: SmallVec<[Installed<'g>; 4]>,
-}
-
-impl Links<'_> {
+impl<'w> Plan<'w, '_> {
     pub(super) fn new() -> Self {
         Self {
+            targets: SmallVec::new(),
+            target_of: SmallVec::new(),
             install: Install::new(),
             installed: SmallVec::new(),
         }
     }
+
+    /// Applies the mutations, in order, to private copies of what was looked up.
+    pub(super) fn apply(&mut self, write: &'w Write<'_>) -> Result<()> {
+        for target in &mut self.targets {
+            let stored = target.live.and_then(|(version, _)| payload::view(version));
+            target.pending = Pending::Stored(stored);
+        }
+        for (mutation, target) in write.mutations.iter().zip(&self.target_of) {
+            self.targets[*target as usize].pending.apply(&mutation.op)?;
+        }
+        Ok(())
+    }
+}
+
+/// The entry that a record holds, with its stamp. The stripe of the key is locked.
+fn live_head(record: RecordRef<'_, Large>) -> Option<(VersionRef<'_, Large>, Stamp)> {
+    record
+        .settled_head()
+        .filter(|(version, _)| !version.is_tombstone())
 }
 
 impl Engine {
@@ -108,6 +118,20 @@ impl Engine {
         write.check_limits(self.limits())?;
         self.turn.give_way();
         self.commit_checked(write)
+    }
+
+    /// Commits one mutation.
+    ///
+    /// # Errors
+    ///
+    /// As [`commit`](Self::commit).
+    pub(crate) fn commit_mutation(&self, key: &Key, op: &Op<'_>) -> Result<Effects> {
+        check_single(key, op, self.limits())?;
+        self.turn.give_way();
+        match self.commit_one(None, key, op)? {
+            Some(stamp) => Ok(Effects { stamp }),
+            None => unreachable!("a commit without checks has none that can fail"),
+        }
     }
 
     /// Commits what a transaction read and wrote. What it read is not bounded by the limits of
@@ -131,222 +155,201 @@ impl Engine {
 
     fn commit_checked(&self, write: &Write<'_>) -> Result<Outcome> {
         match (&write.checks[..], &write.mutations[..]) {
-            ([], [mutation]) => self.commit_one(None, mutation),
-            ([check], [mutation]) if check.key == mutation.key => {
-                self.commit_one(Some(check), mutation)
-            }
+            ([], [Mutation { key, op }]) => self.commit_one(None, key, op).map(outcome_of_one),
+            ([check], [Mutation { key, op }]) if check.key == *key => self
+                .commit_one(Some(check.expect), key, op)
+                .map(outcome_of_one),
             _ => self.commit_many(write),
         }
     }
 
-    /// One mutation, and perhaps a check of its key.
-    fn commit_one(&self, check: Option<&Check>, mutation: &Mutation<'_>) -> Result<Outcome> {
-        let key = mutation.key.as_bytes();
-        let hash = self.hash(key);
-        let prepared = prepare(&mutation.op);
+    /// One mutation, and perhaps a check of its key; the stamp, or `None` where the check failed.
+    fn commit_one(&self, expect: Option<Expect>, key: &Key, op: &Op<'_>) -> Result<Option<Stamp>> {
+        let prepared = prepare(op);
         let guard = epoch::pin();
         let mut unreachable = Unreachable::new();
-        let mut stripe = self.stripes.lock_one(self.stripe_of(hash));
+        let mut stripe = self.stripes.lock_one(self.stripe_of(key.hash_code()));
 
-        let record = self.find(hash, key, &guard);
-        let head = record.and_then(RecordRef::settled_head);
-        let live = head.filter(|(version, _)| !version.is_tombstone());
-        if check.is_some_and(|check| !check.expect.holds(live.map(|(_, stamp)| stamp))) {
+        let record = self.find(key, &guard);
+        let live = record.and_then(live_head);
+        if expect.is_some_and(|expect| !expect.holds(live.map(|(_, stamp)| stamp))) {
             stripe.counts.conflict_count += 1;
-            return Ok(Outcome::Conflict(SmallVec::from_slice(&[0])));
+            return Ok(None);
         }
-        let draft = match prepared {
-            Some(draft) => Some(draft),
-            None => {
-                let mut pending =
-                    Pending::Stored(live.and_then(|(version, _)| payload::view(version)));
-                pending.apply(&mutation.op)?;
-                finish(pending, live.is_some())
-            }
+        let draft = if prepared.is_some() {
+            prepared
+        } else {
+            let stored = live.and_then(|(version, _)| payload::view(version));
+            let mut pending = Pending::Stored(stored);
+            pending.apply(op)?;
+            finish(pending, live.is_some())
         };
-        let stamp = match draft {
-            Some(draft) => {
-                let is_new = record.is_none();
-                let record = record.unwrap_or_else(|| self.create(&mut stripe, hash, key, &guard));
-                let (stamp, version) = publish_one(record, draft, &self.counter);
-                stripe.settle(
-                    &Installed {
-                        record,
-                        version,
-                        was_live: live.is_some(),
-                        is_new,
-                    },
-                    stamp,
-                );
-                stamp
-            }
+        let stamp = if let Some(draft) = draft {
+            let is_new = record.is_none();
+            let record = record.unwrap_or_else(|| self.create(&mut stripe, key, &guard));
+            let (stamp, version) = publish_one(record, draft, &self.counter);
+            let installed = Installed {
+                record,
+                version,
+                was_live: live.is_some(),
+                is_new,
+            };
+            stripe.settle(&installed, stamp);
+            stamp
+        } else {
             // Deleting a key that is not there (A09).
-            None => self.counter.mint(),
+            self.counter.mint()
         };
         stripe.counts.commit_count += 1;
-        self.sweep_some(&mut stripe, &mut unreachable, &guard);
+        let makes_way = self.sweep_some(&mut stripe, &mut unreachable, &guard);
         drop(stripe);
         drop(unreachable);
-        self.tick(stamp, &guard);
-        Ok(Outcome::Committed(Effects { stamp }))
+        self.tick(stamp, guard, makes_way);
+        Ok(Some(stamp))
     }
 
     /// Any number of checks and mutations.
     fn commit_many(&self, write: &Write<'_>) -> Result<Outcome> {
-        let mut plan = self.plan(write);
         let guard = epoch::pin();
+        let mut plan = Plan::new();
+        let stripes = self.plan(write, &mut plan);
         let mut unreachable = Unreachable::new();
-        let mut locked = self.stripes.lock(&plan.stripes);
+        let mut locked = self.stripes.lock(&stripes);
 
-        let failed = self.failed_checks(&plan, &guard);
+        self.look_up(&mut plan, &guard);
+        let failed = self.failed_checks(write, &plan, &guard);
         if !failed.is_empty() {
             count_conflict(&mut locked);
             return Ok(Outcome::Conflict(failed));
         }
-        let changes = self.apply(&plan, &guard)?;
-        let mut links = Links::new();
-        self.link(&mut plan, changes, &mut links, &mut locked, &guard);
-        let stamp = links.install.publish(&self.counter);
-        self.finish_commit(&links, stamp, &mut locked, &mut unreachable, &guard);
-        drop(locked);
-        drop(unreachable);
-        self.tick(stamp, &guard);
+        plan.apply(write)?;
+        self.link(&mut plan, &mut locked, &guard);
+        let stamp = plan.install.publish(&self.counter);
+        let makes_way = self.finish_commit(&plan, stamp, &mut locked, &mut unreachable, &guard);
+        drop((plan, locked, unreachable));
+        self.tick(stamp, guard, makes_way);
         Ok(Outcome::Committed(Effects { stamp }))
     }
 
-    /// Works out all that needs no lock.
-    pub(super) fn plan<'w>(&self, write: &'w Write<'_>) -> Plan<'w> {
-        let mut plan = Plan {
-            checks: &write.checks,
-            mutations: &write.mutations,
-            check_hashes: SmallVec::new(),
-            targets: SmallVec::new(),
-            target_of: SmallVec::new(),
-            stripes: StripeSet::default(),
-        };
-        for check in plan.checks {
-            let hash = self.hash(check.key.as_bytes());
-            plan.stripes.insert(self.stripe_of(hash));
-            plan.check_hashes.push(hash);
+    /// Works out all that needs no lock: the keys, the versions that can be known, the stripes.
+    pub(super) fn plan<'w>(&self, write: &'w Write<'_>, plan: &mut Plan<'w, '_>) -> StripeSet {
+        let mut stripes = StripeSet::default();
+        for check in &write.checks {
+            stripes.insert(self.stripe_of(check.key.hash_code()));
         }
-        let mut known = HashMap::with_hasher(self.hasher.clone());
-        for mutation in plan.mutations {
+        let mut known = HashMap::new();
+        for mutation in &write.mutations {
             let next = plan.targets.len();
-            let index = if plan.mutations.len() < MAPPED_FROM {
-                let same = |target: &Target<'_>| *target.key == mutation.key;
+            let index = if write.mutations.len() < MAPPED_FROM {
+                let same = |target: &Target<'_, '_>| *target.key == mutation.key;
                 plan.targets.iter().position(same).unwrap_or(next)
             } else {
-                *known.entry(mutation.key.as_bytes()).or_insert(next)
+                *known.entry(&mutation.key).or_insert(next)
             };
+            let prepared = prepare(&mutation.op);
             if index == next {
-                let hash = self.hash(mutation.key.as_bytes());
-                plan.stripes.insert(self.stripe_of(hash));
+                stripes.insert(self.stripe_of(mutation.key.hash_code()));
                 plan.targets.push(Target {
                     key: &mutation.key,
-                    hash,
-                    prepared: None,
+                    prepared,
+                    record: None,
+                    live: None,
+                    pending: Pending::Stored(None),
                 });
+            } else {
+                plan.targets[index].prepared = prepared;
             }
-            plan.targets[index].prepared = prepare(&mutation.op);
+            // PANICS: never. Each of so many targets would take 40 bytes and more.
+            let index = u32::try_from(index).expect("fewer than 2^32 keys");
             plan.target_of.push(index);
         }
-        plan
+        stripes
+    }
+
+    /// Finds what is stored under the keys to be written. Their stripes are locked.
+    pub(super) fn look_up<'g>(&self, plan: &mut Plan<'_, 'g>, guard: &'g Guard) {
+        for target in &mut plan.targets {
+            target.record = self.find(target.key, guard);
+            target.live = target.record.and_then(live_head);
+        }
     }
 
     /// The checks that do not hold. Their stripes are locked.
-    pub(super) fn failed_checks(&self, plan: &Plan<'_>, guard: &Guard) -> FailedChecks {
-        let checks = plan.checks.iter().zip(&plan.check_hashes);
-        let failed = checks.enumerate().filter(|(_, (check, hash))| {
-            let current = self
-                .find(**hash, check.key.as_bytes(), guard)
-                .and_then(RecordRef::settled_head)
-                .filter(|(version, _)| !version.is_tombstone());
-            !check.expect.holds(current.map(|(_, stamp)| stamp))
-        });
-        failed.map(|(index, _)| index).collect()
-    }
-
-    /// Applies the mutations, in order, to private copies. The stripes of their keys are locked.
-    pub(super) fn apply<'w, 'g>(
+    pub(super) fn failed_checks(
         &self,
-        plan: &Plan<'w>,
-        guard: &'g Guard,
-    ) -> Result<Changes<'w, 'g>> {
-        let stored = plan.targets.iter().map(|target| {
-            let record = self.find(target.hash, target.key.as_bytes(), guard);
-            let head = record.and_then(RecordRef::settled_head);
-            let stored = head.and_then(|(version, _)| payload::view(version));
-            Change {
-                record,
-                was_live: stored.is_some(),
-                pending: Pending::Stored(stored),
+        write: &Write<'_>,
+        plan: &Plan<'_, '_>,
+        guard: &Guard,
+    ) -> FailedChecks {
+        let mut failed = FailedChecks::new();
+        for (index, check) in write.checks.iter().enumerate() {
+            // What is checked is written, most of the time, and at the same place.
+            let current = match plan.targets.get(index) {
+                Some(target) if *target.key == check.key => target.live,
+                _ => self.find(&check.key, guard).and_then(live_head),
+            };
+            if !check.expect.holds(current.map(|(_, stamp)| stamp)) {
+                failed.push(index);
             }
-        });
-        let mut changes: Changes<'w, 'g> = stored.collect();
-        for (mutation, target) in plan.mutations.iter().zip(&plan.target_of) {
-            changes[*target].pending.apply(&mutation.op)?;
         }
-        Ok(changes)
+        failed
     }
 
     /// Links the new versions: from here on nothing can be refused.
     pub(super) fn link<'g>(
         &self,
-        plan: &mut Plan<'_>,
-        changes: Changes<'_, 'g>,
-        links: &mut Links<'g>,
+        plan: &mut Plan<'_, 'g>,
         locked: &mut Locked<'_, Stripe>,
         guard: &'g Guard,
     ) {
-        for (target, change) in plan.targets.iter_mut().zip(changes) {
+        for target in &mut plan.targets {
             let prepared = target.prepared.take();
-            let Some(draft) = prepared.or_else(|| finish(change.pending, change.was_live)) else {
+            let Some(draft) = prepared.or_else(|| finish(target.pending, target.live.is_some()))
+            else {
                 continue;
             };
-            let stripe = locked.stripe(self.stripe_of(target.hash));
-            let is_new = change.record.is_none();
-            let record = change
-                .record
-                .unwrap_or_else(|| self.create(stripe, target.hash, target.key.as_bytes(), guard));
-            links.installed.push(Installed {
+            let is_new = target.record.is_none();
+            let record = target.record.unwrap_or_else(|| {
+                let stripe = locked.stripe(self.stripe_of(target.key.hash_code()));
+                self.create(stripe, target.key, guard)
+            });
+            plan.installed.push(Installed {
                 record,
-                version: links.install.link(record, draft),
-                was_live: change.was_live,
+                version: plan.install.link(record, draft),
+                was_live: target.live.is_some(),
                 is_new,
             });
         }
     }
 
-    /// Enters a published commit into the books of the stripes, and sweeps a little.
+    /// Enters a published commit into the books of the stripes, and sweeps a little. Whether the
+    /// commit should make way when it is done.
     pub(super) fn finish_commit(
         &self,
-        links: &Links<'_>,
+        plan: &Plan<'_, '_>,
         stamp: Stamp,
         locked: &mut Locked<'_, Stripe>,
         unreachable: &mut Unreachable<Large>,
         guard: &Guard,
-    ) {
-        for installed in &links.installed {
+    ) -> bool {
+        for installed in &plan.installed {
             let stripe = self.stripe_of(installed.record.hash());
             locked.stripe(stripe).settle(installed, stamp);
         }
         if let Some(stripe) = locked.iter_mut().next() {
             stripe.counts.commit_count += 1;
         }
+        let mut makes_way = false;
         for stripe in locked.iter_mut() {
-            self.sweep_some(stripe, unreachable, guard);
+            makes_way |= self.sweep_some(stripe, unreachable, guard);
         }
+        makes_way
     }
 
     /// A record for a key that has none. The stripe is that of the key, and locked.
-    fn create<'g>(
-        &self,
-        stripe: &mut Stripe,
-        hash: u64,
-        key: &[u8],
-        guard: &'g Guard,
-    ) -> RecordRef<'g, Large> {
-        let record = RecordPtr::new(hash, key);
+    fn create<'g>(&self, stripe: &mut Stripe, key: &Key, guard: &'g Guard) -> RecordRef<'g, Large> {
+        let hash = key.hash_code();
+        let record = RecordPtr::new(hash, key.as_bytes());
         self.table(hash)
             .insert(&mut stripe.occupancy, record, guard);
         self.index.insert(record, guard);
@@ -355,13 +358,25 @@ impl Engine {
         record
     }
 
-    /// What a commit does when it holds no lock any more: now and then it moves the grace on.
-    pub(super) fn tick(&self, stamp: Stamp, guard: &Guard) {
+    /// What a commit does when it holds no lock any more: now and then it moves the grace on, and
+    /// where that does not help, it lets others go first.
+    pub(super) fn tick(&self, stamp: Stamp, guard: Guard, makes_way: bool) {
         if self.registry.is_grace_due(stamp) {
-            self.registry.advance_grace(&self.counter, guard);
+            self.registry.advance_grace(&self.counter, &guard);
             guard.flush();
         }
+        drop(guard);
         self.maintenance.wake();
+        if makes_way {
+            pause(Duration::ZERO);
+        }
+    }
+}
+
+fn outcome_of_one(stamp: Option<Stamp>) -> Outcome {
+    match stamp {
+        Some(stamp) => Outcome::Committed(Effects { stamp }),
+        None => Outcome::Conflict(FailedChecks::from_slice(&[0])),
     }
 }
 
@@ -379,8 +394,11 @@ impl Stripe {
             (true, false) => self.counts.entry_count -= 1,
             _ => {}
         }
-        if !installed.is_new {
-            self.sweep.enqueue(record, stamp);
+        if !is_live {
+            self.sweep.push_deleted(record, stamp);
+        }
+        if let Some(superseded) = Superseded::by(record, version, stamp) {
+            self.sweep.push_superseded(superseded);
         }
     }
 }

@@ -25,6 +25,7 @@ use self::payload::Large;
 use self::sweep::SweepQueue;
 use crate::clock::Clock;
 use crate::index::OrderedIndex;
+use crate::key::Key;
 use crate::limits::Limits;
 use crate::mvcc::chain::RecordRef;
 use crate::mvcc::point::{Occupancy, Table};
@@ -34,10 +35,8 @@ use crate::mvcc::stripes::{STRIPES_MAX, Stripes, stripe_of};
 use crate::sync::epoch::{self, Guard};
 use crate::sync::{AtomicBool, OnceLock, Ordering};
 use crate::version::Stamp;
-use foldhash::quality::RandomState;
-use std::hash::{BuildHasher, Hasher};
 use std::num::NonZero;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// How an engine is set up. Nothing in it changes afterwards.
 #[derive(Debug)]
@@ -74,7 +73,6 @@ impl Config {
 #[derive(Debug)]
 pub(crate) struct Engine {
     config: Config,
-    hasher: RandomState,
     /// The point index, a table for each stripe. Apart from the stripes' locks, so that a lookup
     /// does not share a cache line with a writer.
     tables: Box<[Table<Large>]>,
@@ -99,14 +97,13 @@ impl Engine {
     pub(crate) fn new(config: Config) -> Arc<Self> {
         let stripes = Stripes::new(config.stripe_bits);
         Arc::new_cyclic(|engine| Self {
-            hasher: RandomState::default(),
             tables: (0..stripes.count()).map(|_| Table::new()).collect(),
             index: OrderedIndex::new(),
             counter: StampCounter::new(),
             registry: Arc::new(Registry::new()),
             stripes,
             turn: Turn::new(),
-            maintenance: Maintenance::new(engine.clone(), config.maintenance),
+            maintenance: Maintenance::new(Weak::clone(engine), config.maintenance),
             is_closed: AtomicBool::new(false),
             config,
         })
@@ -140,12 +137,6 @@ impl Engine {
         self.counter.latest()
     }
 
-    fn hash(&self, key: &[u8]) -> u64 {
-        let mut hasher = self.hasher.build_hasher();
-        hasher.write(key);
-        hasher.finish()
-    }
-
     fn stripe_of(&self, hash: u64) -> usize {
         stripe_of(hash, self.config.stripe_bits)
     }
@@ -154,8 +145,9 @@ impl Engine {
         &self.tables[self.stripe_of(hash)]
     }
 
-    fn find<'g>(&self, hash: u64, key: &[u8], guard: &'g Guard) -> Option<RecordRef<'g, Large>> {
-        self.table(hash).find(hash, key, guard)
+    fn find<'g>(&self, key: &Key, guard: &'g Guard) -> Option<RecordRef<'g, Large>> {
+        let hash = key.hash_code();
+        self.table(hash).find(hash, key.as_bytes(), guard)
     }
 }
 

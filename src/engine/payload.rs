@@ -5,7 +5,7 @@
 //! value is kept as [`Bytes`], and a read shares it.
 
 use crate::mvcc::chain::{Draft, Payload, TOMBSTONE, VersionRef};
-use crate::value::{NewValue, Value, ValueKind, ValueRef};
+use crate::value::{NewValue, Value, ValueRef};
 use bytes::Bytes;
 
 /// What is copied and not shared. At this size, copying costs about what the two updates of a
@@ -29,24 +29,24 @@ impl Payload for Large {
 
 /// A version that holds a value.
 pub(crate) fn draft(value: &NewValue<'_>) -> Draft<Large> {
-    let tag = match value.kind() {
-        ValueKind::Bytes => TAG_BYTES,
-        ValueKind::U64 => TAG_U64,
-        ValueKind::V8 => TAG_V8,
+    let (tag, bytes) = match value.as_ref() {
+        ValueRef::U64(number) => return draft_u64(number),
+        ValueRef::Bytes(bytes) => (TAG_BYTES, bytes),
+        ValueRef::V8(bytes) => (TAG_V8, bytes),
     };
-    match value.as_ref() {
-        ValueRef::U64(number) => draft_u64(number),
-        ValueRef::Bytes(bytes) | ValueRef::V8(bytes) if bytes.len() <= INLINE_BYTES_MAX => {
-            Draft::new(tag, bytes, None)
-        }
-        ValueRef::Bytes(bytes) | ValueRef::V8(bytes) => {
-            let bytes = value
-                .shared_bytes()
-                .cloned()
-                .unwrap_or_else(|| Bytes::copy_from_slice(bytes));
-            Draft::new(tag, &[], Some(Box::new(bytes)))
-        }
+    if bytes.len() <= INLINE_BYTES_MAX {
+        Draft::new(tag, bytes, None)
+    } else {
+        draft_large(tag, bytes, value.shared_bytes())
     }
+}
+
+#[cold]
+fn draft_large(tag: u8, bytes: &[u8], shared: Option<&Bytes>) -> Draft<Large> {
+    let bytes = shared
+        .cloned()
+        .unwrap_or_else(|| Bytes::copy_from_slice(bytes));
+    Draft::new(tag, &[], Some(Box::new(bytes)))
 }
 
 /// A version that holds a number.
@@ -59,15 +59,15 @@ pub(crate) fn draft_tombstone() -> Draft<Large> {
     Draft::new(TOMBSTONE, &[], None)
 }
 
-fn bytes<'g>(version: VersionRef<'g, Large>) -> &'g [u8] {
-    version
-        .extra()
-        .as_ref()
-        .map_or_else(|| version.bytes(), |large| large)
+fn bytes(version: VersionRef<'_, Large>) -> &[u8] {
+    match version.extra() {
+        Some(large) => large,
+        None => version.bytes(),
+    }
 }
 
 /// The value in a version; `None` in a tombstone.
-pub(crate) fn view<'g>(version: VersionRef<'g, Large>) -> Option<ValueRef<'g>> {
+pub(crate) fn view(version: VersionRef<'_, Large>) -> Option<ValueRef<'_>> {
     match version.tag() {
         TOMBSTONE => None,
         TAG_U64 => {

@@ -11,7 +11,7 @@
 //! The fine way is tried first. The exclusive one ends the quarrel of two commits that each stand
 //! in a range of the other.
 
-use super::commit::{Effects, FailedChecks, Installed, Links, Outcome, Plan, count_conflict};
+use super::commit::{Effects, FailedChecks, Installed, Outcome, Plan, count_conflict};
 use super::payload::{self, Large};
 use super::write::{RangeReads, Write};
 use super::{Engine, Stripe};
@@ -21,7 +21,6 @@ use crate::mvcc::chain::{RecordRef, Unreachable};
 use crate::mvcc::publish::{Refused, Verdict};
 use crate::mvcc::stripes::Locked;
 use crate::sync::epoch::{self, Guard};
-use crate::version::Stamp;
 
 /// What came of the fine way.
 enum Fine {
@@ -32,32 +31,36 @@ enum Fine {
 impl Engine {
     /// Commits `write` if, besides its checks, the ranges hold what they held when they were read.
     pub(super) fn commit_ranged(&self, write: &Write<'_>, reads: &RangeReads) -> Result<Outcome> {
-        match self.commit_fine(self.plan(write), reads)? {
+        match self.commit_fine(write, reads)? {
             Fine::Done(outcome) => Ok(outcome),
-            Fine::Busy => self.commit_exclusive(self.plan(write), reads),
+            Fine::Busy => self.commit_exclusive(write, reads),
         }
     }
 
-    fn commit_fine(&self, mut plan: Plan<'_>, reads: &RangeReads) -> Result<Fine> {
+    fn commit_fine(&self, write: &Write<'_>, reads: &RangeReads) -> Result<Fine> {
         let guard = epoch::pin();
+        let mut plan = Plan::new();
+        let stripes = self.plan(write, &mut plan);
         let mut unreachable = Unreachable::new();
-        let mut locked = self.stripes.lock(&plan.stripes);
+        let mut locked = self.stripes.lock(&stripes);
 
-        let failed = self.failed_checks(&plan, &guard);
+        self.look_up(&mut plan, &guard);
+        let failed = self.failed_checks(write, &plan, &guard);
         if !failed.is_empty() {
             count_conflict(&mut locked);
             return Ok(Fine::Done(Outcome::Conflict(failed)));
         }
-        let changes = self.apply(&plan, &guard)?;
-        let mut links = Links::new();
-        self.link(&mut plan, changes, &mut links, &mut locked, &guard);
-        let published = links.install.publish_validated(&self.counter, |install| {
+        plan.apply(write)?;
+        self.link(&mut plan, &mut locked, &guard);
+        let published = plan.install.publish_validated(&self.counter, |install| {
             self.examine(reads, &guard, |record| install.examine(record, reads.at))
         });
         let outcome = match published {
             Ok(stamp) => {
-                self.finish_commit(&links, stamp, &mut locked, &mut unreachable, &guard);
-                self.tick_after(locked, unreachable, stamp, &guard);
+                let makes_way =
+                    self.finish_commit(&plan, stamp, &mut locked, &mut unreachable, &guard);
+                drop((plan, locked, unreachable));
+                self.tick(stamp, guard, makes_way);
                 return Ok(Fine::Done(Outcome::Committed(Effects { stamp })));
             }
             Err(Refused::Busy) => Fine::Busy,
@@ -66,14 +69,14 @@ impl Engine {
                 Fine::Done(Outcome::Conflict(FailedChecks::new()))
             }
         };
-        self.roll_back(links, &mut locked, &guard);
+        self.roll_back(plan, &mut locked, &guard);
         Ok(outcome)
     }
 
     /// Takes back everything that was linked, and the records that were created for it.
-    fn roll_back(&self, links: Links<'_>, locked: &mut Locked<'_, Stripe>, guard: &Guard) {
-        links.install.roll_back(guard);
-        for installed in links.installed {
+    fn roll_back(&self, plan: Plan<'_, '_>, locked: &mut Locked<'_, Stripe>, guard: &Guard) {
+        plan.install.roll_back(guard);
+        for installed in plan.installed {
             if installed.is_new {
                 let stripe = locked.stripe(self.stripe_of(installed.record.hash()));
                 self.remove_record(stripe, installed.record, guard);
@@ -81,12 +84,15 @@ impl Engine {
         }
     }
 
-    fn commit_exclusive(&self, mut plan: Plan<'_>, reads: &RangeReads) -> Result<Outcome> {
+    fn commit_exclusive(&self, write: &Write<'_>, reads: &RangeReads) -> Result<Outcome> {
         let guard = epoch::pin();
+        let mut plan = Plan::new();
+        self.plan(write, &mut plan);
         let mut unreachable = Unreachable::new();
         let mut locked = self.stripes.lock_all();
 
-        let failed = self.failed_checks(&plan, &guard);
+        self.look_up(&mut plan, &guard);
+        let failed = self.failed_checks(write, &plan, &guard);
         let verdict = self.examine(reads, &guard, |record| match record.settled_head() {
             Some((_, stamp)) if stamp > reads.at => Verdict::Changed,
             _ => Verdict::Unchanged,
@@ -95,26 +101,13 @@ impl Engine {
             count_conflict(&mut locked);
             return Ok(Outcome::Conflict(failed));
         }
-        let changes = self.apply(&plan, &guard)?;
-        let mut links = Links::new();
-        self.link(&mut plan, changes, &mut links, &mut locked, &guard);
-        let stamp = links.install.publish(&self.counter);
-        self.finish_commit(&links, stamp, &mut locked, &mut unreachable, &guard);
-        self.tick_after(locked, unreachable, stamp, &guard);
+        plan.apply(write)?;
+        self.link(&mut plan, &mut locked, &guard);
+        let stamp = plan.install.publish(&self.counter);
+        let makes_way = self.finish_commit(&plan, stamp, &mut locked, &mut unreachable, &guard);
+        drop((plan, locked, unreachable));
+        self.tick(stamp, guard, makes_way);
         Ok(Outcome::Committed(Effects { stamp }))
-    }
-
-    /// Unlocks, frees, and lets the grace move on, in this order.
-    fn tick_after(
-        &self,
-        locked: Locked<'_, Stripe>,
-        unreachable: Unreachable<Large>,
-        stamp: Stamp,
-        guard: &Guard,
-    ) {
-        drop(locked);
-        drop(unreachable);
-        self.tick(stamp, guard);
     }
 
     /// The first verdict on a record in the ranges that is not "unchanged".
@@ -160,14 +153,14 @@ impl Engine {
         let mut unreachable = Unreachable::new();
         let mut locked = self.stripes.lock_all();
 
-        let mut links = Links::new();
+        let mut plan = Plan::new();
         for record in self.records_in(bounds, &guard) {
             if record
                 .settled_head()
                 .is_some_and(|(version, _)| !version.is_tombstone())
             {
-                let version = links.install.link(record, payload::draft_tombstone());
-                links.installed.push(Installed {
+                let version = plan.install.link(record, payload::draft_tombstone());
+                plan.installed.push(Installed {
                     record,
                     version,
                     was_live: true,
@@ -175,10 +168,11 @@ impl Engine {
                 });
             }
         }
-        let count = links.installed.len();
-        let stamp = links.install.publish(&self.counter);
-        self.finish_commit(&links, stamp, &mut locked, &mut unreachable, &guard);
-        self.tick_after(locked, unreachable, stamp, &guard);
+        let count = plan.installed.len();
+        let stamp = plan.install.publish(&self.counter);
+        let makes_way = self.finish_commit(&plan, stamp, &mut locked, &mut unreachable, &guard);
+        drop((plan, locked, unreachable));
+        self.tick(stamp, guard, makes_way);
         (count, Effects { stamp })
     }
 }

@@ -2,11 +2,13 @@
 
 use super::Engine;
 use super::payload::{self, Large};
+use crate::key::Key;
 use crate::mvcc::chain::VersionRef;
 use crate::mvcc::registry::Registration;
 use crate::sync::epoch::{self, Guard};
 use crate::value::{Value, ValueRef};
 use crate::version::{Stamp, Versionstamp};
+use std::borrow::Borrow;
 use std::sync::Arc;
 
 /// An entry that a read has come to, seen under the guard of 'g.
@@ -72,9 +74,9 @@ impl Engine {
     /// Gives the newest entry of a key to `read`, under the guard that protects it.
     ///
     /// Takes no lock, writes no shared memory, allocates nothing. Expected constant time.
-    pub(crate) fn newest<R>(&self, key: &[u8], read: impl FnOnce(Option<Hit<'_>>) -> R) -> R {
+    pub(crate) fn newest<R>(&self, key: &Key, read: impl FnOnce(Option<Hit<'_>>) -> R) -> R {
         let guard = epoch::pin();
-        let record = self.find(self.hash(key), key, &guard);
+        let record = self.find(key, &guard);
         let newest = record.and_then(|record| record.newest(&self.counter));
         read(newest.and_then(Hit::new))
     }
@@ -82,7 +84,7 @@ impl Engine {
     /// Like [`newest`](Self::newest), of the entry at an open snapshot.
     pub(crate) fn at<R>(
         &self,
-        key: &[u8],
+        key: &Key,
         point: &ReadPoint,
         read: impl FnOnce(Option<Hit<'_>>) -> R,
     ) -> R {
@@ -91,7 +93,7 @@ impl Engine {
     }
 
     /// The newest entries of several keys, all at one stamp.
-    pub(crate) fn newest_many<K: AsRef<[u8]>>(
+    pub(crate) fn newest_many<K: Borrow<Key>>(
         &self,
         keys: impl Iterator<Item = K>,
         mut each: impl FnMut(K, Option<Hit<'_>>),
@@ -101,7 +103,7 @@ impl Engine {
         // goes (HORIZON).
         let at = self.counter.latest();
         for key in keys {
-            let hit = self.hit_at(key.as_ref(), at, &guard);
+            let hit = self.hit_at(key.borrow(), at, &guard);
             each(key, hit);
         }
     }
@@ -120,8 +122,8 @@ impl Engine {
         }
     }
 
-    fn hit_at<'g>(&self, key: &[u8], at: Stamp, guard: &'g Guard) -> Option<Hit<'g>> {
-        let record = self.find(self.hash(key), key, guard)?;
+    fn hit_at<'g>(&self, key: &Key, at: Stamp, guard: &'g Guard) -> Option<Hit<'g>> {
+        let record = self.find(key, guard)?;
         record.at(at, &self.counter).and_then(Hit::new)
     }
 }

@@ -4,7 +4,9 @@
 //! back no memory but what its snapshot sees.
 
 use super::Engine;
+use super::payload::Large;
 use super::read::{Hit, ReadPoint};
+use crate::index::Met;
 use crate::key::Bounds;
 use crate::sync::epoch::{self, Guard};
 use crate::version::Stamp;
@@ -85,37 +87,41 @@ impl Engine {
         batch: usize,
         at: Stamp,
         guard: &Guard,
+        each: impl FnMut(&[u8], Hit<'_>) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
+        let Bounds { start, end } = walk.bounds.clone();
+        if walk.reverse {
+            let records = self.index.descend(end.as_deref(), guard);
+            let records = records.take_while(|(key, _)| *key >= &start[..]);
+            self.visit(walk, batch, at, records, each)
+        } else {
+            let records = self.index.ascend(&start, guard);
+            let end = end.as_deref();
+            let records = records.take_while(|(key, _)| end.is_none_or(|end| *key < end));
+            self.visit(walk, batch, at, records, each)
+        }
+    }
+
+    fn visit<'g, B>(
+        &self,
+        walk: &mut Walk,
+        batch: usize,
+        at: Stamp,
+        records: impl Iterator<Item = Met<'g, Large>>,
         mut each: impl FnMut(&[u8], Hit<'_>) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
-        let (start, end) = (walk.bounds.start.clone(), walk.bounds.end.clone());
-        let records = if walk.reverse {
-            self.index.descend(end.as_deref(), guard)
-        } else {
-            self.index.ascend(&start, guard)
-        };
         let (mut left, mut passes_left) = (batch, PASSED_MAX);
         for (key, record) in records {
-            let is_inside = if walk.reverse {
-                key >= &start[..]
-            } else {
-                end.as_ref().is_none_or(|end| key < &end[..])
-            };
-            if !is_inside {
-                break;
-            }
+            let mut flow = ControlFlow::Continue(());
             if let Some(hit) = record.at(at, &self.counter).and_then(Hit::new) {
-                let flow = each(key, hit);
+                flow = each(key, hit);
                 left -= 1;
-                if left == 0 || flow.is_break() {
-                    walk.pass(key);
-                    return flow;
-                }
             } else {
                 passes_left -= 1;
-                if passes_left == 0 {
-                    walk.pass(key);
-                    return ControlFlow::Continue(());
-                }
+            }
+            if left == 0 || passes_left == 0 || flow.is_break() {
+                walk.pass(key);
+                return flow;
             }
         }
         walk.finish();

@@ -51,6 +51,7 @@ pub(crate) enum Op<'a> {
 
 impl Op<'_> {
     /// The bytes of the value that it carries, as the limits count them.
+    #[inline]
     pub(crate) fn value_bytes(&self) -> Option<usize> {
         match self {
             Self::Set(value) => Some(value.encoded_len()),
@@ -105,16 +106,33 @@ impl Write<'_> {
         let mut total_bytes = check_bytes;
         let mut key_bytes = 0;
         for mutation in &self.mutations {
-            let len = mutation.key.as_bytes().len();
-            limits.check_key_write(len)?;
-            total_bytes += len;
-            if let Some(value_bytes) = mutation.op.value_bytes() {
-                limits.check_value(value_bytes)?;
-                total_bytes += len + value_bytes;
-                key_bytes += len;
-            }
+            let (total, keys) = check_sizes(&mutation.key, &mutation.op, limits)?;
+            total_bytes += total;
+            key_bytes += keys;
         }
         limits.check_total(total_bytes)?;
         limits.check_total_keys(key_bytes)
     }
+}
+
+/// Refuses a mutation that goes beyond the limits as an operation by itself.
+#[inline]
+pub(crate) fn check_single(key: &Key, op: &Op<'_>, limits: &Limits) -> Result<()> {
+    limits.check_mutations(1)?;
+    let (total_bytes, key_bytes) = check_sizes(key, op, limits)?;
+    limits.check_total(total_bytes)?;
+    limits.check_total_keys(key_bytes)
+}
+
+/// Refuses too large a key or value; otherwise what they count to the totals of all bytes and of
+/// keys.
+#[inline]
+fn check_sizes(key: &Key, op: &Op<'_>, limits: &Limits) -> Result<(usize, usize)> {
+    let len = key.as_bytes().len();
+    limits.check_key_write(len)?;
+    let Some(value_bytes) = op.value_bytes() else {
+        return Ok((len, 0));
+    };
+    limits.check_value(value_bytes)?;
+    Ok((2 * len + value_bytes, len))
 }

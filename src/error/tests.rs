@@ -1,5 +1,5 @@
 use super::{Error, ErrorKind};
-use crate::Versionstamp;
+use crate::version::Versionstamp;
 use std::error::Error as _;
 use std::fmt;
 
@@ -89,11 +89,15 @@ fn refusals_keep_denos_words() {
             "Failed to perform 'sum' mutation on a non-U64 value in the database",
         ),
         (
-            Error::operand_not_u64("min"),
-            ErrorKind::TypeMismatch,
-            "Failed to perform 'min' mutation on a non-U64 operand",
+            Error::invalid_change(1, 2),
+            ErrorKind::InvalidChange,
+            "one change is wanted for each of 2 keys, got 1",
         ),
-        (Error::invalid_change("no"), ErrorKind::InvalidChange, "no"),
+        (
+            Error::aborted(),
+            ErrorKind::Aborted,
+            "the transaction was aborted",
+        ),
         (
             Error::read_only(),
             ErrorKind::ReadOnly,

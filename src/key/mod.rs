@@ -26,14 +26,17 @@ pub(crate) use self::range::Bounds;
 
 use self::codec::Encoder;
 use crate::error::Result;
+use foldhash::SharedSeed;
+use foldhash::quality::FoldHasher;
 use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-/// The longest key that is held inline. It makes a `Key` five words.
-const INLINE_BYTES_MAX: usize = 38;
+/// The longest key that is held inline. It makes a `Key` six words: the hash, the tag, and four for
+/// the bytes and their number.
+const INLINE_BYTES_MAX: usize = 31;
 
 /// The name of an entry: a tuple of [parts](KeyPart).
 ///
@@ -66,16 +69,34 @@ const INLINE_BYTES_MAX: usize = 38;
 /// A type of your own becomes usable as a part with `impl From<..> for KeyPart<'_>`, and as a whole
 /// key with `impl From<..> for Key`.
 #[derive(Clone)]
-pub struct Key(Repr);
+pub struct Key {
+    /// Of the bytes. A key that is used again, or twice in one operation, is hashed once; and what
+    /// was just copied is not read back at once in other pieces, which processors are slow at.
+    hash: u64,
+    repr: Repr,
+}
 
 /// A key of at most [`INLINE_BYTES_MAX`] bytes is always `Inline`.
 #[derive(Clone)]
 enum Repr {
-    Inline {
-        len: u8,
-        bytes: [u8; INLINE_BYTES_MAX],
-    },
+    Inline(Inline),
     Shared(Arc<[u8]>),
+}
+
+/// Aligned, so that it is copied by whole words.
+#[derive(Clone, Copy)]
+#[repr(align(8))]
+struct Inline {
+    bytes: [u8; INLINE_BYTES_MAX],
+    len: u8,
+}
+
+/// The hash of an encoded key: the same for equal keys within a process, and not to be foreseen
+/// from outside, so that nobody can choose keys that collide.
+fn hash_of(bytes: &[u8]) -> u64 {
+    let mut hasher = FoldHasher::with_seed(0, SharedSeed::global_random());
+    hasher.write(bytes);
+    hasher.finish()
 }
 
 impl Key {
@@ -148,10 +169,15 @@ impl Key {
 
     /// The encoded key.
     pub fn as_bytes(&self) -> &[u8] {
-        match &self.0 {
-            Repr::Inline { len, bytes } => &bytes[..usize::from(*len)],
+        match &self.repr {
+            Repr::Inline(Inline { bytes, len }) => &bytes[..usize::from(*len)],
             Repr::Shared(bytes) => bytes,
         }
+    }
+
+    /// The hash of the encoded key, all of whose bits depend on all of its bytes.
+    pub(crate) fn hash_code(&self) -> u64 {
+        self.hash
     }
 
     /// Whether this is the key without parts.
@@ -167,15 +193,22 @@ impl Key {
                 room.copy_from_slice(encoded);
                 Self::inline(bytes, encoded.len())
             }
-            None => Self(Repr::Shared(encoded.into())),
+            None => Self {
+                hash: hash_of(encoded),
+                repr: Repr::Shared(encoded.into()),
+            },
         }
     }
 
     fn inline(bytes: [u8; INLINE_BYTES_MAX], len: usize) -> Self {
         debug_assert!(len <= INLINE_BYTES_MAX);
         // PANICS: never. The array is not longer than this.
-        let len = u8::try_from(len).expect("an inline key has at most 38 bytes");
-        Self(Repr::Inline { len, bytes })
+        let hash = hash_of(&bytes[..len]);
+        let len = u8::try_from(len).expect("an inline key has at most 31 bytes");
+        Self {
+            hash,
+            repr: Repr::Inline(Inline { bytes, len }),
+        }
     }
 }
 
@@ -201,7 +234,7 @@ impl Borrow<[u8]> for Key {
 
 impl PartialEq for Key {
     fn eq(&self, other: &Self) -> bool {
-        self.as_bytes() == other.as_bytes()
+        self.hash == other.hash && self.as_bytes() == other.as_bytes()
     }
 }
 

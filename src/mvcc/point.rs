@@ -20,8 +20,8 @@
 
 use super::chain::{RecordPtr, RecordRef};
 use crate::sync::epoch::Guard;
-use crate::sync::{AtomicPtr, Ordering};
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use crate::sync::{AtomicPtr, Ordering, Planted, alloc, dealloc, ordering, planted};
+use std::alloc::{Layout, handle_alloc_error};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
@@ -51,6 +51,19 @@ fn tag_of(hash: u64) -> usize {
 )]
 fn low_bits(hash: u64) -> usize {
     hash as usize
+}
+
+/// Whether two keys are equal: they nearly always are where this is asked, since their hashes are,
+/// and a call to compare memory costs more than comparing a short key word by word.
+fn is_same(stored: &[u8], key: &[u8]) -> bool {
+    if stored.len() != key.len() {
+        return false;
+    }
+    let (Some(stored_end), Some(end)) = (stored.last_chunk::<8>(), key.last_chunk::<8>()) else {
+        return stored == key;
+    };
+    let mut words = stored.chunks_exact(8).zip(key.chunks_exact(8));
+    stored_end == end && words.all(|(stored, word)| stored == word)
 }
 
 /// An array of slots: where it is, and the mask of its indexes.
@@ -193,7 +206,7 @@ impl<T> Table<T> {
             }
             if address & TAG_MASK == tag && address > TAG_MASK {
                 let record = Self::record(found)?.get(guard);
-                if record.hash() == hash && record.key() == key {
+                if record.hash() == hash && is_same(record.key(), key) {
                     return Some(record);
                 }
             }
@@ -227,7 +240,8 @@ impl<T: Send + Sync + 'static> Table<T> {
                 occupancy.live_count += 1;
                 let tagged = record.as_raw().map_addr(|address| address | tag_of(hash));
                 // ORDERING: E-TABLE, writer side: publishes the record's header and key.
-                slot.store(tagged, Ordering::Release);
+                // MODEL: point::found_record_is_whole.
+                slot.store(tagged, ordering(Ordering::Release, Planted::WeakSlot));
                 return;
             }
             index = index.wrapping_add(1);
@@ -276,7 +290,9 @@ impl<T: Send + Sync + 'static> Table<T> {
         let ends_here = slots
             .at(index.wrapping_add(1))
             .load(Ordering::Relaxed)
-            .is_null();
+            .is_null()
+            // MODEL: point::removal_hides_no_other_key.
+            || planted(Planted::ClearAlways);
         let mut index = index;
         loop {
             let content = if ends_here { 0 } else { VACATED };
@@ -333,6 +349,7 @@ impl<T: Send + Sync + 'static> Table<T> {
             // ORDERING: Relaxed. Only the holder of the stripe changes slots.
             let found = old.at(index).load(Ordering::Relaxed);
             if found.addr() > TAG_MASK
+                && !planted(Planted::Uncopied)
                 && let Some(record) = Self::record(found)
             {
                 let mut index = low_bits(record.get(guard).hash());

@@ -14,7 +14,7 @@
 //! before is seen by the validation. Minting first is the point; validating first and minting
 //! afterwards lets two such commits miss each other.
 
-use super::chain::{Draft, Freed, Payload, RecordRef, VersionRef};
+use super::chain::{Draft, Payload, RecordRef, VersionRef};
 use super::stamp::{StampCounter, StampWord, State};
 use crate::sync::epoch::Guard;
 use crate::version::Stamp;
@@ -125,19 +125,18 @@ impl<'g, T> Install<'g, T> {
         Err(Refused::Busy)
     }
 
-    /// Takes every linked version back. Readers have seen none of them. How much was taken back;
-    /// records created for the commit are left without a version.
-    pub(crate) fn roll_back(self, guard: &Guard) -> Freed
+    /// Takes every linked version back. Readers have seen none of them. Records created for the
+    /// commit are left without a version.
+    pub(crate) fn roll_back(self, guard: &Guard)
     where
         T: Payload,
     {
-        let mut freed = Freed::default();
-        for one in self.linked {
-            let taken = one.record.unlink(one.version, guard);
-            freed.version_count += taken.version_count;
-            freed.bytes += taken.bytes;
+        // The leader last: a reader may come to it from any version that is still linked, and the
+        // epoch waits only for those pinned when it is deferred (PINNED).
+        // MODEL: chain::leader_outlives_those_it_leads.
+        for one in self.linked.into_iter().rev() {
+            one.record.unlink(one.version, guard);
         }
-        freed
     }
 
     /// What a record holds for a range read at `read_at` and validated now, by this commit.

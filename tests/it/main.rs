@@ -3,8 +3,10 @@
 mod atomic;
 mod cursor;
 mod differential;
+mod docs;
 mod history;
 mod keys;
+mod ledger;
 mod list;
 mod reads;
 mod support;

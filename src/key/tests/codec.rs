@@ -1,7 +1,7 @@
 //! The bytes of keys: the vectors that Deno wrote, and Deno's codec as a second opinion.
 
 use super::{BigInt, Key, KeyPart, Keys};
-use crate::ErrorKind;
+use crate::error::ErrorKind;
 use denokv_proto as deno;
 
 fn hex(text: &str) -> Vec<u8> {

@@ -1,8 +1,9 @@
 //! Cursors: their text, and going on from them.
 
 use super::{Key, Keys};
+use crate::error::{Error, ErrorKind};
 use crate::key::{Bounds, Cursor, Range};
-use crate::{Error, ErrorKind, Limits};
+use crate::limits::Limits;
 use rand::RngExt;
 use std::collections::BTreeSet;
 
