@@ -14,7 +14,8 @@ use crate::support::seeds::for_seeds;
 use crate::support::selector::Selector;
 use crate::support::{assert_refused, everything};
 use kvick::{
-    BigInt, Cursor, Entry, ErrorKind, Key, Kv, List, Outcome, Range, Snapshot, Value, Versionstamp,
+    BigInt, Cursor, Entry, EntryRef, ErrorKind, Key, Kv, List, Outcome, Range, Snapshot, Value,
+    Versionstamp,
 };
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -266,10 +267,13 @@ impl Run {
         let entry = self.kv.get(&key).expect("a key can be read");
         assert_eq!(*entry.key(), key);
         self.model.assert_read(&entry);
-        let value = self
+        let shown = self
             .kv
-            .with_value(&key, |value| value.map(kvick::ValueRef::to_owned));
-        assert_eq!(value.expect("and looked at"), self.model.value(&key));
+            .with_entry(&key, |entry| entry.map(EntryRef::to_entry));
+        assert_eq!(
+            shown.expect("and looked at"),
+            entry.exists().then_some(entry)
+        );
     }
 
     fn get_many(&mut self) {

@@ -135,7 +135,7 @@ fn the_empty_key_is_missing_and_cannot_be_written() {
     let kv = Kv::new();
     assert!(kv.get(()).unwrap().is_missing());
     assert!(kv.get_many([(), ()]).unwrap().iter().all(Entry::is_missing));
-    assert!(kv.with_value((), |value| value.is_none()).unwrap());
+    assert!(kv.with_entry((), |entry| entry.is_none()).unwrap());
     assert!(kv.snapshot().get(()).unwrap().is_missing());
 
     let text = "key cannot be empty";

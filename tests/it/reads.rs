@@ -109,7 +109,7 @@ fn a_snapshot_stays_what_it_was() {
     assert_eq!(clone.get("kept").unwrap().versionstamp(), Some(first));
     assert_eq!(
         clone
-            .with_value("deleted", |value| value.unwrap().kind())
+            .with_entry("deleted", |entry| entry.unwrap().value().kind())
             .unwrap(),
         ValueKind::U64
     );
@@ -146,11 +146,11 @@ fn a_snapshot_taken_after_a_commit_sees_it() {
 fn what_is_shown_may_call_the_database() {
     let kv = Kv::new();
     kv.set("key", "before").unwrap();
-    let shown = kv.with_value("key", |value| {
+    let shown = kv.with_entry("key", |entry| {
         kv.set("key", "after").unwrap();
         kv.delete("key").unwrap();
         kv.sweep();
-        value.unwrap().as_str().map(str::to_owned)
+        entry.unwrap().as_str().map(str::to_owned)
     });
     assert_eq!(shown.unwrap().as_deref(), Some("before"));
     assert!(kv.get("key").unwrap().is_missing());

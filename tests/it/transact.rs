@@ -358,7 +358,7 @@ fn a_closure_that_panics_leaves_nothing_behind() {
         });
         drop(done);
     };
-    let look = || kv.with_value("a", |_| panic()).unwrap();
+    let look = || kv.with_entry("a", |_| panic()).unwrap();
     let look_at_each = || kv.list(()).for_each(|_| panic()).unwrap();
     let closures: [&dyn Fn(); 4] = [&transact, &update, &look, &look_at_each];
     for closure in closures {

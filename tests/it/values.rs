@@ -1,7 +1,7 @@
 //! Values and versionstamps (V01 to V05).
 
 use crate::support::{committed, everything};
-use kvick::{Kv, NewValue, Outcome, Value, ValueKind, ValueRef, Versionstamp};
+use kvick::{Kv, NewValue, Outcome, Value, ValueKind, Versionstamp};
 
 #[test]
 fn values_come_back_bit_by_bit_with_their_kind() {
@@ -23,7 +23,9 @@ fn values_come_back_bit_by_bit_with_their_kind() {
             for entry in everything(&kv) {
                 assert_eq!(entry.value(), Some(&value), "{entry:?}");
                 assert_eq!(entry.value().unwrap().kind(), value.kind());
-                let len = kv.with_value(entry.key(), |value| value.map_or(0, ValueRef::len));
+                let len = kv.with_entry(entry.key(), |entry| {
+                    entry.map_or(0, |entry| entry.value().len())
+                });
                 assert_eq!(len.unwrap(), bytes.len());
             }
         }
