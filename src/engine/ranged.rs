@@ -50,7 +50,11 @@ impl Engine {
             count_conflict(&mut locked);
             return Ok(Fine::Done(Outcome::Conflict(failed)));
         }
-        plan.apply(write)?;
+        if plan.apply(write).is_err() {
+            // An error only if the ranges hold; otherwise a conflict. The exclusive way looks at
+            // them first.
+            return Ok(Fine::Busy);
+        }
         self.link(&mut plan, &mut locked, &guard);
         let published = plan.install.publish_validated(&self.counter, |install| {
             self.examine(reads, &guard, |record| install.examine(record, reads.at))
