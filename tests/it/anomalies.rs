@@ -21,6 +21,7 @@ fn read(kv: &Kv, key: &str) -> u64 {
 
 #[test]
 fn lost_update() {
+    // A12
     let kv = Kv::new();
     race(4, |index| {
         for _ in 0..500 {
