@@ -34,7 +34,9 @@ fn links_between_documents_lead_somewhere() {
             if target.contains("://") || target.starts_with('#') {
                 continue;
             }
-            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(target);
+            let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join(folder)
+                .join(target);
             assert!(path.exists(), "{document} links to {target}");
         }
     }
