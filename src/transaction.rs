@@ -267,6 +267,8 @@ impl TrackedList<'_, '_> {
             flow = merge.own_before(None);
         }
         if let ControlFlow::Break(Err(error)) = flow {
+            // That it failed tells something about the range as well.
+            self.transaction.ranges.push(bounds);
             return Err(error);
         }
         let entries = merge.entries;

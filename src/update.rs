@@ -170,7 +170,9 @@ impl Kv {
             let Changes(changes) = decide(&entries);
             let mut write = Write::default();
             let change_count = changes.len();
-            for (change, key) in changes.into_iter().zip(keys) {
+            let mut unchanged = keys.iter();
+            for change in changes {
+                let key = unchanged.next();
                 let op = match change.0 {
                     Kind::Keep => continue,
                     Kind::Set(value) => Op::Set(value),
@@ -178,8 +180,11 @@ impl Kv {
                     Kind::Abort(reason) => return Ok(Attempt::Aborted(reason, entries)),
                     Kind::Fail(error) => return Err(error),
                 };
-                let key = key.clone();
-                write.mutations.push(Mutation { key, op });
+                let mutation = |key: &Key| Mutation {
+                    key: key.clone(),
+                    op,
+                };
+                write.mutations.extend(key.map(mutation));
             }
             if change_count != keys.len() {
                 return Err(Error::invalid_change(change_count, keys.len()));

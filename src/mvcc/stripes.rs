@@ -92,6 +92,10 @@ impl StripeSet {
         self.words[stripe / WORD_BITS] |= 1 << (stripe % WORD_BITS);
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.words == [0; STRIPES_MAX / WORD_BITS]
+    }
+
     /// The stripes in ascending order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = usize> {
         self.words.iter().enumerate().flat_map(|(index, word)| {

@@ -8,19 +8,19 @@ use super::registry::Registry;
 use super::stamp::StampCounter;
 use super::stripes::{STRIPES_MAX, StripeSet, Stripes, stripe_of};
 use crate::sync::epoch::{self, Guard};
+use crate::sync::{AtomicU64, Ordering};
 use crate::version::Stamp;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Counts how many of its kind are alive.
 #[derive(Debug)]
-struct Counted(Arc<AtomicUsize>);
+struct Counted(Arc<AtomicU64>);
 
 impl Counted {
-    fn new(alive: &Arc<AtomicUsize>) -> Self {
+    fn new(alive: &Arc<AtomicU64>) -> Self {
         alive.fetch_add(1, Ordering::Relaxed);
         Self(Arc::clone(alive))
     }
@@ -40,11 +40,12 @@ impl Drop for Counted {
 
 /// One record with what a stripe would keep for it.
 struct OneKey {
-    alive: Arc<AtomicUsize>,
+    alive: Arc<AtomicU64>,
     counter: StampCounter,
     registry: Arc<Registry>,
     record: RecordPtr<Counted>,
-    table: Table<Counted>,
+    /// Owns the record.
+    _table: Table<Counted>,
     superseded: Vec<Superseded<Counted>>,
 }
 
@@ -58,7 +59,7 @@ impl OneKey {
             counter: StampCounter::new(),
             registry: Arc::new(Registry::new()),
             record,
-            table,
+            _table: table,
             superseded: Vec::new(),
         }
     }
@@ -111,7 +112,7 @@ impl OneKey {
     }
 
     fn alive(&self) -> usize {
-        self.alive.load(Ordering::Relaxed)
+        usize::try_from(self.alive.load(Ordering::Relaxed)).expect("a few")
     }
 
     /// Waits until no more than so many versions are alive: what goes through the epoch takes a
@@ -128,7 +129,7 @@ impl OneKey {
 fn a_version_keeps_its_bytes_and_payload() {
     let mut key = OneKey::new();
     for len in [0, 1, 7, 8, 9, 100, 1_024] {
-        let bytes: Vec<u8> = (0..len).map(|byte| byte as u8).collect();
+        let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(len).collect();
         let stamp = key.set(&bytes);
         assert_eq!(key.at(stamp), Some(bytes));
     }
@@ -236,10 +237,7 @@ fn a_horizon_holds_what_lies_under_a_snapshot() {
     assert!(!holds(1, 3) && !holds(4, 7) && !holds(8, 20));
 }
 
-fn commit<'g>(
-    records: &[RecordRef<'g, Counted>],
-    alive: &Arc<AtomicUsize>,
-) -> Install<'g, Counted> {
+fn commit<'g>(records: &[RecordRef<'g, Counted>], alive: &Arc<AtomicU64>) -> Install<'g, Counted> {
     let mut install = Install::new();
     for record in records {
         install.link(*record, Draft::new(1, b"new", Counted::new(alive)));
@@ -248,7 +246,7 @@ fn commit<'g>(
 }
 
 /// Three records, two of which hold a version of stamp 1 and 2.
-fn three_records(alive: &Arc<AtomicUsize>, counter: &StampCounter) -> [RecordPtr<Counted>; 3] {
+fn three_records(alive: &Arc<AtomicU64>, counter: &StampCounter) -> [RecordPtr<Counted>; 3] {
     let records = [0, 1, 2].map(|hash| RecordPtr::new(hash, b"k"));
     for record in &records[..2] {
         let draft = Draft::new(1, b"old", Counted::new(alive));
@@ -269,7 +267,7 @@ fn give_up(records: &[RecordPtr<Counted>], until: Stamp) {
     }
 }
 
-fn await_none(alive: &AtomicUsize) {
+fn await_none(alive: &AtomicU64) {
     while alive.load(Ordering::Relaxed) > 0 {
         epoch::pin().flush();
     }
