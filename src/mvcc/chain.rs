@@ -23,7 +23,7 @@
 use super::registry::Horizon;
 use super::stamp::{StampCounter, StampWord, State};
 use crate::sync::epoch::Guard;
-use crate::sync::{AtomicPtr, AtomicU32, Ordering, Planted, alloc, dealloc, ordering};
+use crate::sync::{AtomicPtr, AtomicU32, Ordering, Planted, alloc, dealloc, load_own, ordering};
 use crate::version::Stamp;
 use std::alloc::{Layout, handle_alloc_error};
 use std::fmt;
@@ -162,7 +162,7 @@ impl<T> Unreachable<T> {
             let version = unsafe { last.as_ref() };
             freed.add(Version::<T>::layout(version.len).size());
             // ORDERING: Relaxed. Nobody else can reach it.
-            match NonNull::new(version.older.load(Ordering::Relaxed)) {
+            match NonNull::new(load_own(&version.older)) {
                 Some(older) => last = older,
                 None => break,
             }
@@ -181,7 +181,7 @@ impl<T> Drop for Unreachable<T> {
         while let Some(version) = NonNull::new(self.first) {
             // SAFETY: the list owns what it links to.
             // ORDERING: Relaxed. Nobody else can reach it.
-            self.first = unsafe { version.as_ref() }.older.load(Ordering::Relaxed);
+            self.first = load_own(&unsafe { version.as_ref() }.older);
             // SAFETY: it has left the list, and each version is in it once.
             unsafe { free_version(version) };
         }
@@ -430,7 +430,7 @@ impl<T> RecordPtr<T> {
         let layout = Record::<T>::layout(record.key_len);
         let mut unreachable = Unreachable::new();
         // ORDERING: Relaxed. Nobody else can reach it, and the caller learnt that in an order.
-        let head = NonNull::new(record.head.load(Ordering::Relaxed));
+        let head = NonNull::new(load_own(&record.head));
         // SAFETY: the whole chain is reachable through this record alone.
         let freed = head.map(|head| unsafe { unreachable.take(head) });
         // SAFETY: `new` allocated it with this layout, and its fields need no drop.
@@ -588,7 +588,7 @@ impl<'g, T> RecordRef<'g, T> {
     pub(crate) fn link(self, draft: Draft<T>, word: StampWord) -> VersionRef<'g, T> {
         let mut draft = ManuallyDrop::new(draft);
         // ORDERING: Relaxed. Only the holder of the stripe changes the head.
-        let head = self.header().head.load(Ordering::Relaxed);
+        let head = load_own(&self.header().head);
         let header = draft.header_mut();
         header.word = word;
         header.older = AtomicPtr::new(head);
@@ -638,7 +638,7 @@ impl<'g, T: Send + Sync + 'static> RecordRef<'g, T> {
     /// holds the stripe of the key, and `version` is the head.
     pub(crate) fn unlink(self, version: VersionRef<'g, T>, guard: &Guard) -> Freed {
         // ORDERING: Relaxed. Only the holder of the stripe changes either pointer.
-        let older = version.header().older.load(Ordering::Relaxed);
+        let older = load_own(&version.header().older);
         debug_assert_eq!(self.head().map(|head| head.version), Some(version.version));
         // ORDERING: E-LINK, writer side: `older` was published before, and again here.
         self.header().head.store(older, Ordering::Release);
@@ -681,7 +681,7 @@ impl<'g, T: Send + Sync + 'static> RecordRef<'g, T> {
                 is_held = true;
             } else {
                 // ORDERING: Relaxed. Only the holder of the stripe changes the link.
-                let older = version.header().older.load(Ordering::Relaxed);
+                let older = load_own(&version.header().older);
                 // ORDERING: E-LINK, writer side: republishes a version published before. A reader
                 // that stands on the one taken out goes on by its own link.
                 newer.header().older.store(older, Ordering::Release);
