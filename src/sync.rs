@@ -7,10 +7,10 @@
 #[cfg(not(loom))]
 mod real {
     pub(crate) use std::alloc::{alloc, dealloc};
-    pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64};
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64};
 
-    #[cfg(not(miri))]
-    pub(crate) use parking_lot::{Mutex, MutexGuard};
+    pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
+    pub(crate) use std::sync::OnceLock;
 
     use super::{Ordering, Planted};
 
@@ -20,6 +20,18 @@ mod real {
 
     pub(crate) fn spin_loop() {
         std::hint::spin_loop();
+    }
+
+    /// Lets others go first for about this long: a pause, never a wait for something to happen.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that may")]
+    pub(crate) fn pause(length: std::time::Duration) {
+        /// Waking up a sleeping thread takes about as long.
+        const SLEEP_MIN: std::time::Duration = std::time::Duration::from_micros(50);
+        if length < SLEEP_MIN {
+            std::thread::yield_now();
+        } else {
+            std::thread::sleep(length);
+        }
     }
 
     /// Snapshots that register without a lock. Beyond these, a mutex and an ordered map serve.
@@ -87,6 +99,7 @@ mod model {
 
     pub(crate) fn ordering(ordering: Ordering, bug: Planted) -> Ordering {
         if planted(bug) {
+            // ORDERING: Relaxed, which does not suffice: that is the bug.
             Ordering::Relaxed
         } else {
             ordering
@@ -129,23 +142,17 @@ pub(crate) enum Planted {
     ClearAlways,
 }
 
-/// A mutex with `parking_lot`'s interface over a lock that can be poisoned: loom's, or std's where
-/// Miri runs (`parking_lot` casts integers to pointers, which costs Miri its provenance checks).
-#[cfg(any(loom, miri))]
+/// A mutex with `parking_lot`'s interface, which knows no poisoning, over loom's.
+#[cfg(loom)]
 mod unpoisoned {
-    #[cfg(loom)]
-    use loom::sync as imp;
-    #[cfg(not(loom))]
-    use std::sync as imp;
-
-    pub(crate) type MutexGuard<'a, T> = imp::MutexGuard<'a, T>;
+    pub(crate) type MutexGuard<'a, T> = loom::sync::MutexGuard<'a, T>;
 
     #[derive(Debug)]
-    pub(crate) struct Mutex<T>(imp::Mutex<T>);
+    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 
     impl<T> Mutex<T> {
         pub(crate) fn new(value: T) -> Self {
-            Self(imp::Mutex::new(value))
+            Self(loom::sync::Mutex::new(value))
         }
 
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
@@ -165,5 +172,5 @@ pub(crate) use std::sync::atomic::Ordering;
 pub(crate) use model::*;
 #[cfg(not(loom))]
 pub(crate) use real::*;
-#[cfg(any(loom, miri))]
+#[cfg(loom)]
 pub(crate) use unpoisoned::{Mutex, MutexGuard};

@@ -6,11 +6,12 @@
 //! the version.
 //!
 //! Writers hold the stripe of the key, so a chain has one writer at a time; readers walk it with
-//! nothing but an epoch guard. A new version is linked at the head by one store. What was
-//! superseded leaves a chain by [`RecordRef::prune`], in one of two ways: whole tails that nobody
-//! can reach any more are cut off and freed at once, and a version in the middle that no open
-//! snapshot sees is unlinked and freed through the epoch, because the reader of an older snapshot
-//! may be standing on it.
+//! nothing but an epoch guard. A new version is linked at the head by one store, and the one that
+//! it supersedes passes from the chain to the writer as [`Superseded`]: the chain owns its head,
+//! and the sweep queues own the rest. A superseded version is freed in one of two ways. Once the
+//! horizon has passed it, no reader goes that far down, and it is freed at once; the link that
+//! leads to it is not even cleared (REACH). While an older snapshot is open that goes past it, it
+//! is unlinked, and freed through the epoch, because a reader may be standing on it.
 //!
 //! This file and `point.rs` are the only ones with `unsafe`. What they hand out is tied to a guard
 //! (PINNED), and what an index holds is a [`RecordPtr`], valid by INDEXED.
@@ -34,6 +35,12 @@ use std::ptr::{self, NonNull};
 /// The tag of a version that says "deleted". Every other tag belongs to the payload.
 pub(crate) const TOMBSTONE: u8 = 0;
 
+/// What a version carries beside its inline bytes.
+pub(crate) trait Payload: Send + Sync + 'static {
+    /// What it keeps alive on the heap, in bytes, for the accounts.
+    fn heap_bytes(&self) -> usize;
+}
+
 /// One immutable value of a key, or a tombstone: the header, followed in memory by `len` bytes.
 #[repr(C)]
 struct Version<T> {
@@ -43,6 +50,13 @@ struct Version<T> {
     len: u32,
     tag: u8,
     bytes: [u8; 0],
+}
+
+impl<T: Payload> Version<T> {
+    /// What the version takes of the heap, header and payload included.
+    fn size(&self) -> usize {
+        Self::layout(self.len).size() + self.extra.heap_bytes()
+    }
 }
 
 impl<T> Version<T> {
@@ -108,12 +122,6 @@ impl<T> Draft<T> {
         }
     }
 
-    /// What the version takes of the heap, header included.
-    pub(crate) fn size(&self) -> usize {
-        // SAFETY: a draft's version is live.
-        Version::<T>::layout(unsafe { self.version.as_ref() }.len).size()
-    }
-
     fn header_mut(&mut self) -> &mut Version<T> {
         // SAFETY: a draft is the only reference to its version.
         unsafe { self.version.as_mut() }
@@ -148,31 +156,17 @@ impl<T> Unreachable<T> {
         }
     }
 
-    /// Takes over the versions from `first` on; how many there are, and their size.
+    /// Takes over a version.
     ///
     /// # Safety
     ///
-    /// `first` and everything older was cut off its chain by the caller, and no reader can reach
-    /// any of it.
-    unsafe fn take(&mut self, first: NonNull<Version<T>>) -> Freed {
-        let mut freed = Freed::default();
-        let mut last = first;
-        loop {
-            // SAFETY: the caller's: live, and reachable by nobody else.
-            let version = unsafe { last.as_ref() };
-            freed.add(Version::<T>::layout(version.len).size());
-            // ORDERING: Relaxed. Nobody else can reach it.
-            match NonNull::new(load_own(&version.older)) {
-                Some(older) => last = older,
-                None => break,
-            }
-        }
-        // SAFETY: as above.
-        let last = unsafe { last.as_ref() };
+    /// No reader can reach the version, and nobody else owns it.
+    unsafe fn take(&mut self, version: NonNull<Version<T>>) {
+        // SAFETY: the caller's: it is live.
+        let header = unsafe { version.as_ref() };
         // ORDERING: Relaxed. Nobody else can reach it.
-        last.older.store(self.first, Ordering::Relaxed);
-        self.first = first.as_ptr();
-        freed
+        header.older.store(self.first, Ordering::Relaxed);
+        self.first = version.as_ptr();
     }
 }
 
@@ -185,20 +179,6 @@ impl<T> Drop for Unreachable<T> {
             // SAFETY: it has left the list, and each version is in it once.
             unsafe { free_version(version) };
         }
-    }
-}
-
-/// How much was taken out of chains.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Freed {
-    pub(crate) version_count: usize,
-    pub(crate) bytes: usize,
-}
-
-impl Freed {
-    fn add(&mut self, bytes: usize) {
-        self.version_count += 1;
-        self.bytes += bytes;
     }
 }
 
@@ -245,14 +225,10 @@ impl<'g, T> VersionRef<'g, T> {
         &self.header().extra
     }
 
-    /// What the version takes of the heap.
-    pub(crate) fn size(self) -> usize {
-        Version::<T>::layout(self.header().len).size()
-    }
-
     fn older(self) -> Option<Self> {
         // ORDERING: E-LINK, reader side. The link is written before the version is published, and
-        // rewritten only by `prune`, with a pointer that this chain has published before.
+        // rewritten only to go past one that is unlinked, with a pointer published before. REACH:
+        // whoever follows it has a snapshot below this version, so what it leads to is there.
         Self::wrap(self.header().older.load(Ordering::Acquire))
     }
 
@@ -308,6 +284,13 @@ impl<'g, T> VersionRef<'g, T> {
     }
 }
 
+impl<T: Payload> VersionRef<'_, T> {
+    /// What the version takes of the heap, header and payload included.
+    pub(crate) fn size(self) -> usize {
+        self.header().size()
+    }
+}
+
 /// The home of one key: the head of its chain, and behind the header the key's bytes.
 ///
 /// Aligned to sixteen, so that the point index has four bits of a pointer to itself.
@@ -316,7 +299,7 @@ struct Record<T> {
     head: AtomicPtr<Version<T>>,
     hash: u64,
     key_len: u32,
-    marks: AtomicU32,
+    is_dying: AtomicU32,
     key: [u8; 0],
 }
 
@@ -370,7 +353,7 @@ impl<T> RecordPtr<T> {
             head: AtomicPtr::new(ptr::null_mut()),
             hash,
             key_len,
-            marks: AtomicU32::new(0),
+            is_dying: AtomicU32::new(0),
             key: [],
         };
         // SAFETY: freshly allocated for this type, aligned, and ours alone.
@@ -418,66 +401,40 @@ impl<T> RecordPtr<T> {
         NonNull::new(raw.cast()).map(|record| Self { record })
     }
 
-    /// Frees the record and all its versions at once; how many versions that were.
+    /// Frees the record and its newest version at once.
     ///
     /// # Safety
     ///
     /// Nobody else can reach the record: it was never indexed, or its engine is being dropped, or
     /// every guard is gone under which it could be found. It is not used again.
-    pub(crate) unsafe fn free(self) -> usize {
+    pub(crate) unsafe fn free(self) {
         // SAFETY: the caller's: the record is live.
         let record = unsafe { self.record.as_ref() };
         let layout = Record::<T>::layout(record.key_len);
-        let mut unreachable = Unreachable::new();
         // ORDERING: Relaxed. Nobody else can reach it, and the caller learnt that in an order.
-        let head = NonNull::new(load_own(&record.head));
-        // SAFETY: the whole chain is reachable through this record alone.
-        let freed = head.map(|head| unsafe { unreachable.take(head) });
+        if let Some(head) = NonNull::new(load_own(&record.head)) {
+            // SAFETY: the chain owns its head, and it is reachable through this record alone.
+            unsafe { free_version(head) };
+        }
         // SAFETY: `new` allocated it with this layout, and its fields need no drop.
         unsafe { dealloc(self.record.cast().as_ptr(), layout) };
-        freed.unwrap_or_default().version_count
     }
 }
 
-impl<T: Send + Sync + 'static> RecordPtr<T> {
-    /// Frees the record and all its versions once every guard pinned now is gone.
+impl<T: Payload> RecordPtr<T> {
+    /// Frees the record and its newest version once every guard pinned now is gone.
     ///
     /// The caller holds the stripe of the key and has removed the record from every index
-    /// (INDEXED); it is in no queue (QUEUED).
+    /// (INDEXED); nothing that waits will look at it any more (QUEUED).
     pub(crate) fn retire(self, guard: &Guard) {
         let free = move || {
             // SAFETY: the record can be found no more, so after every guard pinned at `retire`
             // nobody holds it; and `retire` is called once, by the one that removed it.
-            let _ = unsafe { self.free() };
+            unsafe { self.free() };
         };
         // SAFETY: what is captured may be dropped on another thread: `T` is `Send` and 'static.
         unsafe { guard.defer_unchecked(free) };
     }
-}
-
-/// What a sweep has marked a record with, under the stripe of its key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub(crate) enum Mark {
-    /// It waits in the queue for the grace to pass.
-    Queued = 1,
-    /// It waits in the list of those that open snapshots hold.
-    Held = 2,
-}
-
-/// What pruning left behind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rest {
-    /// One version, and it is a value: nothing to do.
-    Clean,
-    /// Something superseded at or before this stamp waits for the grace to reach it.
-    Waiting(Stamp),
-    /// What is left is needed by open snapshots.
-    Held,
-    /// Only a tombstone is left, and nobody needs it: the record can go.
-    Dead,
-    /// No version at all: a commit that created the record was rolled back.
-    Empty,
 }
 
 /// A record that may be looked at for as long as the guard lives.
@@ -579,7 +536,7 @@ impl<'g, T> RecordRef<'g, T> {
         stamp.map(|stamp| (head, stamp))
     }
 
-    /// What the newest version supersedes: the head below a version that the caller has linked.
+    /// What lies below a version that the caller has linked: what it supersedes.
     pub(crate) fn below(version: VersionRef<'g, T>) -> Option<VersionRef<'g, T>> {
         version.older()
     }
@@ -603,132 +560,156 @@ impl<'g, T> RecordRef<'g, T> {
         }
     }
 
-    fn mark(self, mark: Mark, on: bool) {
-        let bit = mark as u32;
+    /// Says that the record waits to be removed; `false` where it was said before. The caller
+    /// holds the stripe of the key.
+    pub(crate) fn start_dying(self) -> bool {
         // ORDERING: Relaxed. Read and written under the stripe's lock only.
-        let marks = self.header().marks.load(Ordering::Relaxed);
-        let marks = if on { marks | bit } else { marks & !bit };
+        let is_fresh = self.header().is_dying.load(Ordering::Relaxed) == 0;
         // ORDERING: Relaxed, as above.
-        self.header().marks.store(marks, Ordering::Relaxed);
+        self.header().is_dying.store(1, Ordering::Relaxed);
+        is_fresh
     }
 
-    /// Sets a mark; `false` where it was set before. The caller holds the stripe of the key.
-    pub(crate) fn set_mark(self, mark: Mark) -> bool {
-        let fresh = !self.is_marked(mark);
-        if fresh {
-            self.mark(mark, true);
-        }
-        fresh
-    }
-
-    /// Clears a mark. The caller holds the stripe of the key.
-    pub(crate) fn clear_mark(self, mark: Mark) {
-        self.mark(mark, false);
-    }
-
-    /// Whether a mark is set. The caller holds the stripe of the key.
-    pub(crate) fn is_marked(self, mark: Mark) -> bool {
+    /// Takes that back. The caller holds the stripe of the key.
+    pub(crate) fn stop_dying(self) {
         // ORDERING: Relaxed. Read and written under the stripe's lock only.
-        self.header().marks.load(Ordering::Relaxed) & mark as u32 != 0
+        self.header().is_dying.store(0, Ordering::Relaxed);
     }
 }
 
-impl<'g, T: Send + Sync + 'static> RecordRef<'g, T> {
+impl<'g, T: Payload> RecordRef<'g, T> {
     /// Takes back a version that was linked by a commit that will never be decided. The caller
     /// holds the stripe of the key, and `version` is the head.
-    pub(crate) fn unlink(self, version: VersionRef<'g, T>, guard: &Guard) -> Freed {
+    pub(crate) fn unlink(self, version: VersionRef<'g, T>, guard: &Guard) {
         // ORDERING: Relaxed. Only the holder of the stripe changes either pointer.
         let older = load_own(&version.header().older);
         debug_assert_eq!(self.head().map(|head| head.version), Some(version.version));
         // ORDERING: E-LINK, writer side: `older` was published before, and again here.
         self.header().head.store(older, Ordering::Release);
-        let mut freed = Freed::default();
-        freed.add(version.size());
         defer_free(version.version, guard);
-        freed
+    }
+}
+
+/// A version that another has superseded: it is out of its chain's hands and waits to be freed.
+///
+/// Dropping it frees it at once, which is for the engine's end alone, when nobody reads any more.
+#[must_use = "dropping it frees a version that readers may still see"]
+pub(crate) struct Superseded<T> {
+    /// The stamp of what superseded it.
+    until: Stamp,
+    record: RecordPtr<T>,
+    version: NonNull<Version<T>>,
+    /// What superseded it, and still links to it; null once that may have changed.
+    newer: *mut Version<T>,
+}
+
+// SAFETY: it owns its version, and looks at the rest of the chain under the stripe's lock only.
+unsafe impl<T: Send + Sync> Send for Superseded<T> {}
+
+impl<T> fmt::Debug for Superseded<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Superseded({:?})", self.until)
+    }
+}
+
+impl<T> Superseded<T> {
+    /// What `newer`, published by the caller as `until`, has superseded, if anything. The caller
+    /// holds the stripe of the key.
+    pub(crate) fn by(
+        record: RecordRef<'_, T>,
+        newer: VersionRef<'_, T>,
+        until: Stamp,
+    ) -> Option<Self> {
+        newer.older().map(|version| Self {
+            until,
+            record: record.ptr(),
+            version: version.version,
+            newer: newer.version.as_ptr(),
+        })
     }
 
-    /// Takes out of the chain what nobody can need any more, as `horizon` tells.
+    pub(crate) fn until(&self) -> Stamp {
+        self.until
+    }
+
+    fn as_ref<'g>(&self) -> VersionRef<'g, T> {
+        VersionRef {
+            version: self.version,
+            guard: PhantomData,
+        }
+    }
+}
+
+impl<T: Payload> Superseded<T> {
+    /// Frees the version if nobody needs it, as `horizon` tells; how much that was. Gives it back
+    /// where an open snapshot sees it.
     ///
-    /// Versions that no reader can reach go to `unreachable`; one in the middle of the chain is
-    /// freed through the epoch. Keeps the newest version, and for every open snapshot the newest
-    /// at or below it (KEEP-ONE). The caller holds the stripe of the key and has no commit in
-    /// flight on it. Takes time in proportion to the versions in the chain.
-    pub(crate) fn prune(
-        self,
+    /// The grace has reached [`until`](Self::until). The caller holds the stripe of the key, asks
+    /// for the superseded versions of a stripe in the order of their stamps, and for those that it
+    /// was given back in any.
+    pub(crate) fn reclaim(
+        mut self,
         horizon: &Horizon,
         unreachable: &mut Unreachable<T>,
         guard: &Guard,
-    ) -> (Rest, Freed) {
-        let Some((head, head_stamp)) = self.settled_head() else {
-            return (Rest::Empty, Freed::default());
-        };
-        let mut freed = Freed::default();
-        let (mut newer, mut until) = (head, head_stamp);
-        let mut waiting = false;
-        let mut is_held = false;
-        while let Some(version) = newer.older() {
-            if horizon.is_past(until) {
-                freed_tail(newer, version, unreachable, &mut freed);
-                break;
-            }
-            let stamp = version.word().settled();
-            let stamp = stamp.expect("SORTED: what was superseded is decided");
-            debug_assert!(stamp < until, "SORTED: {stamp:?} is below {until:?}");
-            if horizon.waits(until) {
-                waiting = true;
-            } else if horizon.holds(stamp, until) {
-                is_held = true;
-            } else {
-                // ORDERING: Relaxed. Only the holder of the stripe changes the link.
-                let older = load_own(&version.header().older);
-                // ORDERING: E-LINK, writer side: republishes a version published before. A reader
-                // that stands on the one taken out goes on by its own link.
-                newer.header().older.store(older, Ordering::Release);
-                freed.add(version.size());
-                defer_free(version.version, guard);
-                continue;
-            }
-            (newer, until) = (version, stamp);
+    ) -> Result<usize, Self> {
+        debug_assert!(!horizon.waits(self.until));
+        let version = self.as_ref();
+        let bytes = version.size();
+        if horizon.is_past(self.until) {
+            let version = ManuallyDrop::new(self).version;
+            // SAFETY: HORIZON: every snapshot that is open, or will be, is at or past `until`, so
+            // whoever reads this chain stops above this version (REACH), and every reader that
+            // was pinned before that has gone. It was ours.
+            unsafe { unreachable.take(version) };
+            return Ok(bytes);
         }
-        let rest = if waiting {
-            Rest::Waiting(head_stamp)
-        } else if is_held {
-            Rest::Held
-        } else if !head.is_tombstone() {
-            Rest::Clean
-        } else if horizon.is_past(head_stamp) {
-            Rest::Dead
-        } else if horizon.waits(head_stamp) {
-            Rest::Waiting(head_stamp)
-        } else {
-            Rest::Held
-        };
-        (rest, freed)
+        let stamp = version.word().settled();
+        let stamp = stamp.expect("SORTED: what was superseded is decided");
+        debug_assert!(
+            stamp < self.until,
+            "SORTED: {stamp:?} is below {:?}",
+            self.until
+        );
+        if horizon.holds(stamp, self.until) {
+            self.newer = ptr::null_mut();
+            return Err(self);
+        }
+        // A snapshot is open from before this version (KEEP-ONE keeps another one for it). So
+        // nothing above has been freed, and the record is there (QUEUED).
+        let newer = VersionRef::wrap(self.newer).unwrap_or_else(|| self.find_newer(guard));
+        // ORDERING: Relaxed. Only the holder of the stripe changes the link.
+        let older = load_own(&version.header().older);
+        // ORDERING: E-LINK, writer side: republishes a version published before. A reader that
+        // stands on the one taken out goes on by its own link.
+        newer.header().older.store(older, Ordering::Release);
+        defer_free(ManuallyDrop::new(self).version, guard);
+        Ok(bytes)
+    }
+
+    /// The version that links to this one.
+    fn find_newer<'g>(&self, guard: &'g Guard) -> VersionRef<'g, T> {
+        let mut newer = self.record.get(guard).head();
+        while let Some(version) = newer {
+            let older = version.older();
+            if older.is_some_and(|older| older.version == self.version) {
+                return version;
+            }
+            newer = older;
+        }
+        unreachable!("REACH: a superseded version is linked until it is freed")
     }
 }
 
-/// Cuts off everything below `newer`, from `version` on, and hands it over.
-fn freed_tail<T>(
-    newer: VersionRef<'_, T>,
-    version: VersionRef<'_, T>,
-    unreachable: &mut Unreachable<T>,
-    freed: &mut Freed,
-) {
-    // ORDERING: Relaxed. By HORIZON no reader goes past `newer` any more.
-    newer
-        .header()
-        .older
-        .store(ptr::null_mut(), Ordering::Relaxed);
-    // SAFETY: HORIZON: what superseded these versions is at or below every snapshot that is open
-    // and every one that will be, and every reader that was pinned before that has gone.
-    let tail = unsafe { unreachable.take(version.version) };
-    freed.version_count += tail.version_count;
-    freed.bytes += tail.bytes;
+impl<T> Drop for Superseded<T> {
+    fn drop(&mut self) {
+        // SAFETY: the engine is being dropped, so nobody reads any more, and this owns it.
+        unsafe { free_version(self.version) };
+    }
 }
 
 /// Frees a version that has left its chain, once every guard pinned now is gone.
-fn defer_free<T: Send + Sync + 'static>(version: NonNull<Version<T>>, guard: &Guard) {
+fn defer_free<T: Payload>(version: NonNull<Version<T>>, guard: &Guard) {
     let free = move || {
         // SAFETY: it was unlinked under the stripe's lock, once, so whoever still stood on it was
         // pinned before this was deferred.

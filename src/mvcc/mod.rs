@@ -11,12 +11,14 @@
 //! ALL-LINKED    a leader becomes ready only after every version of its commit is linked
 //! DECIDED-ONCE  a stamp word goes from ready (or validating) to one stamp, once, whoever decides
 //! VISIBLE       at snapshot S exactly the versions with a decided stamp <= S are seen
-//! KEEP-ONE      pruning keeps the newest version at or below each snapshot that is still open
+//! KEEP-ONE      what is freed leaves the newest version at or below each snapshot still open
+//! REACH         a link to an older version leads to memory that is there, for every reader that
+//!               can follow it: one whose snapshot is below the version that it stands on
 //! HORIZON       horizon <= every registered snapshot; every short reader has S >= grace
 //! PINNED        no reference to a version or record outlives the guard it was read under
 //! INDEXED       an index holds a record only until it is removed there under the stripe of its
 //!               key; the record is retired after it has left every index
-//! QUEUED        a record that waits in its stripe's sweep queue has not been retired
+//! QUEUED        what waits in a sweep queue and is not past the horizon has a record that is there
 //! ASCENDING     stripes are locked in ascending order, at most once each
 //! ```
 //!

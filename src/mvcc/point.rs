@@ -53,6 +53,19 @@ fn low_bits(hash: u64) -> usize {
     hash as usize
 }
 
+/// Whether two keys are equal: they nearly always are where this is asked, since their hashes are,
+/// and a call to compare memory costs more than comparing a short key word by word.
+fn is_same(stored: &[u8], key: &[u8]) -> bool {
+    if stored.len() != key.len() {
+        return false;
+    }
+    let (Some(stored_end), Some(end)) = (stored.last_chunk::<8>(), key.last_chunk::<8>()) else {
+        return stored == key;
+    };
+    let mut words = stored.chunks_exact(8).zip(key.chunks_exact(8));
+    stored_end == end && words.all(|(stored, word)| stored == word)
+}
+
 /// An array of slots: where it is, and the mask of its indexes.
 #[derive(Clone, Copy)]
 struct Slots {
@@ -150,13 +163,6 @@ pub(crate) struct Occupancy {
     vacated_count: usize,
 }
 
-impl Occupancy {
-    /// How many records the table holds.
-    pub(crate) fn live_count(&self) -> usize {
-        self.live_count
-    }
-}
-
 /// The records of one stripe, by hash.
 pub(crate) struct Table<T> {
     /// Null, or packed [`Slots`].
@@ -200,7 +206,7 @@ impl<T> Table<T> {
             }
             if address & TAG_MASK == tag && address > TAG_MASK {
                 let record = Self::record(found)?.get(guard);
-                if record.hash() == hash && record.key() == key {
+                if record.hash() == hash && is_same(record.key(), key) {
                     return Some(record);
                 }
             }

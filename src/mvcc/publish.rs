@@ -14,7 +14,7 @@
 //! before is seen by the validation. Minting first is the point; validating first and minting
 //! afterwards lets two such commits miss each other.
 
-use super::chain::{Draft, Freed, RecordRef, VersionRef};
+use super::chain::{Draft, Payload, RecordRef, VersionRef};
 use super::stamp::{StampCounter, StampWord, State};
 use crate::sync::epoch::Guard;
 use crate::version::Stamp;
@@ -23,14 +23,14 @@ use smallvec::SmallVec;
 /// How often readers may kick a validation before the commit gives up on the fine way.
 const KICKS_MAX: u32 = 4;
 
-/// Publishes one version of one key; its stamp.
-pub(crate) fn publish_one<T>(
-    record: RecordRef<'_, T>,
+/// Publishes one version of one key; its stamp, and the version.
+pub(crate) fn publish_one<'g, T>(
+    record: RecordRef<'g, T>,
     draft: Draft<T>,
     counter: &StampCounter,
-) -> Stamp {
+) -> (Stamp, VersionRef<'g, T>) {
     let version = record.link(draft, StampWord::ready());
-    version.word().decide(counter)
+    (version.word().decide(counter), version)
 }
 
 /// A version linked by a commit in flight.
@@ -71,19 +71,15 @@ impl<'g, T> Install<'g, T> {
         }
     }
 
-    /// Links a version; the first one linked leads. Each record at most once.
-    pub(crate) fn link(&mut self, record: RecordRef<'g, T>, draft: Draft<T>) {
+    /// Links a version and gives it back; the first one linked leads. Each record at most once.
+    pub(crate) fn link(&mut self, record: RecordRef<'g, T>, draft: Draft<T>) -> VersionRef<'g, T> {
         let word = match self.linked.first() {
             None => StampWord::installing(),
             Some(leader) => StampWord::led_by(leader.version.address()),
         };
         let version = record.link(draft, word);
         self.linked.push(Linked { record, version });
-    }
-
-    /// The records linked so far, and their new versions.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (RecordRef<'g, T>, VersionRef<'g, T>)> {
-        self.linked.iter().map(|one| (one.record, one.version))
+        version
     }
 
     /// Makes the commit visible; its stamp. Without a linked version it only mints.
@@ -129,22 +125,18 @@ impl<'g, T> Install<'g, T> {
         Err(Refused::Busy)
     }
 
-    /// Takes every linked version back. Readers have seen none of them. How much was taken back;
-    /// records created for the commit are left without a version.
-    pub(crate) fn roll_back(self, guard: &Guard) -> Freed
+    /// Takes every linked version back. Readers have seen none of them. Records created for the
+    /// commit are left without a version.
+    pub(crate) fn roll_back(self, guard: &Guard)
     where
-        T: Send + Sync + 'static,
+        T: Payload,
     {
-        let mut freed = Freed::default();
         // The leader last: a reader may come to it from any version that is still linked, and the
         // epoch waits only for those pinned when it is deferred (PINNED).
         // MODEL: chain::leader_outlives_those_it_leads.
         for one in self.linked.into_iter().rev() {
-            let taken = one.record.unlink(one.version, guard);
-            freed.version_count += taken.version_count;
-            freed.bytes += taken.bytes;
+            one.record.unlink(one.version, guard);
         }
-        freed
     }
 
     /// What a record holds for a range read at `read_at` and validated now, by this commit.

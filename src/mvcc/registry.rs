@@ -139,9 +139,14 @@ impl Registry {
     }
 
     /// How many snapshots are open now.
-    pub(crate) fn open_count(&self) -> u64 {
+    pub(crate) fn open_count(&self) -> usize {
         // ORDERING: statistic.
-        self.open_count.load(Ordering::Relaxed)
+        usize::try_from(self.open_count.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
+    }
+
+    /// The oldest stamp at which a snapshot is open now.
+    pub(crate) fn oldest(&self) -> Option<Stamp> {
+        self.horizon().snapshots.first().copied()
     }
 
     /// The stamp that every short reader, present and future, reads at or above.

@@ -55,16 +55,16 @@ fn three_versions(core: &Arc<Core>, me: &Participant) -> crate::mvcc::registry::
     snapshot
 }
 
-/// PINNED: a reader on its way to an old version stands on the one that is pruned.
+/// PINNED: a reader on its way to an old version stands on the one that is freed.
 ///
 /// The reader's way is the same whether it is registered or not, so the registration stays here.
-fn a_reader_passes_a_pruned_version(guard_of: fn(&Guard) -> &Guard) {
+fn a_reader_passes_a_freed_version(guard_of: fn(&Guard) -> &Guard) {
     let core = Core::new(1);
     let me = core.participant();
     let snapshot = three_versions(&core, &me);
     let reader = spawn(&core, |core, me| core.at(0, Stamp::new(1), &me.pin()));
     let guard = me.pin();
-    core.prune(0, &core.registry.horizon(), guard_of(&guard));
+    core.sweep(&core.registry.horizon(), guard_of(&guard));
     drop(guard);
     me.turn_epoch();
     assert_eq!(join(reader), Some(1));
@@ -73,37 +73,37 @@ fn a_reader_passes_a_pruned_version(guard_of: fn(&Guard) -> &Guard) {
 }
 
 #[test]
-fn pruned_version_outlives_its_readers() {
-    check(|| a_reader_passes_a_pruned_version(|guard| guard));
+fn freed_version_outlives_its_readers() {
+    check(|| a_reader_passes_a_freed_version(|guard| guard));
 }
 
 #[test]
-fn pruned_version_outlives_its_readers_twin() {
+fn freed_version_outlives_its_readers_twin() {
     must_fail_by("a version in the middle is freed at once", FREED, || {
-        a_reader_passes_a_pruned_version(at_once);
+        a_reader_passes_a_freed_version(at_once);
     });
 }
 
-/// KEEP-ONE: pruning leaves every open snapshot its version.
-fn a_snapshot_meets_a_prune(asked: fn(&Core) -> Arc<Registry>) {
+/// KEEP-ONE: sweeping leaves every open snapshot its version.
+fn a_snapshot_meets_a_sweep(asked: fn(&Core) -> Arc<Registry>) {
     let core = Core::new(1);
     let me = core.participant();
     let snapshot = three_versions(&core, &me);
     let reader = spawn(&core, |core, me| core.at(0, Stamp::new(1), &me.pin()));
-    core.prune(0, &asked(&core).horizon(), &me.pin());
+    core.sweep(&asked(&core).horizon(), &me.pin());
     assert_eq!(join(reader), Some(1), "KEEP-ONE");
     drop(snapshot);
 }
 
 #[test]
-fn pruning_keeps_one_for_each_snapshot() {
-    check(|| a_snapshot_meets_a_prune(|core| Arc::clone(&core.registry)));
+fn sweeping_keeps_one_for_each_snapshot() {
+    check(|| a_snapshot_meets_a_sweep(|core| Arc::clone(&core.registry)));
 }
 
 #[test]
-fn pruning_keeps_one_for_each_snapshot_twin() {
-    must_fail_by("pruning ignores the snapshots", FREED, || {
-        a_snapshot_meets_a_prune(|core| {
+fn sweeping_keeps_one_for_each_snapshot_twin() {
+    must_fail_by("sweeping ignores the snapshots", FREED, || {
+        a_snapshot_meets_a_sweep(|core| {
             let unaware = Arc::new(Registry::new());
             let me = core.participant();
             unaware.advance_grace(&core.counter, &me.pin());

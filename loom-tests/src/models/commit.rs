@@ -32,10 +32,15 @@ fn settled(core: &Core) -> [u8; 2] {
 
 fn publish(core: &Core, values: [u8; 2]) -> Stamp {
     let mut install = Install::new();
-    for (key, value) in KEYS.into_iter().zip(values) {
-        install.link(core.record(key, unpinned()), draft(value));
+    let linked = KEYS.map(|key| {
+        let record = core.record(key, unpinned());
+        (record, install.link(record, draft(values[key])))
+    });
+    let stamp = install.publish(&core.counter);
+    for (record, version) in linked {
+        core.supersede(record, version, stamp);
     }
-    install.publish(&core.counter)
+    stamp
 }
 
 fn add_one(core: &Core, stripes: &Stripes<()>) -> Stamp {

@@ -5,9 +5,8 @@
 //! that does, so what is proven is the order of the steps, not the orderings of the index.
 
 use super::{Canary, Core, Participant, check, draft, join, must_fail_by, read, spawn};
-use crate::mvcc::chain::{Draft, RecordPtr, RecordRef, Rest, TOMBSTONE, Unreachable};
+use crate::mvcc::chain::{Draft, RecordPtr, RecordRef, TOMBSTONE};
 use crate::mvcc::point::{Occupancy, Table};
-use crate::mvcc::publish::publish_one;
 use crate::sync::Mutex;
 use crate::sync::epoch::Guard;
 use crate::version::Stamp;
@@ -53,19 +52,17 @@ impl Engine {
             self.ordered.lock().insert(KEY.to_vec(), record);
             record.get(guard)
         });
-        publish_one(record, version, &self.core.counter)
+        self.core.publish_one(record, version)
     }
 
-    /// Prunes the key, and buries it where nothing is left but a tombstone.
+    /// Frees what was superseded, and buries the key where nothing is left but a tombstone.
     fn sweep(&self, bury: Bury, guard: &Guard) {
-        let mut unreachable = Unreachable::new();
         let mut occupancy = self.occupancy.lock();
-        let Some(record) = self.by_hash(guard) else {
-            return;
-        };
         let horizon = self.core.registry.horizon();
-        let (rest, _) = record.prune(&horizon, &mut unreachable, guard);
-        if rest == Rest::Dead {
+        self.core.sweep(&horizon, guard);
+        let record = self.by_hash(guard).expect("it was not buried before");
+        let (head, until) = record.settled_head().expect("it was committed");
+        if head.is_tombstone() && horizon.is_past(until) {
             bury(self, &mut occupancy, record, guard);
         }
     }
@@ -193,7 +190,7 @@ fn second_life_is_visible_in_order_twin() {
                 let mut occupancy = engine.occupancy.lock();
                 let record = RecordPtr::new(HASH, KEY);
                 engine.table.insert(&mut occupancy, record, guard);
-                let stamp = publish_one(record.get(guard), version, &engine.core.counter);
+                let stamp = engine.core.publish_one(record.get(guard), version);
                 engine.ordered.lock().insert(KEY.to_vec(), record);
                 stamp
             });

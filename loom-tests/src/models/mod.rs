@@ -10,15 +10,18 @@ mod stripes;
 mod validated;
 
 use crate::memory;
-use crate::mvcc::chain::{Draft, RecordPtr, RecordRef, Unreachable, VersionRef};
+use crate::mvcc::chain::{
+    Draft, Payload, RecordPtr, RecordRef, Superseded, Unreachable, VersionRef,
+};
 use crate::mvcc::publish::publish_one;
 use crate::mvcc::registry::{Horizon, Registry};
 use crate::mvcc::stamp::StampCounter;
 use crate::sync::epoch::{self, Collector, Guard, LocalHandle};
-use crate::sync::{Planted, plant};
+use crate::sync::{Mutex, Planted, plant};
 use crate::version::Stamp;
 use loom::thread::JoinHandle;
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -128,6 +131,12 @@ impl Canary {
     }
 }
 
+impl Payload for Canary {
+    fn heap_bytes(&self) -> usize {
+        0
+    }
+}
+
 impl Drop for Canary {
     fn drop(&mut self) {
         if std::thread::panicking() {
@@ -165,6 +174,8 @@ struct Core {
     counter: StampCounter,
     registry: Arc<Registry>,
     records: Vec<RecordPtr<Canary>>,
+    /// What waits to be freed, in the order of the stamps, as behind the lock of a stripe.
+    superseded: Mutex<VecDeque<Superseded<Canary>>>,
     collector: Collector,
 }
 
@@ -176,6 +187,7 @@ impl Core {
             records: (0..record_count)
                 .map(|index| RecordPtr::new(u64::from(index), &[index]))
                 .collect(),
+            superseded: Mutex::new(VecDeque::new()),
             collector: Collector::new(),
         })
     }
@@ -193,7 +205,26 @@ impl Core {
 
     /// Commits one value. Where more than one thread writes, the caller holds the stripe.
     fn set(&self, index: usize, value: u8, guard: &Guard) -> Stamp {
-        publish_one(self.record(index, guard), draft(value), &self.counter)
+        self.publish_one(self.record(index, guard), draft(value))
+    }
+
+    fn publish_one(&self, record: RecordRef<'_, Canary>, version: Draft<Canary>) -> Stamp {
+        let (stamp, version) = publish_one(record, version, &self.counter);
+        self.supersede(record, version, stamp);
+        stamp
+    }
+
+    /// Queues what a version has superseded.
+    fn supersede(
+        &self,
+        record: RecordRef<'_, Canary>,
+        version: VersionRef<'_, Canary>,
+        stamp: Stamp,
+    ) {
+        // Most models supersede nothing, and do without one more lock to explore.
+        if let Some(superseded) = Superseded::by(record, version, stamp) {
+            self.superseded.lock().push_back(superseded);
+        }
     }
 
     fn newest(&self, index: usize, guard: &Guard) -> Option<(u8, Stamp)> {
@@ -205,10 +236,17 @@ impl Core {
         found.map(|found| read(found).0)
     }
 
-    fn prune(&self, index: usize, horizon: &Horizon, guard: &Guard) {
+    /// Frees what the horizon allows, of what was superseded.
+    fn sweep(&self, horizon: &Horizon, guard: &Guard) {
         let mut unreachable = Unreachable::new();
-        self.record(index, guard)
-            .prune(horizon, &mut unreachable, guard);
+        let mut queue = self.superseded.lock();
+        for superseded in std::mem::take(&mut *queue) {
+            if horizon.waits(superseded.until()) {
+                queue.push_back(superseded);
+            } else if let Err(held) = superseded.reclaim(horizon, &mut unreachable, guard) {
+                queue.push_back(held);
+            }
+        }
     }
 
     /// Raises the grace to the latest stamp. Nobody else is pinned.

@@ -8,7 +8,6 @@ use super::{
 use crate::memory::FREED;
 use crate::mvcc::chain::{RecordPtr, RecordRef};
 use crate::mvcc::point::{Occupancy, Table};
-use crate::mvcc::publish::publish_one;
 use crate::sync::epoch::Guard;
 use crate::sync::{Mutex, Planted};
 use crate::version::Stamp;
@@ -39,7 +38,7 @@ impl Index {
         let mut occupancy = self.occupancy.lock();
         let record = RecordPtr::new(hash, &hash.to_be_bytes());
         self.table.insert(&mut occupancy, record, guard);
-        publish_one(record.get(guard), draft(1), &self.core.counter)
+        self.core.publish_one(record.get(guard), draft(1))
     }
 
     fn lookup<'g>(&self, hash: u64, guard: &'g Guard) -> Option<RecordRef<'g, Canary>> {
@@ -135,7 +134,7 @@ fn committed_key_is_found_twin() {
         || {
             a_snapshot_looks_for_a_new_key(1, |index, hash, guard| {
                 let record = RecordPtr::new(hash, &hash.to_be_bytes());
-                let stamp = publish_one(record.get(guard), draft(1), &index.core.counter);
+                let stamp = index.core.publish_one(record.get(guard), draft(1));
                 let mut occupancy = index.occupancy.lock();
                 index.table.insert(&mut occupancy, record, guard);
                 stamp

@@ -29,7 +29,7 @@ fn a_snapshot_meets_a_raised_grace(
     core.registry
         .advance_grace(&core.counter, guard_of(&me.pin()));
     me.turn_epoch();
-    core.prune(0, &core.registry.horizon(), &me.pin());
+    core.sweep(&core.registry.horizon(), &me.pin());
     assert!(
         join(reader).is_some(),
         "KEEP-ONE: a snapshot has lost its version"
@@ -121,7 +121,7 @@ fn a_short_reader_meets_a_raised_grace(guard_of: fn(&Guard) -> &Guard) {
     core.registry
         .advance_grace(&core.counter, guard_of(&me.pin()));
     me.turn_epoch();
-    core.prune(0, &core.registry.horizon(), &me.pin());
+    core.sweep(&core.registry.horizon(), &me.pin());
     assert!(
         join(reader).is_some(),
         "HORIZON: a short reader has lost its version"
@@ -152,7 +152,7 @@ fn a_snapshot_is_closed() {
         assert_eq!(core.at(0, snapshot.at(), &me.pin()), Some(1));
         drop(snapshot);
     });
-    core.prune(0, &core.registry.horizon(), &me.pin());
+    core.sweep(&core.registry.horizon(), &me.pin());
     join(reader);
     assert_eq!(core.registry.open_count(), 0);
 }
@@ -184,7 +184,7 @@ fn a_slot_is_used_twice() {
         // One guard for all of it: pinning is a fence, which would hide what this is about.
         let guard = me.pin();
         drop(core.registry.register(core.counter.latest(), &guard));
-        core.prune(0, &core.registry.horizon(), &guard);
+        core.sweep(&core.registry.horizon(), &guard);
     });
     assert_eq!(core.at(0, first.at(), &me.pin()), Some(1));
     drop(first);

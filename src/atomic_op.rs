@@ -1,0 +1,180 @@
+//! The atomic operation.
+
+use crate::engine::commit::Outcome as Committed;
+use crate::engine::write::{Check, Expect, Mutation, Op, Write};
+use crate::entry::Entry;
+use crate::error::Result;
+use crate::key::Key;
+use crate::kv::Kv;
+use crate::value::NewValue;
+use crate::version::Versionstamp;
+
+/// Checks and mutations that take effect together or not at all: [`Kv::atomic`].
+///
+/// The checks are on the state before the operation, wherever they stand (A04). The mutations
+/// apply in order, each seeing those before it. The operation can be committed again; it is then
+/// checked again.
+///
+/// ```
+/// use kvick::{Kv, Outcome};
+///
+/// let kv = Kv::new();
+/// kv.set(("account", "alice"), 100u64)?;
+/// let alice = kv.get(("account", "alice"))?;
+///
+/// let outcome = kv
+///     .atomic()
+///     .check(&alice)
+///     .check_absent(("lock", "alice"))
+///     .sum(("account", "alice"), 5)
+///     .set(("log", 1), "deposit")
+///     .commit()?;
+/// match outcome {
+///     Outcome::Committed { versionstamp } => println!("committed as {versionstamp}"),
+///     Outcome::Conflict { failed_checks } => println!("checks {failed_checks:?} failed"),
+/// }
+/// # Ok::<(), kvick::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "an atomic operation does nothing until `commit`"]
+pub struct AtomicOp<'a> {
+    kv: &'a Kv,
+    write: Write<'a>,
+}
+
+/// What an atomic operation came to.
+///
+/// A failed check is an outcome and not an error: somebody else was faster, and nothing has
+/// changed (A02).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "a commit whose checks failed has changed nothing"]
+pub enum Outcome {
+    /// Every check held, and every mutation has taken effect.
+    Committed {
+        /// The version of everything that the operation wrote. It is larger than that of every
+        /// commit that had completed before.
+        versionstamp: Versionstamp,
+    },
+    /// Not every check held.
+    Conflict {
+        /// The indexes of all checks that failed, in the order they were added (A03).
+        failed_checks: Vec<usize>,
+    },
+}
+
+impl Outcome {
+    /// Whether the operation took effect.
+    pub fn is_committed(&self) -> bool {
+        matches!(self, Self::Committed { .. })
+    }
+
+    /// The version of what was written, if the operation took effect.
+    pub fn versionstamp(&self) -> Option<Versionstamp> {
+        match self {
+            Self::Committed { versionstamp } => Some(*versionstamp),
+            Self::Conflict { .. } => None,
+        }
+    }
+}
+
+impl<'a> AtomicOp<'a> {
+    pub(crate) fn new(kv: &'a Kv) -> Self {
+        Self {
+            kv,
+            write: Write::default(),
+        }
+    }
+
+    /// The key must be as it was read: of the same version, or still missing (A01). The value is
+    /// not compared.
+    pub fn check(&mut self, entry: &Entry) -> &mut Self {
+        match entry.versionstamp() {
+            Some(versionstamp) => self.check_versionstamp(entry.key(), versionstamp),
+            None => self.check_absent(entry.key()),
+        }
+    }
+
+    /// The key must be of this version.
+    pub fn check_versionstamp(
+        &mut self,
+        key: impl Into<Key>,
+        versionstamp: Versionstamp,
+    ) -> &mut Self {
+        let expect = versionstamp.stamp().map_or(Expect::Impossible, Expect::At);
+        self.expect(key.into(), expect)
+    }
+
+    /// The key must be missing.
+    pub fn check_absent(&mut self, key: impl Into<Key>) -> &mut Self {
+        self.expect(key.into(), Expect::Absent)
+    }
+
+    /// The key must be there, in whatever version.
+    pub fn check_exists(&mut self, key: impl Into<Key>) -> &mut Self {
+        self.expect(key.into(), Expect::Exists)
+    }
+
+    fn expect(&mut self, key: Key, expect: Expect) -> &mut Self {
+        self.write.checks.push(Check { key, expect });
+        self
+    }
+
+    /// Sets a key, whatever it holds.
+    pub fn set(&mut self, key: impl Into<Key>, value: impl Into<NewValue<'a>>) -> &mut Self {
+        self.mutate(key.into(), Op::Set(value.into()))
+    }
+
+    /// Deletes a key, if it is there.
+    pub fn delete(&mut self, key: impl Into<Key>) -> &mut Self {
+        self.mutate(key.into(), Op::Delete)
+    }
+
+    /// Adds to a `u64`, modulo 2^64: to subtract `n`, add `n.wrapping_neg()`. A key that is missing
+    /// is set to the operand (S01).
+    ///
+    /// [`commit`](Self::commit) fails with `TypeMismatch` if the key holds anything else.
+    pub fn sum(&mut self, key: impl Into<Key>, operand: u64) -> &mut Self {
+        self.mutate(key.into(), Op::Sum(operand))
+    }
+
+    /// Lowers a `u64` to the operand if that is smaller. A key that is missing is set to the
+    /// operand (S04).
+    ///
+    /// [`commit`](Self::commit) fails with `TypeMismatch` if the key holds anything else.
+    pub fn min(&mut self, key: impl Into<Key>, operand: u64) -> &mut Self {
+        self.mutate(key.into(), Op::Min(operand))
+    }
+
+    /// Raises a `u64` to the operand if that is larger. A key that is missing is set to the operand
+    /// (S04).
+    ///
+    /// [`commit`](Self::commit) fails with `TypeMismatch` if the key holds anything else.
+    pub fn max(&mut self, key: impl Into<Key>, operand: u64) -> &mut Self {
+        self.mutate(key.into(), Op::Max(operand))
+    }
+
+    fn mutate(&mut self, key: Key, op: Op<'a>) -> &mut Self {
+        self.write.mutations.push(Mutation { key, op });
+        self
+    }
+
+    /// Commits: all of it takes effect, or nothing.
+    ///
+    /// An operation without mutations, or without anything, commits too, and mints a version (A08).
+    ///
+    /// # Errors
+    ///
+    /// `TooManyChecks`, `TooManyMutations`, `KeyEmpty`, `KeyTooLarge`, `ValueTooLarge`,
+    /// `TotalTooLarge`, `TotalKeysTooLarge`; `TypeMismatch`; `ReadOnly`; `Closed`. Nothing has
+    /// changed then (A07).
+    pub fn commit(&self) -> Result<Outcome> {
+        Ok(match self.kv.writer()?.commit(&self.write)? {
+            Committed::Committed(effects) => Outcome::Committed {
+                versionstamp: effects.stamp.into(),
+            },
+            Committed::Conflict(failed) => Outcome::Conflict {
+                failed_checks: failed.into_vec(),
+            },
+        })
+    }
+}

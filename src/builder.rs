@@ -1,0 +1,82 @@
+//! Setting an engine up.
+
+use crate::clock::{Clock, SystemClock};
+use crate::engine::{Config, Engine};
+use crate::kv::Kv;
+use crate::limits::Limits;
+use std::sync::Arc;
+
+/// Sets up an engine: [`Kv::builder`].
+///
+/// ```
+/// use kvick::{Kv, Limits};
+///
+/// let kv = Kv::builder().limits(Limits::unlimited()).build();
+/// assert_eq!(kv.limits().checks_max, usize::MAX);
+/// ```
+#[derive(Debug)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct Builder {
+    limits: Limits,
+    clock: Arc<dyn Clock>,
+    threads: Option<usize>,
+    maintenance: bool,
+}
+
+impl Builder {
+    pub(crate) fn new() -> Self {
+        Self {
+            limits: Limits::default(),
+            clock: Arc::new(SystemClock),
+            threads: None,
+            maintenance: true,
+        }
+    }
+
+    /// The limits to refuse beyond. Default: those of the Deno runtime.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The wall clock to go by. Default: the system's.
+    ///
+    /// Nothing is ordered by it. Deadlines are measured by it.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// How many threads are expected to write at the same time: the engine has sixteen locks for
+    /// each, at least 16 and at most 256 in all. Default: as many as the machine runs at once.
+    ///
+    /// More locks make it rarer that two commits of different keys meet. An empty engine takes
+    /// about 250 bytes for each.
+    pub fn writer_threads(mut self, threads: usize) -> Self {
+        self.threads = Some(threads);
+        self
+    }
+
+    /// Whether an idle engine is swept in the background. Default: yes.
+    ///
+    /// One thread serves all engines of the process; it starts with the first commit to any of
+    /// them that leaves something to sweep, and sleeps while there is nothing. Without it, what
+    /// the last commits superseded waits for the next ones, or for [`Kv::sweep`].
+    pub fn background_sweep(mut self, enabled: bool) -> Self {
+        self.maintenance = enabled;
+        self
+    }
+
+    /// Builds the engine. It is empty.
+    pub fn build(self) -> Kv {
+        let stripe_bits = self
+            .threads
+            .map_or_else(Config::default_stripe_bits, Config::stripe_bits_for);
+        Kv::over(Engine::new(Config {
+            limits: self.limits.clamped(),
+            clock: self.clock,
+            stripe_bits,
+            maintenance: self.maintenance,
+        }))
+    }
+}

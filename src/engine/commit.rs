@@ -1,0 +1,451 @@
+//! Atomic operations: check, apply, publish.
+//!
+//! What can be refused is refused before a lock is taken; what can be allocated is allocated
+//! before. Then the stripes of all keys are locked in ascending order, the checks are validated
+//! against the newest versions, the mutations are applied in order to private copies, and only
+//! when nothing can go wrong any more is anything linked (D1, A07): a failed check or an error
+//! leaves no trace. `docs/design.md` has the argument, `mvcc::publish` the last step.
+//!
+//! The most frequent operation, one mutation with at most one check of the same key, has a path of
+//! its own that locks one stripe and keeps no lists.
+
+use super::mutation::Pending;
+use super::payload::{self, Large};
+use super::read::Hit;
+use super::write::{Expect, Mutation, Op, RangeReads, Write, check_single};
+use super::{Engine, Stripe};
+use crate::error::Result;
+use crate::index::NODE_BYTES;
+use crate::key::Key;
+use crate::mvcc::chain::{Draft, RecordPtr, RecordRef, Superseded, Unreachable, VersionRef};
+use crate::mvcc::publish::{Install, publish_one};
+use crate::mvcc::stripes::{Locked, StripeSet};
+use crate::sync::epoch::{self, Guard};
+use crate::sync::pause;
+use crate::value::Value;
+use crate::version::Stamp;
+use smallvec::SmallVec;
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// What a commit came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Committed(Effects),
+    /// These checks failed, by their index, ascending (A03); none where it was a range that
+    /// changed. Nothing was minted or written (A02).
+    Conflict(FailedChecks),
+}
+
+pub(crate) type FailedChecks = SmallVec<[usize; 4]>;
+
+/// What a commit did, for those who have to be told once it holds no lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Effects {
+    /// The stamp of everything that it wrote.
+    pub(crate) stamp: Stamp,
+}
+
+/// From this many mutations on, those of one key are found with a map.
+const MAPPED_FROM: usize = 16;
+
+/// A key that a commit writes, each once, in the order of its first mutation.
+struct Target<'w, 'g> {
+    key: &'w Key,
+    /// The new version, where it can be known beforehand: the last mutation is a set.
+    prepared: Option<Draft<Large>>,
+    record: Option<RecordRef<'g, Large>>,
+    /// The entry that is there, with its stamp.
+    live: Option<(VersionRef<'g, Large>, Stamp)>,
+    pending: Pending<'w, 'g>,
+}
+
+/// What a commit writes, as it comes to be: which keys, what becomes of them, and the versions
+/// that were linked.
+pub(super) struct Plan<'w, 'g> {
+    targets: SmallVec<[Target<'w, 'g>; 4]>,
+    /// Which target each mutation changes.
+    target_of: SmallVec<[u32; 8]>,
+    pub(super) install: Install<'g, Large>,
+    pub(super) installed: SmallVec<[Installed<'g>; 4]>,
+}
+
+/// A version that was linked, for the books.
+pub(super) struct Installed<'g> {
+    pub(super) record: RecordRef<'g, Large>,
+    pub(super) version: VersionRef<'g, Large>,
+    pub(super) was_live: bool,
+    pub(super) is_new: bool,
+}
+
+impl<'w> Plan<'w, '_> {
+    pub(super) fn new() -> Self {
+        Self {
+            targets: SmallVec::new(),
+            target_of: SmallVec::new(),
+            install: Install::new(),
+            installed: SmallVec::new(),
+        }
+    }
+
+    /// Applies the mutations, in order, to private copies of what was looked up.
+    pub(super) fn apply(&mut self, write: &'w Write<'_>) -> Result<()> {
+        for target in &mut self.targets {
+            let stored = target.live.and_then(|(version, _)| payload::view(version));
+            target.pending = Pending::Stored(stored);
+        }
+        for (mutation, target) in write.mutations.iter().zip(&self.target_of) {
+            self.targets[*target as usize].pending.apply(&mutation.op)?;
+        }
+        Ok(())
+    }
+}
+
+/// The entry that a record holds, with its stamp. The stripe of the key is locked.
+fn live_head(record: RecordRef<'_, Large>) -> Option<(VersionRef<'_, Large>, Stamp)> {
+    record
+        .settled_head()
+        .filter(|(version, _)| !version.is_tombstone())
+}
+
+impl Engine {
+    /// Commits an atomic operation, or tells which checks failed.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the limits refuse, and `TypeMismatch`; nothing has changed then.
+    pub(crate) fn commit(&self, write: &Write<'_>) -> Result<Outcome> {
+        write.check_limits(self.limits())?;
+        self.turn.give_way();
+        self.commit_checked(write)
+    }
+
+    /// Commits one mutation.
+    ///
+    /// # Errors
+    ///
+    /// As [`commit`](Self::commit).
+    pub(crate) fn commit_mutation(&self, key: &Key, op: &Op<'_>) -> Result<Effects> {
+        check_single(key, op, self.limits())?;
+        self.turn.give_way();
+        match self.commit_one(None, key, op)? {
+            Some(stamp) => Ok(Effects { stamp }),
+            None => unreachable!("a commit without checks has none that can fail"),
+        }
+    }
+
+    /// Commits what a transaction read and wrote. What it read is not bounded by the limits of
+    /// atomic operations, what it writes is.
+    ///
+    /// # Errors
+    ///
+    /// As [`commit`](Self::commit).
+    pub(crate) fn commit_tracked(
+        &self,
+        write: &Write<'_>,
+        reads: Option<&RangeReads>,
+    ) -> Result<Outcome> {
+        write.check_mutation_limits(self.limits())?;
+        self.turn.give_way();
+        match reads {
+            Some(reads) if !reads.ranges.is_empty() => self.commit_ranged(write, reads),
+            _ => self.commit_checked(write),
+        }
+    }
+
+    fn commit_checked(&self, write: &Write<'_>) -> Result<Outcome> {
+        match (&write.checks[..], &write.mutations[..]) {
+            ([], [Mutation { key, op }]) => self.commit_one(None, key, op).map(outcome_of_one),
+            ([check], [Mutation { key, op }]) if check.key == *key => self
+                .commit_one(Some(check.expect), key, op)
+                .map(outcome_of_one),
+            _ => self.commit_many(write),
+        }
+    }
+
+    /// One mutation, and perhaps a check of its key; the stamp, or `None` where the check failed.
+    fn commit_one(&self, expect: Option<Expect>, key: &Key, op: &Op<'_>) -> Result<Option<Stamp>> {
+        let prepared = prepare(op);
+        let guard = epoch::pin();
+        let mut unreachable = Unreachable::new();
+        let mut stripe = self.stripes.lock_one(self.stripe_of(key.hash_code()));
+
+        let record = self.find(key, &guard);
+        let live = record.and_then(live_head);
+        if expect.is_some_and(|expect| !expect.holds(live.map(|(_, stamp)| stamp))) {
+            stripe.counts.conflict_count += 1;
+            return Ok(None);
+        }
+        let draft = if prepared.is_some() {
+            prepared
+        } else {
+            let stored = live.and_then(|(version, _)| payload::view(version));
+            let mut pending = Pending::Stored(stored);
+            pending.apply(op)?;
+            finish(pending, live.is_some())
+        };
+        let stamp = if let Some(draft) = draft {
+            let is_new = record.is_none();
+            let record = record.unwrap_or_else(|| self.create(&mut stripe, key, &guard));
+            let (stamp, version) = publish_one(record, draft, &self.counter);
+            let installed = Installed {
+                record,
+                version,
+                was_live: live.is_some(),
+                is_new,
+            };
+            stripe.settle(&installed, stamp);
+            stamp
+        } else {
+            // Deleting a key that is not there (A09).
+            self.counter.mint()
+        };
+        stripe.counts.commit_count += 1;
+        let makes_way = self.sweep_some(&mut stripe, &mut unreachable, &guard);
+        drop(stripe);
+        drop(unreachable);
+        self.tick(stamp, guard, makes_way);
+        Ok(Some(stamp))
+    }
+
+    /// Any number of checks and mutations.
+    fn commit_many(&self, write: &Write<'_>) -> Result<Outcome> {
+        let guard = epoch::pin();
+        let mut plan = Plan::new();
+        let stripes = self.plan(write, &mut plan);
+        let mut unreachable = Unreachable::new();
+        let mut locked = self.stripes.lock(&stripes);
+
+        self.look_up(&mut plan, &guard);
+        let failed = self.failed_checks(write, &plan, &guard);
+        if !failed.is_empty() {
+            count_conflict(&mut locked);
+            return Ok(Outcome::Conflict(failed));
+        }
+        plan.apply(write)?;
+        self.link(&mut plan, &mut locked, &guard);
+        let stamp = plan.install.publish(&self.counter);
+        let makes_way = self.finish_commit(&plan, stamp, &mut locked, &mut unreachable, &guard);
+        drop((plan, locked, unreachable));
+        self.tick(stamp, guard, makes_way);
+        Ok(Outcome::Committed(Effects { stamp }))
+    }
+
+    /// Works out all that needs no lock: the keys, the versions that can be known, the stripes.
+    pub(super) fn plan<'w>(&self, write: &'w Write<'_>, plan: &mut Plan<'w, '_>) -> StripeSet {
+        let mut stripes = StripeSet::default();
+        for check in &write.checks {
+            stripes.insert(self.stripe_of(check.key.hash_code()));
+        }
+        let mut known = HashMap::new();
+        for mutation in &write.mutations {
+            let next = plan.targets.len();
+            let index = if write.mutations.len() < MAPPED_FROM {
+                let same = |target: &Target<'_, '_>| *target.key == mutation.key;
+                plan.targets.iter().position(same).unwrap_or(next)
+            } else {
+                *known.entry(&mutation.key).or_insert(next)
+            };
+            let prepared = prepare(&mutation.op);
+            if index == next {
+                stripes.insert(self.stripe_of(mutation.key.hash_code()));
+                plan.targets.push(Target {
+                    key: &mutation.key,
+                    prepared,
+                    record: None,
+                    live: None,
+                    pending: Pending::Stored(None),
+                });
+            } else {
+                plan.targets[index].prepared = prepared;
+            }
+            // PANICS: never. Each of so many targets would take 40 bytes and more.
+            let index = u32::try_from(index).expect("fewer than 2^32 keys");
+            plan.target_of.push(index);
+        }
+        stripes
+    }
+
+    /// Finds what is stored under the keys to be written. Their stripes are locked.
+    pub(super) fn look_up<'g>(&self, plan: &mut Plan<'_, 'g>, guard: &'g Guard) {
+        for target in &mut plan.targets {
+            target.record = self.find(target.key, guard);
+            target.live = target.record.and_then(live_head);
+        }
+    }
+
+    /// The checks that do not hold. Their stripes are locked.
+    pub(super) fn failed_checks(
+        &self,
+        write: &Write<'_>,
+        plan: &Plan<'_, '_>,
+        guard: &Guard,
+    ) -> FailedChecks {
+        let mut failed = FailedChecks::new();
+        for (index, check) in write.checks.iter().enumerate() {
+            // What is checked is written, most of the time, and at the same place.
+            let current = match plan.targets.get(index) {
+                Some(target) if *target.key == check.key => target.live,
+                _ => self.find(&check.key, guard).and_then(live_head),
+            };
+            if !check.expect.holds(current.map(|(_, stamp)| stamp)) {
+                failed.push(index);
+            }
+        }
+        failed
+    }
+
+    /// Links the new versions: from here on nothing can be refused.
+    pub(super) fn link<'g>(
+        &self,
+        plan: &mut Plan<'_, 'g>,
+        locked: &mut Locked<'_, Stripe>,
+        guard: &'g Guard,
+    ) {
+        for target in &mut plan.targets {
+            let prepared = target.prepared.take();
+            let Some(draft) = prepared.or_else(|| finish(target.pending, target.live.is_some()))
+            else {
+                continue;
+            };
+            let is_new = target.record.is_none();
+            let record = target.record.unwrap_or_else(|| {
+                let stripe = locked.stripe(self.stripe_of(target.key.hash_code()));
+                self.create(stripe, target.key, guard)
+            });
+            plan.installed.push(Installed {
+                record,
+                version: plan.install.link(record, draft),
+                was_live: target.live.is_some(),
+                is_new,
+            });
+        }
+    }
+
+    /// Enters a published commit into the books of the stripes, and sweeps a little. Whether the
+    /// commit should make way when it is done.
+    pub(super) fn finish_commit(
+        &self,
+        plan: &Plan<'_, '_>,
+        stamp: Stamp,
+        locked: &mut Locked<'_, Stripe>,
+        unreachable: &mut Unreachable<Large>,
+        guard: &Guard,
+    ) -> bool {
+        for installed in &plan.installed {
+            let stripe = self.stripe_of(installed.record.hash());
+            locked.stripe(stripe).settle(installed, stamp);
+        }
+        if let Some(stripe) = locked.iter_mut().next() {
+            stripe.counts.commit_count += 1;
+        }
+        let mut makes_way = false;
+        for stripe in locked.iter_mut() {
+            makes_way |= self.sweep_some(stripe, unreachable, guard);
+        }
+        makes_way
+    }
+
+    /// A record for a key that has none. The stripe is that of the key, and locked.
+    fn create<'g>(&self, stripe: &mut Stripe, key: &Key, guard: &'g Guard) -> RecordRef<'g, Large> {
+        let hash = key.hash_code();
+        let record = RecordPtr::new(hash, key.as_bytes());
+        self.table(hash)
+            .insert(&mut stripe.occupancy, record, guard);
+        self.index.insert(record, guard);
+        let record = record.get(guard);
+        stripe.counts.bytes += record.size() + NODE_BYTES;
+        record
+    }
+
+    /// What a commit does when it holds no lock any more: now and then it moves the grace on, and
+    /// where that does not help, it lets others go first.
+    pub(super) fn tick(&self, stamp: Stamp, guard: Guard, makes_way: bool) {
+        if self.registry.is_grace_due(stamp) {
+            self.registry.advance_grace(&self.counter, &guard);
+            guard.flush();
+        }
+        drop(guard);
+        self.maintenance.wake();
+        if makes_way {
+            pause(Duration::ZERO);
+        }
+    }
+}
+
+fn outcome_of_one(stamp: Option<Stamp>) -> Outcome {
+    match stamp {
+        Some(stamp) => Outcome::Committed(Effects { stamp }),
+        None => Outcome::Conflict(FailedChecks::from_slice(&[0])),
+    }
+}
+
+impl Stripe {
+    /// Enters one linked version, now decided, into the books.
+    fn settle(&mut self, installed: &Installed<'_>, stamp: Stamp) {
+        let Installed {
+            record, version, ..
+        } = *installed;
+        self.counts.version_count += 1;
+        self.counts.bytes += version.size();
+        let is_live = !version.is_tombstone();
+        match (installed.was_live, is_live) {
+            (false, true) => self.counts.entry_count += 1,
+            (true, false) => self.counts.entry_count -= 1,
+            _ => {}
+        }
+        if !is_live {
+            self.sweep.push_deleted(record, stamp);
+        }
+        if let Some(superseded) = Superseded::by(record, version, stamp) {
+            self.sweep.push_superseded(superseded);
+        }
+    }
+}
+
+pub(super) fn count_conflict(locked: &mut Locked<'_, Stripe>) {
+    if let Some(stripe) = locked.iter_mut().next() {
+        stripe.counts.conflict_count += 1;
+    }
+}
+
+/// The version that a mutation leads to whatever is stored, if there is such a one.
+fn prepare(op: &Op<'_>) -> Option<Draft<Large>> {
+    match op {
+        Op::Set(value) => Some(payload::draft(value)),
+        Op::Delete | Op::Sum(_) | Op::Min(_) | Op::Max(_) => None,
+    }
+}
+
+/// What mutations that are not committed yet make of an entry.
+pub(crate) enum Folded {
+    /// Nothing: it is as it is stored.
+    Stored,
+    /// This value, or none.
+    Value(Option<Value>),
+}
+
+/// Applies mutations to a copy of an entry.
+pub(crate) fn fold(stored: Option<Hit<'_>>, ops: &[Op<'_>]) -> Result<Folded> {
+    let mut pending = Pending::Stored(stored.map(Hit::view));
+    for op in ops {
+        pending.apply(op)?;
+    }
+    Ok(match pending {
+        Pending::Stored(_) => Folded::Stored,
+        Pending::Set(value) => Folded::Value(Some(value.clone().into())),
+        Pending::Number(number) => Folded::Value(Some(Value::U64(number))),
+        Pending::Deleted => Folded::Value(None),
+    })
+}
+
+/// The version to link for the outcome of the mutations; none where a key that is not there was
+/// deleted.
+fn finish(pending: Pending<'_, '_>, was_live: bool) -> Option<Draft<Large>> {
+    match pending {
+        Pending::Set(value) => Some(payload::draft(value)),
+        Pending::Number(number) => Some(payload::draft_u64(number)),
+        Pending::Deleted => was_live.then(payload::draft_tombstone),
+        Pending::Stored(_) => None,
+    }
+}

@@ -1,0 +1,129 @@
+//! What a transaction does that keeps losing: it backs off, and then it is given its turn.
+//!
+//! Optimistic transactions alone promise only that somebody gets through. A transaction that has
+//! lost several times asks for the *turn*; while one has it, every other commit waits before it
+//! begins, so that the next attempt meets nobody but those that had begun before. The wait is
+//! bounded, by the patience of the holder, which doubles with each attempt that is lost in spite of
+//! the turn. So a transaction of finite length gets through, and whatever the user's closure does
+//! meanwhile, commit, or wait for a thread that commits, nothing can wait for ever: the turn is
+//! a courtesy and no lock. (Spec 9.3, X05, X06.)
+
+use crate::sync::{AtomicBool, Condvar, Mutex, MutexGuard, Ordering, pause};
+use std::thread::{self, ThreadId};
+use std::time::Duration;
+
+/// Lost attempts after which a transaction asks for the turn.
+pub(crate) const TURN_AFTER: u32 = 8;
+
+/// How long others wait for the first holder's attempt, and how long an asker waits for the turn.
+const PATIENCE_MIN: Duration = Duration::from_millis(1);
+const PATIENCE_MAX: Duration = Duration::from_millis(512);
+
+/// Whose turn it is, if anybody's.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    /// Whether anybody holds it: all that a commit looks at.
+    is_held: AtomicBool,
+    /// Those that ask for the turn stand in line here; whoever holds this has it.
+    line: Mutex<()>,
+    holder: Mutex<Option<Holder>>,
+    given_back: Condvar,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Holder {
+    thread: ThreadId,
+    patience: Duration,
+}
+
+impl Turn {
+    pub(crate) fn new() -> Self {
+        Self {
+            is_held: AtomicBool::new(false),
+            line: Mutex::new(()),
+            holder: Mutex::new(None),
+            given_back: Condvar::new(),
+        }
+    }
+
+    /// Called before a commit takes its first lock: waits a bounded while for the one whose turn
+    /// it is.
+    pub(crate) fn give_way(&self) {
+        // ORDERING: Relaxed. A courtesy: whoever does not see it in time commits all the same.
+        if self.is_held.load(Ordering::Relaxed) {
+            self.wait();
+        }
+    }
+
+    #[cold]
+    fn wait(&self) {
+        let mut holder = self.holder.lock();
+        if let Some(Holder { thread, patience }) = *holder
+            && thread != thread::current().id()
+        {
+            self.given_back.wait_for(&mut holder, patience);
+        }
+    }
+
+    /// Asks for the turn before an attempt, of which `lost` have failed. `None` where the line is
+    /// longer than this caller's patience; the attempt is then made without.
+    pub(crate) fn take(&self, lost: u32) -> Option<TurnGuard<'_>> {
+        let doublings = lost.saturating_sub(TURN_AFTER).min(16);
+        let patience = PATIENCE_MIN
+            .saturating_mul(1 << doublings)
+            .min(PATIENCE_MAX);
+        let thread = thread::current().id();
+        if self
+            .holder
+            .lock()
+            .is_some_and(|holder| holder.thread == thread)
+        {
+            // A transaction inside the one that has the turn.
+            return None;
+        }
+        let place = self.line.try_lock_for(patience)?;
+        *self.holder.lock() = Some(Holder { thread, patience });
+        // ORDERING: Relaxed, as in `give_way`.
+        self.is_held.store(true, Ordering::Relaxed);
+        Some(TurnGuard {
+            turn: self,
+            place: Some(place),
+        })
+    }
+}
+
+/// The turn, for one attempt.
+pub(crate) struct TurnGuard<'a> {
+    turn: &'a Turn,
+    place: Option<MutexGuard<'a, ()>>,
+}
+
+impl Drop for TurnGuard<'_> {
+    fn drop(&mut self) {
+        *self.turn.holder.lock() = None;
+        // ORDERING: Relaxed, as in `give_way`.
+        self.turn.is_held.store(false, Ordering::Relaxed);
+        self.turn.given_back.notify_all();
+        if let Some(place) = self.place.take() {
+            // To whoever has waited longest.
+            MutexGuard::unlock_fair(place);
+        }
+    }
+}
+
+/// Waits before the attempt that follows `lost` failed ones: not at all at first, then longer each
+/// time, by up to twice as much as the last time, at random, so that two that collide part.
+pub(crate) fn back_off(lost: u32, seed: u64) {
+    /// The first pause is a few cache misses long.
+    const FIRST: Duration = Duration::from_nanos(500);
+    const LAST: Duration = Duration::from_millis(1);
+    let ceiling = FIRST.saturating_mul(1 << lost.min(16)).min(LAST);
+    // A splitmix64 step: any two seeds give pauses that have nothing to do with each other.
+    let mut random = seed
+        .wrapping_add(u64::from(lost))
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    random = (random ^ (random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    random ^= random >> 27;
+    let nanos = u64::try_from(ceiling.as_nanos()).unwrap_or(u64::MAX);
+    pause(Duration::from_nanos(nanos / 2 + random % (nanos / 2 + 1)));
+}

@@ -1,0 +1,166 @@
+//! The engine: the parts, put together.
+//!
+//! [`commit`] and [`ranged`] change it, [`read`] and [`scan`] look at it, [`sweep`] forgets what
+//! nobody can see any more, [`maintenance`] does so for an engine that is idle, and [`contention`]
+//! sees to it that a transaction gets its turn. A commit returns its [`Effects`](commit::Effects):
+//! what others have to be told once no lock is held.
+
+pub(crate) mod commit;
+pub(crate) mod contention;
+mod maintenance;
+mod mutation;
+mod payload;
+mod ranged;
+pub(crate) mod read;
+pub(crate) mod scan;
+mod stats;
+mod sweep;
+pub(crate) mod write;
+
+pub(crate) use self::stats::Counts;
+
+use self::contention::Turn;
+use self::maintenance::Maintenance;
+use self::payload::Large;
+use self::sweep::SweepQueue;
+use crate::clock::Clock;
+use crate::index::OrderedIndex;
+use crate::key::Key;
+use crate::limits::Limits;
+use crate::mvcc::chain::RecordRef;
+use crate::mvcc::point::{Occupancy, Table};
+use crate::mvcc::registry::Registry;
+use crate::mvcc::stamp::StampCounter;
+use crate::mvcc::stripes::{STRIPES_MAX, Stripes, stripe_of};
+use crate::sync::epoch::{self, Guard};
+use crate::sync::{AtomicBool, OnceLock, Ordering};
+use crate::version::Stamp;
+use std::num::NonZero;
+use std::sync::{Arc, Weak};
+
+/// How an engine is set up. Nothing in it changes afterwards.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) limits: Limits,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// The logarithm of the number of stripes.
+    pub(crate) stripe_bits: u32,
+    pub(crate) maintenance: bool,
+}
+
+impl Config {
+    /// The stripes for as many threads as the machine runs at once.
+    pub(crate) fn default_stripe_bits() -> u32 {
+        // Asking the system takes longer than building an engine.
+        static BITS: OnceLock<u32> = OnceLock::new();
+        *BITS.get_or_init(|| {
+            Self::stripe_bits_for(std::thread::available_parallelism().map_or(1, NonZero::get))
+        })
+    }
+
+    /// The stripes that this many threads want: sixteen each, so that two of them seldom meet, and
+    /// a commit of several keys seldom waits for one.
+    pub(crate) fn stripe_bits_for(threads: usize) -> u32 {
+        threads
+            .saturating_mul(16)
+            .clamp(16, STRIPES_MAX)
+            .next_power_of_two()
+            .trailing_zeros()
+    }
+}
+
+/// One in-memory database.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    config: Config,
+    /// The point index, a table for each stripe. Apart from the stripes' locks, so that a lookup
+    /// does not share a cache line with a writer.
+    tables: Box<[Table<Large>]>,
+    index: OrderedIndex<Large>,
+    counter: StampCounter,
+    registry: Arc<Registry>,
+    stripes: Stripes<Stripe>,
+    turn: Turn,
+    maintenance: Maintenance,
+    is_closed: AtomicBool,
+}
+
+/// What the writers of a stripe share, behind its lock.
+#[derive(Debug, Default)]
+struct Stripe {
+    occupancy: Occupancy,
+    sweep: SweepQueue,
+    counts: Counts,
+}
+
+impl Engine {
+    pub(crate) fn new(config: Config) -> Arc<Self> {
+        let stripes = Stripes::new(config.stripe_bits);
+        Arc::new_cyclic(|engine| Self {
+            tables: (0..stripes.count()).map(|_| Table::new()).collect(),
+            index: OrderedIndex::new(),
+            counter: StampCounter::new(),
+            registry: Arc::new(Registry::new()),
+            stripes,
+            turn: Turn::new(),
+            maintenance: Maintenance::new(Weak::clone(engine), config.maintenance),
+            is_closed: AtomicBool::new(false),
+            config,
+        })
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.config.limits
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.config.clock
+    }
+
+    pub(crate) fn turn(&self) -> &Turn {
+        &self.turn
+    }
+
+    /// Refuses every later operation. What is under way completes.
+    pub(crate) fn close(&self) {
+        // ORDERING: Relaxed. The flag publishes nothing but itself.
+        self.is_closed.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        // ORDERING: Relaxed. The flag publishes nothing but itself.
+        self.is_closed.load(Ordering::Relaxed)
+    }
+
+    /// The stamp of the latest commit.
+    pub(crate) fn latest(&self) -> Stamp {
+        self.counter.latest()
+    }
+
+    fn stripe_of(&self, hash: u64) -> usize {
+        stripe_of(hash, self.config.stripe_bits)
+    }
+
+    fn table(&self, hash: u64) -> &Table<Large> {
+        &self.tables[self.stripe_of(hash)]
+    }
+
+    fn find<'g>(&self, key: &Key, guard: &'g Guard) -> Option<RecordRef<'g, Large>> {
+        let hash = key.hash_code();
+        self.table(hash).find(hash, key.as_bytes(), guard)
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // The parts free what they own. What was handed to the epoch before is freed once every
+        // thread has gone on; where no other thread is pinned, that is now.
+        for _ in 0..EPOCH_TURNS {
+            epoch::pin().flush();
+        }
+    }
+}
+
+/// How often a thread has to pin and flush, with no other thread pinned, until what it deferred
+/// has run: the epoch advances by one each time, and garbage is two epochs old when it is freed.
+const EPOCH_TURNS: usize = 4;

@@ -1,0 +1,178 @@
+//! Commits that depend on ranges: transactions that read one, and the deletion of one.
+//!
+//! Checks lock the stripes of their keys, so they are exact. A range depends also on keys that do
+//! not exist yet, which no stripe covers. There are two ways to see to those:
+//!
+//! - the *fine* way locks the stripes of the keys that are written and checked, links, mints, and
+//!   then looks at the ranges again (`mvcc::publish`). It conflicts where something has changed,
+//!   and gives up where another commit is in flight in a range, whose outcome it cannot know;
+//! - the *exclusive* way locks every stripe. Nothing is in flight then, and one look decides.
+//!
+//! The fine way is tried first. The exclusive one ends the quarrel of two commits that each stand
+//! in a range of the other.
+
+use super::commit::{Effects, FailedChecks, Installed, Outcome, Plan, count_conflict};
+use super::payload::{self, Large};
+use super::write::{RangeReads, Write};
+use super::{Engine, Stripe};
+use crate::error::Result;
+use crate::key::Bounds;
+use crate::mvcc::chain::{RecordRef, Unreachable};
+use crate::mvcc::publish::{Refused, Verdict};
+use crate::mvcc::stripes::Locked;
+use crate::sync::epoch::{self, Guard};
+
+/// What came of the fine way.
+enum Fine {
+    Done(Outcome),
+    Busy,
+}
+
+impl Engine {
+    /// Commits `write` if, besides its checks, the ranges hold what they held when they were read.
+    pub(super) fn commit_ranged(&self, write: &Write<'_>, reads: &RangeReads) -> Result<Outcome> {
+        match self.commit_fine(write, reads)? {
+            Fine::Done(outcome) => Ok(outcome),
+            Fine::Busy => self.commit_exclusive(write, reads),
+        }
+    }
+
+    fn commit_fine(&self, write: &Write<'_>, reads: &RangeReads) -> Result<Fine> {
+        let guard = epoch::pin();
+        let mut plan = Plan::new();
+        let stripes = self.plan(write, &mut plan);
+        let mut unreachable = Unreachable::new();
+        let mut locked = self.stripes.lock(&stripes);
+
+        self.look_up(&mut plan, &guard);
+        let failed = self.failed_checks(write, &plan, &guard);
+        if !failed.is_empty() {
+            count_conflict(&mut locked);
+            return Ok(Fine::Done(Outcome::Conflict(failed)));
+        }
+        plan.apply(write)?;
+        self.link(&mut plan, &mut locked, &guard);
+        let published = plan.install.publish_validated(&self.counter, |install| {
+            self.examine(reads, &guard, |record| install.examine(record, reads.at))
+        });
+        let outcome = match published {
+            Ok(stamp) => {
+                let makes_way =
+                    self.finish_commit(&plan, stamp, &mut locked, &mut unreachable, &guard);
+                drop((plan, locked, unreachable));
+                self.tick(stamp, guard, makes_way);
+                return Ok(Fine::Done(Outcome::Committed(Effects { stamp })));
+            }
+            Err(Refused::Busy) => Fine::Busy,
+            Err(Refused::Changed) => {
+                count_conflict(&mut locked);
+                Fine::Done(Outcome::Conflict(FailedChecks::new()))
+            }
+        };
+        self.roll_back(plan, &mut locked, &guard);
+        Ok(outcome)
+    }
+
+    /// Takes back everything that was linked, and the records that were created for it.
+    fn roll_back(&self, plan: Plan<'_, '_>, locked: &mut Locked<'_, Stripe>, guard: &Guard) {
+        plan.install.roll_back(guard);
+        for installed in plan.installed {
+            if installed.is_new {
+                let stripe = locked.stripe(self.stripe_of(installed.record.hash()));
+                self.remove_record(stripe, installed.record, guard);
+            }
+        }
+    }
+
+    fn commit_exclusive(&self, write: &Write<'_>, reads: &RangeReads) -> Result<Outcome> {
+        let guard = epoch::pin();
+        let mut plan = Plan::new();
+        self.plan(write, &mut plan);
+        let mut unreachable = Unreachable::new();
+        let mut locked = self.stripes.lock_all();
+
+        self.look_up(&mut plan, &guard);
+        let failed = self.failed_checks(write, &plan, &guard);
+        let verdict = self.examine(reads, &guard, |record| match record.settled_head() {
+            Some((_, stamp)) if stamp > reads.at => Verdict::Changed,
+            _ => Verdict::Unchanged,
+        });
+        if !failed.is_empty() || verdict != Verdict::Unchanged {
+            count_conflict(&mut locked);
+            return Ok(Outcome::Conflict(failed));
+        }
+        plan.apply(write)?;
+        self.link(&mut plan, &mut locked, &guard);
+        let stamp = plan.install.publish(&self.counter);
+        let makes_way = self.finish_commit(&plan, stamp, &mut locked, &mut unreachable, &guard);
+        drop((plan, locked, unreachable));
+        self.tick(stamp, guard, makes_way);
+        Ok(Outcome::Committed(Effects { stamp }))
+    }
+
+    /// The first verdict on a record in the ranges that is not "unchanged".
+    fn examine<'g>(
+        &'g self,
+        reads: &RangeReads,
+        guard: &'g Guard,
+        mut examine: impl FnMut(RecordRef<'g, Large>) -> Verdict,
+    ) -> Verdict {
+        let mut records = reads
+            .ranges
+            .iter()
+            .flat_map(|bounds| self.records_in(bounds, guard));
+        records
+            .find_map(|record| match examine(record) {
+                Verdict::Unchanged => None,
+                verdict => Some(verdict),
+            })
+            .unwrap_or(Verdict::Unchanged)
+    }
+
+    /// Every record in an interval, whatever its versions.
+    fn records_in<'g>(
+        &'g self,
+        bounds: &Bounds,
+        guard: &'g Guard,
+    ) -> impl Iterator<Item = RecordRef<'g, Large>> + use<'g> {
+        let end = bounds.end.clone();
+        self.index
+            .ascend(&bounds.start, guard)
+            .take_while(move |(key, _)| end.as_ref().is_none_or(|end| *key < &end[..]))
+            .map(|(_, record)| record)
+    }
+
+    /// Deletes every entry in an interval, in one commit; how many there were, and its stamp.
+    ///
+    /// Takes every stripe: for as long as it takes to walk the interval, no other commit is under
+    /// way, so its stamp says exactly which insertions into the interval came before it and which
+    /// after. Readers go on.
+    pub(crate) fn delete_range(&self, bounds: &Bounds) -> (usize, Effects) {
+        self.turn.give_way();
+        let guard = epoch::pin();
+        let mut unreachable = Unreachable::new();
+        let mut locked = self.stripes.lock_all();
+
+        let mut plan = Plan::new();
+        for record in self.records_in(bounds, &guard) {
+            if record
+                .settled_head()
+                .is_some_and(|(version, _)| !version.is_tombstone())
+            {
+                let version = plan.install.link(record, payload::draft_tombstone());
+                plan.installed.push(Installed {
+                    record,
+                    version,
+                    was_live: true,
+                    is_new: false,
+                });
+            }
+        }
+        let count = plan.installed.len();
+        let stamp = plan.install.publish(&self.counter);
+        let makes_way = self.finish_commit(&plan, stamp, &mut locked, &mut unreachable, &guard);
+        drop((plan, locked, unreachable));
+        self.tick(stamp, guard, makes_way);
+        (count, Effects { stamp })
+    }
+}

@@ -1,0 +1,273 @@
+//! Forgetting what nobody can see any more.
+//!
+//! Each stripe keeps two queues behind its lock. In the first wait the versions that were
+//! superseded, in the order of the stamps at which they were, and the records whose key was
+//! deleted, until the grace has passed. A commit takes a few from the queues of its stripes, so an
+//! engine under load sweeps itself at the pace at which it makes garbage. The second queue holds
+//! what an open snapshot still sees; it is gone through again when a snapshot has closed. What an
+//! idle engine leaves behind is swept by [`sweep`](Engine::sweep), which maintenance calls.
+//!
+//! How much can wait: docs/design.md, "The bound on garbage".
+
+use super::payload::Large;
+use super::{EPOCH_TURNS, Engine, Stripe};
+use crate::index::NODE_BYTES;
+use crate::mvcc::chain::{RecordPtr, RecordRef, Superseded, Unreachable};
+use crate::mvcc::registry::{Horizon, Registry};
+use crate::sync::epoch::{self, Guard};
+use crate::version::Stamp;
+use std::collections::VecDeque;
+
+/// How many pieces of garbage a commit looks at in each of its stripes, at least. It adds one or two
+/// for each key that it writes there.
+const SWEEP_STEP: usize = 4;
+
+/// The share of a long queue that a commit looks at: one in this many. So a backlog shrinks, however
+/// many keys the commits write.
+const SWEEP_SHARE: usize = 4;
+
+/// How many a commit leaves in each stripe. By the time one more comes, the grace has long reached
+/// the first of these, so that in the steady state each commit frees just what it supersedes, and
+/// the memory it frees is what the next one allocates.
+const SWEEP_KEEP: usize = 8;
+
+/// How many may wait in an engine, its stripes taken alike, before writers make way. So many come
+/// together only while the grace stands still, because a thread that is pinned has been taken off
+/// its processor: yielding gives it back.
+const BACKLOG_MAX: usize = 16_384;
+
+/// How many a full sweep looks at before it lets go of the stripe for a moment.
+const SWEEP_BATCH: usize = 256;
+
+/// A queue that has become empty keeps no more room than this.
+const ROOM_MAX: usize = 1_024;
+
+/// What waits to be forgotten.
+#[derive(Debug)]
+enum Garbage {
+    Superseded(Superseded<Large>),
+    /// The record of a key that was deleted. A record is in the queues at most once as such.
+    Deleted {
+        until: Stamp,
+        record: RecordPtr<Large>,
+    },
+}
+
+impl Garbage {
+    /// The stamp that the grace has to reach.
+    fn until(&self) -> Stamp {
+        match self {
+            Self::Superseded(superseded) => superseded.until(),
+            Self::Deleted { until, .. } => *until,
+        }
+    }
+}
+
+/// The garbage of a stripe.
+#[derive(Debug, Default)]
+pub(super) struct SweepQueue {
+    /// In the order of the stamps that have to be reached, but for a few that were put back.
+    waiting: VecDeque<Garbage>,
+    held: VecDeque<Garbage>,
+    /// How many of those held have not been looked at since a snapshot closed.
+    held_unseen: usize,
+    closed_seen: u64,
+}
+
+impl SweepQueue {
+    /// Takes over what a version has superseded.
+    pub(super) fn push_superseded(&mut self, superseded: Superseded<Large>) {
+        self.waiting.push_back(Garbage::Superseded(superseded));
+    }
+
+    /// The key of this record was deleted, at `until`.
+    pub(super) fn push_deleted(&mut self, record: RecordRef<'_, Large>, until: Stamp) {
+        if record.start_dying() {
+            let record = record.ptr();
+            self.waiting.push_back(Garbage::Deleted { until, record });
+        }
+    }
+
+    /// Whether a commit should look at something, as far as can be told without a horizon.
+    fn is_due(&self, registry: &Registry) -> bool {
+        let is_due = |front: &Garbage| front.until() <= registry.grace();
+        (self.waiting.len() > SWEEP_KEEP && self.waiting.front().is_some_and(is_due))
+            || self.held_unseen > 0
+            || (!self.held.is_empty() && self.closed_seen != registry.closed_count())
+    }
+
+    /// Something that may be forgotten now.
+    fn next(&mut self, horizon: &Horizon) -> Option<Garbage> {
+        if self
+            .waiting
+            .front()
+            .is_some_and(|front| !horizon.waits(front.until()))
+        {
+            return self.waiting.pop_front();
+        }
+        self.held_unseen = self.held_unseen.checked_sub(1)?;
+        self.held.pop_front()
+    }
+
+    /// Notices that snapshots have closed since the held garbage was last gone through.
+    fn notice_closed(&mut self, closed_count: u64) {
+        if self.closed_seen != closed_count {
+            self.closed_seen = closed_count;
+            self.held_unseen = self.held.len();
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.held.is_empty()
+    }
+
+    fn give_back_room(&mut self) {
+        for queue in [&mut self.waiting, &mut self.held] {
+            if queue.is_empty() && queue.capacity() > ROOM_MAX {
+                *queue = VecDeque::new();
+            }
+        }
+    }
+}
+
+impl Engine {
+    /// A commit's share of the sweeping, in a stripe that it holds. Whether so much is waiting
+    /// there that the commit should let others go first when it is done.
+    pub(super) fn sweep_some(
+        &self,
+        stripe: &mut Stripe,
+        unreachable: &mut Unreachable<Large>,
+        guard: &Guard,
+    ) -> bool {
+        if stripe.sweep.is_due(&self.registry) {
+            let waiting = stripe.sweep.waiting.len();
+            let step = SWEEP_STEP.max(waiting / SWEEP_SHARE);
+            let budget = waiting.saturating_sub(SWEEP_KEEP).min(step);
+            self.sweep_stripe(stripe, budget.max(1), unreachable, guard);
+        }
+        stripe.sweep.waiting.len() > BACKLOG_MAX >> self.config.stripe_bits
+    }
+
+    /// Looks at up to `budget` pieces of garbage of a stripe that is locked; how many there were to
+    /// look at.
+    fn sweep_stripe(
+        &self,
+        stripe: &mut Stripe,
+        budget: usize,
+        unreachable: &mut Unreachable<Large>,
+        guard: &Guard,
+    ) -> usize {
+        // Loaded before the horizon, so that a snapshot that closes meanwhile is noticed later.
+        stripe.sweep.notice_closed(self.registry.closed_count());
+        let horizon = self.registry.horizon();
+        for done in 0..budget {
+            let garbage = match stripe.sweep.next(&horizon) {
+                Some(Garbage::Superseded(superseded)) => superseded,
+                Some(Garbage::Deleted { record, .. }) => {
+                    self.bury(stripe, record, &horizon, guard);
+                    continue;
+                }
+                None => return done,
+            };
+            match garbage.reclaim(&horizon, unreachable, guard) {
+                Ok(bytes) => {
+                    stripe.counts.version_count -= 1;
+                    stripe.counts.bytes -= bytes;
+                }
+                Err(held) => stripe.sweep.held.push_back(Garbage::Superseded(held)),
+            }
+        }
+        budget
+    }
+
+    /// Removes the record of a deleted key, if nobody needs the tombstone; unless the key has been
+    /// set again.
+    fn bury(
+        &self,
+        stripe: &mut Stripe,
+        record: RecordPtr<Large>,
+        horizon: &Horizon,
+        guard: &Guard,
+    ) {
+        // QUEUED: a record is retired only here, and is in the queues once.
+        let dying = record.get(guard);
+        let Some((head, until)) = dying.settled_head() else {
+            return;
+        };
+        if !head.is_tombstone() {
+            dying.stop_dying();
+        } else if horizon.is_past(until) {
+            stripe.counts.version_count -= 1;
+            stripe.counts.bytes -= head.size();
+            self.remove_record(stripe, dying, guard);
+        } else if horizon.waits(until) {
+            // Deleted again since.
+            stripe
+                .sweep
+                .waiting
+                .push_back(Garbage::Deleted { until, record });
+        } else {
+            stripe
+                .sweep
+                .held
+                .push_back(Garbage::Deleted { until, record });
+        }
+    }
+
+    /// Takes a record out of both indexes and retires it. Its stripe is locked.
+    pub(super) fn remove_record(
+        &self,
+        stripe: &mut Stripe,
+        record: RecordRef<'_, Large>,
+        guard: &Guard,
+    ) {
+        stripe.counts.bytes -= record.size() + NODE_BYTES;
+        self.table(record.hash())
+            .remove(&mut stripe.occupancy, record, guard);
+        self.index.remove(record, guard);
+        // INDEXED: only now that no index leads to it.
+        record.ptr().retire(guard);
+    }
+
+    /// Forgets all that can be forgotten now. Whether something is left: held by an open snapshot,
+    /// or waiting for a thread that has been pinned for long.
+    ///
+    /// Takes the stripes one after the other, for a few microseconds each.
+    pub(crate) fn sweep(&self) -> bool {
+        let target = self.counter.latest();
+        for _ in 0..EPOCH_TURNS {
+            if self.registry.grace() >= target {
+                break;
+            }
+            let guard = epoch::pin();
+            self.registry.advance_grace(&self.counter, &guard);
+            guard.flush();
+        }
+        let mut is_left = false;
+        for stripe in 0..self.stripes.count() {
+            is_left |= self.sweep_all_of(stripe);
+        }
+        // What was unlinked goes through the epoch.
+        for _ in 0..EPOCH_TURNS {
+            epoch::pin().flush();
+        }
+        is_left
+    }
+
+    /// Sweeps one stripe; whether something is left.
+    fn sweep_all_of(&self, stripe: usize) -> bool {
+        loop {
+            let guard = epoch::pin();
+            let mut unreachable = Unreachable::new();
+            let mut stripe = self.stripes.lock_one(stripe);
+            let done = self.sweep_stripe(&mut stripe, SWEEP_BATCH, &mut unreachable, &guard);
+            stripe.sweep.give_back_room();
+            let is_left = !stripe.sweep.is_empty();
+            drop(stripe);
+            drop(unreachable);
+            if done < SWEEP_BATCH {
+                return is_left;
+            }
+        }
+    }
+}

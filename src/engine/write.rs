@@ -1,0 +1,138 @@
+//! What a commit is asked to do: plain data.
+
+use crate::error::Result;
+use crate::key::{Bounds, Key};
+use crate::limits::Limits;
+use crate::value::NewValue;
+use crate::version::Stamp;
+use smallvec::SmallVec;
+
+/// What a check wants of its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expect {
+    /// No entry.
+    Absent,
+    /// An entry, of whatever version.
+    Exists,
+    /// An entry of this version.
+    At(Stamp),
+    /// A version that no commit can have: the check fails.
+    Impossible,
+}
+
+impl Expect {
+    /// Whether an entry of this version, or the lack of one, is what is wanted (A01).
+    pub(crate) fn holds(self, current: Option<Stamp>) -> bool {
+        match self {
+            Self::Absent => current.is_none(),
+            Self::Exists => current.is_some(),
+            Self::At(stamp) => current == Some(stamp),
+            Self::Impossible => false,
+        }
+    }
+}
+
+/// A precondition on the version of one key.
+#[derive(Clone, Debug)]
+pub(crate) struct Check {
+    pub(crate) key: Key,
+    pub(crate) expect: Expect,
+}
+
+/// What a mutation does to its key.
+#[derive(Clone, Debug)]
+pub(crate) enum Op<'a> {
+    Set(NewValue<'a>),
+    Delete,
+    Sum(u64),
+    Min(u64),
+    Max(u64),
+}
+
+impl Op<'_> {
+    /// The bytes of the value that it carries, as the limits count them.
+    #[inline]
+    pub(crate) fn value_bytes(&self) -> Option<usize> {
+        match self {
+            Self::Set(value) => Some(value.encoded_len()),
+            Self::Delete => None,
+            Self::Sum(_) | Self::Min(_) | Self::Max(_) => Some(size_of::<u64>()),
+        }
+    }
+}
+
+/// A change of one key.
+#[derive(Clone, Debug)]
+pub(crate) struct Mutation<'a> {
+    pub(crate) key: Key,
+    pub(crate) op: Op<'a>,
+}
+
+/// Ranges that were read and must not have changed by the time of the commit.
+#[derive(Clone, Debug)]
+pub(crate) struct RangeReads {
+    /// The snapshot that they were read at. It stays registered until the commit is done.
+    pub(crate) at: Stamp,
+    pub(crate) ranges: Vec<Bounds>,
+}
+
+/// An atomic operation: checks, then mutations, all or nothing.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Write<'a> {
+    pub(crate) checks: SmallVec<[Check; 4]>,
+    pub(crate) mutations: SmallVec<[Mutation<'a>; 4]>,
+}
+
+impl Write<'_> {
+    /// Refuses what goes beyond the limits, in the order of spec 7.
+    pub(crate) fn check_limits(&self, limits: &Limits) -> Result<()> {
+        limits.check_checks(self.checks.len())?;
+        limits.check_mutations(self.mutations.len())?;
+        for check in &self.checks {
+            limits.check_key_write(check.key.as_bytes().len())?;
+        }
+        let check_bytes = self.checks.iter().map(|check| check.key.as_bytes().len());
+        self.check_mutations(limits, check_bytes.sum())
+    }
+
+    /// Refuses mutations that go beyond the limits, whatever the number of checks.
+    pub(crate) fn check_mutation_limits(&self, limits: &Limits) -> Result<()> {
+        limits.check_mutations(self.mutations.len())?;
+        self.check_mutations(limits, 0)
+    }
+
+    /// A key counts once for its mutation, and again, with the value, where there is one (L03).
+    fn check_mutations(&self, limits: &Limits, check_bytes: usize) -> Result<()> {
+        let mut total_bytes = check_bytes;
+        let mut key_bytes = 0;
+        for mutation in &self.mutations {
+            let (total, keys) = check_sizes(&mutation.key, &mutation.op, limits)?;
+            total_bytes += total;
+            key_bytes += keys;
+        }
+        limits.check_total(total_bytes)?;
+        limits.check_total_keys(key_bytes)
+    }
+}
+
+/// Refuses a mutation that goes beyond the limits as an operation by itself.
+#[inline]
+pub(crate) fn check_single(key: &Key, op: &Op<'_>, limits: &Limits) -> Result<()> {
+    limits.check_mutations(1)?;
+    let (total_bytes, key_bytes) = check_sizes(key, op, limits)?;
+    limits.check_total(total_bytes)?;
+    limits.check_total_keys(key_bytes)
+}
+
+/// Refuses too large a key or value; otherwise what they count to the totals of all bytes and of
+/// keys.
+#[inline]
+fn check_sizes(key: &Key, op: &Op<'_>, limits: &Limits) -> Result<(usize, usize)> {
+    let len = key.as_bytes().len();
+    limits.check_key_write(len)?;
+    let Some(value_bytes) = op.value_bytes() else {
+        return Ok((len, 0));
+    };
+    limits.check_value(value_bytes)?;
+    Ok((2 * len + value_bytes, len))
+}

@@ -1,0 +1,182 @@
+//! What a read gives back.
+
+use crate::engine::read::Hit;
+use crate::key::Key;
+use crate::value::{Value, ValueRef};
+use crate::version::Versionstamp;
+use std::fmt;
+
+/// A key as a read found it: with a value and its version, or missing.
+///
+/// That a key is missing is something a read can find, and keep: an entry always has its key, so
+/// [`check`](crate::AtomicOp::check) protects what was read whether it was there or not.
+/// A value says nothing about that: absence is told by the lack of a versionstamp alone (V02).
+///
+/// ```
+/// let kv = kvick::Kv::new();
+/// kv.set(("account", "alice"), 100u64)?;
+///
+/// let alice = kv.get(("account", "alice"))?;
+/// assert_eq!(alice.as_u64(), Some(100));
+/// let bob = kv.get(("account", "bob"))?;
+/// assert!(bob.is_missing());
+/// // The commit takes effect only if both are still as they were read.
+/// let outcome = kv.atomic().check(&alice).check(&bob).set(("account", "bob"), 1u64).commit()?;
+/// assert!(outcome.is_committed());
+/// # Ok::<(), kvick::Error>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Entry {
+    key: Key,
+    value: Option<Value>,
+    versionstamp: Option<Versionstamp>,
+}
+
+impl Entry {
+    pub(crate) fn new(key: Key, hit: Option<Hit<'_>>) -> Self {
+        let versionstamp = hit.map(|hit| hit.stamp().into());
+        Self::from_parts(key, hit.map(Hit::value), versionstamp)
+    }
+
+    pub(crate) fn found(key: Key, found: Option<(Value, Versionstamp)>) -> Self {
+        let (value, versionstamp) = found.unzip();
+        Self::from_parts(key, value, versionstamp)
+    }
+
+    pub(crate) fn from_parts(
+        key: Key,
+        value: Option<Value>,
+        versionstamp: Option<Versionstamp>,
+    ) -> Self {
+        Self {
+            key,
+            value,
+            versionstamp,
+        }
+    }
+
+    /// The key that was asked for.
+    pub fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// The value, unless the key is missing.
+    pub fn value(&self) -> Option<&Value> {
+        self.value.as_ref()
+    }
+
+    /// The version of the entry, unless the key is missing.
+    ///
+    /// In a transaction, an entry that the transaction itself has written has the version that was
+    /// there before, if any, because its own is not minted yet.
+    pub fn versionstamp(&self) -> Option<Versionstamp> {
+        self.versionstamp
+    }
+
+    /// Whether the key was there.
+    pub fn exists(&self) -> bool {
+        self.value.is_some()
+    }
+
+    /// Whether the key was not there.
+    pub fn is_missing(&self) -> bool {
+        self.value.is_none()
+    }
+
+    /// The number, of an entry whose value is a `u64`.
+    pub fn as_u64(&self) -> Option<u64> {
+        self.value()?.as_u64()
+    }
+
+    /// The bytes, of an entry whose value is bytes.
+    pub fn as_bytes(&self) -> Option<&[u8]> {
+        self.value()?.as_bytes()
+    }
+
+    /// The text, of an entry whose value is bytes that are UTF-8.
+    pub fn as_str(&self) -> Option<&str> {
+        self.value()?.as_str()
+    }
+
+    /// The value by itself, unless the key is missing.
+    pub fn into_value(self) -> Option<Value> {
+        self.value
+    }
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut entry = f.debug_struct("Entry");
+        entry.field("key", &self.key);
+        if let Some(value) = &self.value {
+            entry.field("value", value);
+        }
+        if let Some(versionstamp) = &self.versionstamp {
+            entry.field("versionstamp", versionstamp);
+        }
+        entry.finish()
+    }
+}
+
+/// An entry where it lies in the engine, shown to a closure without a copy.
+#[derive(Clone, Copy)]
+pub struct EntryRef<'a> {
+    key: &'a [u8],
+    hit: Hit<'a>,
+}
+
+impl<'a> EntryRef<'a> {
+    pub(crate) fn new(key: &'a [u8], hit: Hit<'a>) -> Self {
+        Self { key, hit }
+    }
+
+    /// The encoded key.
+    pub fn key_bytes(self) -> &'a [u8] {
+        self.key
+    }
+
+    /// The key, copied.
+    pub fn key(self) -> Key {
+        Key::raw(self.key)
+    }
+
+    /// The value.
+    pub fn value(self) -> ValueRef<'a> {
+        self.hit.view()
+    }
+
+    /// The version.
+    pub fn versionstamp(self) -> Versionstamp {
+        self.hit.stamp().into()
+    }
+
+    /// The number, of an entry whose value is a `u64`.
+    pub fn as_u64(self) -> Option<u64> {
+        self.value().as_u64()
+    }
+
+    /// The bytes, of an entry whose value is bytes.
+    pub fn as_bytes(self) -> Option<&'a [u8]> {
+        self.value().as_bytes()
+    }
+
+    /// The text, of an entry whose value is bytes that are UTF-8.
+    pub fn as_str(self) -> Option<&'a str> {
+        self.value().as_str()
+    }
+
+    /// The entry, to keep.
+    pub fn to_entry(self) -> Entry {
+        Entry::new(self.key(), Some(self.hit))
+    }
+}
+
+impl fmt::Debug for EntryRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EntryRef")
+            .field("key", &self.key())
+            .field("value", &self.value())
+            .field("versionstamp", &self.versionstamp())
+            .finish()
+    }
+}

@@ -1,0 +1,389 @@
+//! The one error type.
+//!
+//! An [`Error`] is opaque: a [`kind`](Error::kind) to match on, a text to show, and for errors that
+//! came from elsewhere the error itself. What a caller is expected to meet and go on from (a check
+//! that failed, a transaction that gave up) is an outcome and never an error.
+//!
+//! The texts that Deno's own tests look for are kept word for word, so that a client which matches
+//! on them keeps working; the offending value follows them. An error is one pointer wide, because
+//! it travels in the `Result` of every call and almost never exists.
+
+use crate::version::ParseVersionstampError;
+use std::error::Error as StdError;
+use std::fmt;
+
+/// An error of somebody else's, carried inside of ours.
+type Source = Box<dyn StdError + Send + Sync>;
+
+/// The result of everything here that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why an operation was refused or could not be done.
+///
+/// A refused operation has had no effect. Match on [`kind`](Self::kind); the text is for people.
+///
+/// ```
+/// use kvick::{BigInt, Error, ErrorKind};
+///
+/// let error = BigInt::from_be_bytes(false, &[0xff; 256]).unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::KeyUnencodable);
+/// assert_eq!(error.to_string(), "bigint magnitude is 256 bytes, limit is 255");
+/// assert_eq!(size_of::<Error>(), size_of::<usize>());
+/// ```
+pub struct Error(Box<Cause>);
+
+/// What kind of thing went wrong, to match on.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// A key without parts where one is written or checked.
+    KeyEmpty,
+    /// The encoded key, or a bound of a range, is longer than the limit.
+    KeyTooLarge,
+    /// A key part that has no encoding: a bigint of more than 255 bytes.
+    KeyUnencodable,
+    /// The bytes of a key are not an encoded tuple.
+    KeyUndecodable,
+    /// The value is longer than the limit.
+    ValueTooLarge,
+    /// One read asks for more ranges than the limit.
+    TooManyRanges,
+    /// One read asks for more entries than the limit.
+    TooManyEntries,
+    /// One atomic operation has more checks than the limit.
+    TooManyChecks,
+    /// One atomic operation has more mutations and enqueues than the limit.
+    TooManyMutations,
+    /// The keys and values of one atomic operation are longer, together, than the limit.
+    TotalTooLarge,
+    /// The keys that one atomic operation writes are longer, together, than the limit.
+    TotalKeysTooLarge,
+    /// A limit or batch size of zero.
+    InvalidLimit,
+    /// A range that selects by contradictory or impossible bounds.
+    InvalidSelector,
+    /// A text that is no cursor.
+    InvalidCursor,
+    /// A cursor that lies outside of the range it is used with.
+    CursorOutOfBounds,
+    /// A text that is no versionstamp.
+    InvalidVersionstamp,
+    /// A mutation that does not fit the type of the stored value or of its operand.
+    TypeMismatch,
+    /// A change that the operation it was returned to cannot make.
+    InvalidChange,
+    /// A transaction was aborted by its closure: what `Transaction::abort` returns to it. The
+    /// caller of the transaction gets an outcome instead.
+    Aborted,
+    /// A write to an engine that only reads.
+    ReadOnly,
+    /// The engine was closed.
+    Closed,
+    /// An error of the caller's own, passed through: see [`Error::other`].
+    Other,
+}
+
+/// What an [`Error`] points to.
+enum Cause {
+    /// A text that says it all.
+    Text(ErrorKind, &'static str),
+    /// A number above its limit. The text is `what (max {max}{unit}): got {got}{unit}`.
+    Limit {
+        kind: ErrorKind,
+        what: &'static str,
+        unit: &'static str,
+        max: usize,
+        got: usize,
+    },
+    BigIntTooLong {
+        got: usize,
+        max: usize,
+    },
+    Undecodable {
+        what: &'static str,
+        offset: usize,
+    },
+    NotPositive {
+        what: &'static str,
+    },
+    NotU64 {
+        operation: &'static str,
+        what: &'static str,
+    },
+    ChangeCount {
+        got: usize,
+        keys: usize,
+    },
+    Versionstamp(ParseVersionstampError),
+    Other(Source),
+}
+
+impl Error {
+    /// Wraps an error of your own, so that it passes through a closure that this crate runs.
+    ///
+    /// Its kind is [`ErrorKind::Other`], it prints as `source` does, and [`downcast`](Self::downcast)
+    /// gives `source` back.
+    ///
+    /// ```
+    /// use kvick::{Error, ErrorKind};
+    ///
+    /// let error = Error::other("insufficient funds");
+    /// assert_eq!(error.kind(), ErrorKind::Other);
+    /// assert_eq!(error.to_string(), "insufficient funds");
+    /// ```
+    pub fn other(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Cause::Other(source.into()).into()
+    }
+
+    /// What kind of thing went wrong.
+    pub fn kind(&self) -> ErrorKind {
+        match *self.0 {
+            Cause::Text(kind, _) | Cause::Limit { kind, .. } => kind,
+            Cause::BigIntTooLong { .. } => ErrorKind::KeyUnencodable,
+            Cause::Undecodable { .. } => ErrorKind::KeyUndecodable,
+            Cause::NotPositive { .. } => ErrorKind::InvalidLimit,
+            Cause::NotU64 { .. } => ErrorKind::TypeMismatch,
+            Cause::ChangeCount { .. } => ErrorKind::InvalidChange,
+            Cause::Versionstamp(_) => ErrorKind::InvalidVersionstamp,
+            Cause::Other(_) => ErrorKind::Other,
+        }
+    }
+
+    /// The error given to [`other`](Self::other), if it was an `E`.
+    pub fn downcast_ref<E: StdError + 'static>(&self) -> Option<&E> {
+        match &*self.0 {
+            Cause::Other(source) => source.downcast_ref(),
+            _ => None,
+        }
+    }
+
+    /// Takes out the error given to [`other`](Self::other).
+    ///
+    /// ```
+    /// use kvick::Error;
+    ///
+    /// let error = Error::other("12a".parse::<u32>().unwrap_err());
+    /// assert!(error.downcast::<std::num::ParseIntError>().is_ok());
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// This error itself, if there was none or it was not an `E`.
+    pub fn downcast<E: StdError + Send + Sync + 'static>(self) -> Result<E, Self> {
+        match *self.0 {
+            Cause::Other(source) => match source.downcast() {
+                Ok(source) => Ok(*source),
+                Err(source) => Err(Cause::Other(source).into()),
+            },
+            cause => Err(cause.into()),
+        }
+    }
+}
+
+/// The constructors, one for each text.
+impl Error {
+    pub(crate) fn key_empty() -> Self {
+        Cause::Text(ErrorKind::KeyEmpty, "key cannot be empty").into()
+    }
+
+    pub(crate) fn key_too_large_for_write(got: usize, max: usize) -> Self {
+        Self::too_long(ErrorKind::KeyTooLarge, "Key too large for write", got, max)
+    }
+
+    /// `got` is the length of the range bound, which for the read of one key is the key and a byte.
+    pub(crate) fn key_too_large_for_read(got: usize, max: usize) -> Self {
+        Self::too_long(ErrorKind::KeyTooLarge, "Key too large for read", got, max)
+    }
+
+    pub(crate) fn key_unencodable(got: usize, max: usize) -> Self {
+        Cause::BigIntTooLong { got, max }.into()
+    }
+
+    pub(crate) fn key_undecodable(what: &'static str, offset: usize) -> Self {
+        Cause::Undecodable { what, offset }.into()
+    }
+
+    pub(crate) fn value_too_large(got: usize, max: usize) -> Self {
+        Self::too_long(ErrorKind::ValueTooLarge, "Value too large", got, max)
+    }
+
+    pub(crate) fn too_many_ranges(got: usize, max: usize) -> Self {
+        Self::too_many(ErrorKind::TooManyRanges, "Too many ranges", got, max)
+    }
+
+    pub(crate) fn too_many_entries(got: usize, max: usize) -> Self {
+        Self::too_many(ErrorKind::TooManyEntries, "Too many entries", got, max)
+    }
+
+    pub(crate) fn too_many_checks(got: usize, max: usize) -> Self {
+        Self::too_many(ErrorKind::TooManyChecks, "Too many checks", got, max)
+    }
+
+    pub(crate) fn too_many_mutations(got: usize, max: usize) -> Self {
+        Self::too_many(ErrorKind::TooManyMutations, "Too many mutations", got, max)
+    }
+
+    pub(crate) fn total_too_large(got: usize, max: usize) -> Self {
+        let what = "Total mutation size too large";
+        Self::too_long(ErrorKind::TotalTooLarge, what, got, max)
+    }
+
+    pub(crate) fn total_keys_too_large(got: usize, max: usize) -> Self {
+        let what = "Total key size too large";
+        Self::too_long(ErrorKind::TotalKeysTooLarge, what, got, max)
+    }
+
+    pub(crate) fn limit_is_zero() -> Self {
+        Cause::NotPositive { what: "Limit" }.into()
+    }
+
+    pub(crate) fn batch_size_is_zero() -> Self {
+        Cause::NotPositive { what: "batchSize" }.into()
+    }
+
+    pub(crate) fn invalid_selector(what: &'static str) -> Self {
+        Cause::Text(ErrorKind::InvalidSelector, what).into()
+    }
+
+    pub(crate) fn start_outside_prefix() -> Self {
+        Self::invalid_selector("Start key is not in the keyspace defined by prefix")
+    }
+
+    pub(crate) fn end_outside_prefix() -> Self {
+        Self::invalid_selector("End key is not in the keyspace defined by prefix")
+    }
+
+    pub(crate) fn start_after_end() -> Self {
+        Self::invalid_selector("Start key is greater than end key")
+    }
+
+    pub(crate) fn invalid_cursor() -> Self {
+        Cause::Text(ErrorKind::InvalidCursor, "invalid cursor").into()
+    }
+
+    pub(crate) fn cursor_out_of_bounds() -> Self {
+        Cause::Text(ErrorKind::CursorOutOfBounds, "cursor out of bounds").into()
+    }
+
+    /// The stored value is not what `operation` (`sum`, `min`, `max`) works on.
+    pub(crate) fn stored_not_u64(operation: &'static str) -> Self {
+        let what = "value in the database";
+        Cause::NotU64 { operation, what }.into()
+    }
+
+    pub(crate) fn invalid_change(got: usize, keys: usize) -> Self {
+        Cause::ChangeCount { got, keys }.into()
+    }
+
+    pub(crate) fn aborted() -> Self {
+        Cause::Text(ErrorKind::Aborted, "the transaction was aborted").into()
+    }
+
+    pub(crate) fn read_only() -> Self {
+        Cause::Text(ErrorKind::ReadOnly, "the engine is read-only").into()
+    }
+
+    pub(crate) fn closed() -> Self {
+        Cause::Text(ErrorKind::Closed, "the engine is closed").into()
+    }
+
+    fn too_long(kind: ErrorKind, what: &'static str, got: usize, max: usize) -> Self {
+        let unit = " bytes";
+        Cause::Limit {
+            kind,
+            what,
+            unit,
+            max,
+            got,
+        }
+        .into()
+    }
+
+    fn too_many(kind: ErrorKind, what: &'static str, got: usize, max: usize) -> Self {
+        let unit = "";
+        Cause::Limit {
+            kind,
+            what,
+            unit,
+            max,
+            got,
+        }
+        .into()
+    }
+}
+
+impl From<Cause> for Error {
+    /// Apart, so that whoever may fail pays a call for it where it does.
+    #[cold]
+    #[inline(never)]
+    fn from(cause: Cause) -> Self {
+        Self(Box::new(cause))
+    }
+}
+
+impl From<ParseVersionstampError> for Error {
+    fn from(error: ParseVersionstampError) -> Self {
+        Cause::Versionstamp(error).into()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.0 {
+            Cause::Text(_, text) => f.write_str(text),
+            Cause::Limit {
+                what,
+                unit,
+                max,
+                got,
+                ..
+            } => {
+                write!(f, "{what} (max {max}{unit}): got {got}{unit}")
+            }
+            Cause::BigIntTooLong { got, max } => {
+                write!(f, "bigint magnitude is {got} bytes, limit is {max}")
+            }
+            Cause::Undecodable { what, offset } => {
+                write!(f, "key cannot be decoded: {what} at byte {offset}")
+            }
+            Cause::NotPositive { what } => write!(f, "{what} must be a positive integer: got 0"),
+            Cause::NotU64 { operation, what } => {
+                write!(
+                    f,
+                    "Failed to perform '{operation}' mutation on a non-U64 {what}"
+                )
+            }
+            Cause::ChangeCount { got, keys } => {
+                write!(f, "one change is wanted for each of {keys} keys, got {got}")
+            }
+            Cause::Versionstamp(source) => source.fmt(f),
+            Cause::Other(source) => source.fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Error");
+        debug.field("kind", &self.kind());
+        match &*self.0 {
+            Cause::Other(source) => debug.field("source", source),
+            _ => debug.field("text", &self.to_string()),
+        };
+        debug.finish()
+    }
+}
+
+impl StdError for Error {
+    /// What lies behind the error given to [`other`](Error::other). That error itself is not in the
+    /// chain a second time: this one already prints its text.
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match &*self.0 {
+            Cause::Other(source) => source.source(),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -1,0 +1,315 @@
+//! The handle.
+
+use crate::atomic_op::AtomicOp;
+use crate::builder::Builder;
+use crate::engine::Engine;
+use crate::engine::read::Hit;
+use crate::engine::write::Op;
+use crate::entry::{Entry, EntryRef};
+use crate::error::{Error, Result};
+use crate::key::{Key, Range};
+use crate::limits::Limits;
+use crate::list::{List, Source};
+use crate::retry::RetryPolicy;
+use crate::snapshot::Snapshot;
+use crate::stats::Stats;
+use crate::value::NewValue;
+use crate::version::Versionstamp;
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// A handle to an in-memory database.
+///
+/// Handles are cheap to clone and can be used from any number of threads; all clones share one
+/// database, and it is freed when the last of them is dropped, with whatever snapshots and lists
+/// still read it. Nothing is ever written to disk.
+///
+/// Single operations are linearizable; [atomic operations](Self::atomic) and
+/// [transactions](Self::transact) are strictly serializable, in the order of their versionstamps.
+/// Readers take no lock and never wait for a writer.
+///
+/// ```
+/// use kvick::Kv;
+///
+/// let kv = Kv::new();
+/// let versionstamp = kv.set(("users", "alice"), "Alice Liddell")?;
+/// let alice = kv.get(("users", "alice"))?;
+/// assert_eq!(alice.as_str(), Some("Alice Liddell"));
+/// assert_eq!(alice.versionstamp(), Some(versionstamp));
+/// # Ok::<(), kvick::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Kv {
+    engine: Arc<Engine>,
+    retry: RetryPolicy,
+    is_read_only: bool,
+}
+
+impl Default for Kv {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What a range deletion did: [`Kv::delete_range`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Deleted {
+    /// How many entries there were.
+    pub count: usize,
+    /// The version of the deletion: whatever was inserted into the range by a commit with a
+    /// smaller one is gone, and nothing that came with a larger one.
+    pub versionstamp: Versionstamp,
+}
+
+impl Kv {
+    /// An empty database with Deno's limits. It takes a few microseconds and a few kilobytes.
+    pub fn new() -> Self {
+        Builder::new().build()
+    }
+
+    /// Sets up a database that differs from the default.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    pub(crate) fn over(engine: Arc<Engine>) -> Self {
+        Self {
+            engine,
+            retry: RetryPolicy::default(),
+            is_read_only: false,
+        }
+    }
+
+    /// The engine, for reading.
+    #[inline]
+    pub(crate) fn reader(&self) -> Result<&Arc<Engine>> {
+        open(&self.engine)
+    }
+
+    /// The engine, for writing.
+    #[inline]
+    pub(crate) fn writer(&self) -> Result<&Arc<Engine>> {
+        if self.is_read_only {
+            return Err(Error::read_only());
+        }
+        self.reader()
+    }
+
+    pub(crate) fn retry_policy(&self) -> &RetryPolicy {
+        &self.retry
+    }
+
+    /// The limits in force.
+    pub fn limits(&self) -> &Limits {
+        self.engine.limits()
+    }
+
+    /// A handle to the same database that retries [transactions](Self::transact) and
+    /// [updates](Self::update) by another policy.
+    #[must_use]
+    pub fn with_retry(&self, retry: RetryPolicy) -> Self {
+        Self {
+            retry,
+            ..self.clone()
+        }
+    }
+
+    /// A handle to the same database that cannot write: every write through it fails with
+    /// [`ReadOnly`](crate::ErrorKind::ReadOnly).
+    #[must_use]
+    pub fn read_only(&self) -> Self {
+        Self {
+            is_read_only: true,
+            ..self.clone()
+        }
+    }
+
+    /// Closes the database for every handle: each later operation fails with
+    /// [`Closed`](crate::ErrorKind::Closed). Operations under way complete, and iterators go on to
+    /// their end. Closing again does nothing.
+    ///
+    /// The memory is freed when the last handle is dropped, as without closing.
+    pub fn close(&self) {
+        self.engine.close();
+    }
+
+    /// Reads one key: the newest version.
+    ///
+    /// A value of up to 1,024 bytes is copied, a larger one shared. Expected constant time.
+    ///
+    /// # Errors
+    ///
+    /// `KeyTooLarge`; `Closed`.
+    pub fn get(&self, key: impl Into<Key>) -> Result<Entry> {
+        let key = key.into();
+        let engine = self.reader()?;
+        engine.limits().check_key_read(key.as_bytes().len())?;
+        let found = engine.newest(&key, |hit| hit.map(Hit::to_owned));
+        Ok(Entry::found(key, found))
+    }
+
+    /// Gives the newest entry of a key to `read`, where it lies: nothing is copied or allocated.
+    /// `None` means that the key is missing.
+    ///
+    /// `read` should be short: while it runs, memory that is superseded anywhere in the process
+    /// cannot be freed. It may call the database.
+    ///
+    /// ```
+    /// # let kv = kvick::Kv::new();
+    /// kv.set(("page", 7), "<html>")?;
+    /// let len = kv.with_entry(("page", 7), |page| page.map(|page| page.value().len()))?;
+    /// assert_eq!(len, Some(6));
+    /// # Ok::<(), kvick::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `KeyTooLarge`; `Closed`.
+    pub fn with_entry<R>(
+        &self,
+        key: impl Into<Key>,
+        read: impl FnOnce(Option<EntryRef<'_>>) -> R,
+    ) -> Result<R> {
+        let key = key.into();
+        let engine = self.reader()?;
+        engine.limits().check_key_read(key.as_bytes().len())?;
+        Ok(engine.newest(&key, |hit| {
+            read(hit.map(|hit| EntryRef::new(key.as_bytes(), hit)))
+        }))
+    }
+
+    /// Reads several keys, all at one moment: no commit is seen in part (R03).
+    ///
+    /// The entries come in the order of the keys, one for each, duplicates included (R02).
+    ///
+    /// # Errors
+    ///
+    /// `TooManyRanges` beyond [`ranges_max`](Limits::ranges_max) keys; `KeyTooLarge`; `Closed`.
+    pub fn get_many<K: Into<Key>>(&self, keys: impl IntoIterator<Item = K>) -> Result<Vec<Entry>> {
+        let engine = self.reader()?;
+        let keys: SmallVec<[Key; 8]> = keys.into_iter().map(Into::into).collect();
+        check_read(&keys, engine.limits())?;
+        let mut entries = Vec::with_capacity(keys.len());
+        engine.newest_many(keys.into_iter(), |key, hit| {
+            entries.push(Entry::new(key, hit));
+        });
+        Ok(entries)
+    }
+
+    /// Selects entries by range, in the order of their keys. A key stands for the prefix: what
+    /// lies below it.
+    ///
+    /// Nothing is read until one of the methods of [`List`] asks for entries, keys or their count.
+    ///
+    /// ```
+    /// # let kv = kvick::Kv::new();
+    /// kv.set(("log", 1), "one")?;
+    /// kv.set(("log", 2), "two")?;
+    /// for entry in kv.list(("log",)).reverse().limit(10).entries()? {
+    ///     println!("{:?}: {:?}", entry.key(), entry.as_str());
+    /// }
+    /// assert_eq!(kv.list(("log",)).count()?, 2);
+    /// # Ok::<(), kvick::Error>(())
+    /// ```
+    pub fn list(&self, range: impl Into<Range>) -> List<'_> {
+        List::new(Source::Live(&self.engine), range.into())
+    }
+
+    /// A view of the database as it is now, that stays so for as long as it is kept.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot::new(self.engine.open_read_point())
+    }
+
+    /// Sets a key, whatever it held. The version that the entry has now.
+    ///
+    /// # Errors
+    ///
+    /// `KeyEmpty`, `KeyTooLarge`, `ValueTooLarge`, `TotalTooLarge`, `TotalKeysTooLarge`;
+    /// `ReadOnly`; `Closed`. Nothing has changed then.
+    pub fn set<'v>(
+        &self,
+        key: impl Into<Key>,
+        value: impl Into<NewValue<'v>>,
+    ) -> Result<Versionstamp> {
+        self.mutate(&key.into(), &Op::Set(value.into()))
+    }
+
+    /// Deletes a key. That it was not there is no error, and mints a version all the same (A09).
+    ///
+    /// # Errors
+    ///
+    /// `KeyEmpty`, `KeyTooLarge`; `ReadOnly`; `Closed`. Nothing has changed then.
+    pub fn delete(&self, key: impl Into<Key>) -> Result<Versionstamp> {
+        self.mutate(&key.into(), &Op::Delete)
+    }
+
+    fn mutate(&self, key: &Key, op: &Op<'_>) -> Result<Versionstamp> {
+        let effects = self.writer()?.commit_mutation(key, op)?;
+        Ok(effects.stamp.into())
+    }
+
+    /// Deletes every entry of a range in one commit. Readers see all of it or nothing, and its
+    /// version is ordered against every insertion into the range.
+    ///
+    /// Other commits wait while the range is walked, readers do not. Takes time in proportion to
+    /// the entries in the range; the limits of atomic operations do not apply.
+    ///
+    /// # Errors
+    ///
+    /// Those of the range; `ReadOnly`; `Closed`. Nothing has changed then.
+    pub fn delete_range(&self, range: impl Into<Range>) -> Result<Deleted> {
+        let engine = self.writer()?;
+        let bounds = range.into().bounds(engine.limits())?;
+        let (count, effects) = engine.delete_range(&bounds);
+        Ok(Deleted {
+            count,
+            versionstamp: effects.stamp.into(),
+        })
+    }
+
+    /// Deletes every entry below a prefix, not the prefix itself: [`delete_range`] of
+    /// [`Range::prefix`].
+    ///
+    /// [`delete_range`]: Self::delete_range
+    ///
+    /// # Errors
+    ///
+    /// Those of [`delete_range`].
+    pub fn delete_prefix(&self, prefix: impl Into<Key>) -> Result<Deleted> {
+        self.delete_range(Range::prefix(prefix))
+    }
+
+    /// Begins an atomic operation: checks, then mutations, all or nothing.
+    pub fn atomic(&self) -> AtomicOp<'_> {
+        AtomicOp::new(self)
+    }
+
+    /// The numbers to watch.
+    pub fn stats(&self) -> Stats {
+        Stats::of(&self.engine)
+    }
+
+    /// Frees now what has been superseded or deleted and nobody can see any more. Done in the
+    /// background otherwise, unless [turned off](Builder::background_sweep).
+    ///
+    /// What an open [`Snapshot`] sees stays.
+    pub fn sweep(&self) {
+        self.engine.sweep();
+    }
+}
+
+/// The engine, unless it has been closed.
+pub(crate) fn open(engine: &Arc<Engine>) -> Result<&Arc<Engine>> {
+    if engine.is_closed() {
+        return Err(Error::closed());
+    }
+    Ok(engine)
+}
+
+/// Refuses a read of too many keys, or of one that is too large.
+pub(crate) fn check_read(keys: &[Key], limits: &Limits) -> Result<()> {
+    limits.check_ranges(keys.len())?;
+    keys.iter()
+        .try_for_each(|key| limits.check_key_read(key.as_bytes().len()))
+}

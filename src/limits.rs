@@ -1,0 +1,193 @@
+//! How large and how many: every limit, with its unit in its name.
+//!
+//! The numbers are those of the Deno runtime (L01-L04), which are the strictest that a program
+//! written for Deno meets. An embedded engine needs none of them, so each can be raised (L05), all
+//! but one: a key has a hard maximum, because the engine counts key bytes in fewer bits than a
+//! machine word has.
+
+use crate::error::{Error, Result};
+
+/// The limits that an engine holds its callers to.
+///
+/// Sizes are of encoded bytes, and every maximum is inclusive. What exceeds one is refused before
+/// anything is read or written.
+///
+/// ```
+/// use kvick::Limits;
+///
+/// let mut limits = Limits::default();
+/// limits.value_bytes_max = 1 << 20;
+/// assert_eq!(limits.checks_max, 100);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Bytes of an encoded key that is written or checked: 2,048.
+    pub key_write_bytes_max: usize,
+    /// Bytes of an encoded bound of a range that is read: 2,049. The read of one key is the range
+    /// from that key to the key and a zero byte, so it takes a byte more than the key has.
+    pub key_read_bytes_max: usize,
+    /// Bytes of one value: 65,536. A `u64` counts as 8.
+    pub value_bytes_max: usize,
+    /// Ranges, or keys, of one read: 10.
+    pub ranges_max: usize,
+    /// Entries that one read may ask for, over all of its ranges: 1,000.
+    pub entries_max: usize,
+    /// Checks of one atomic operation: 100.
+    pub checks_max: usize,
+    /// Mutations and enqueues of one atomic operation: 1,000.
+    pub mutations_max: usize,
+    /// Bytes of one atomic operation: 819,200. Counted are the keys of checks and mutations, and
+    /// once more the keys of mutations that carry a value, with their values; then the payloads of
+    /// enqueues, and four bytes for each interval of a backoff schedule that was given.
+    pub total_bytes_max: usize,
+    /// Bytes of the keys of mutations that carry a value, in one atomic operation: 81,920.
+    pub total_key_bytes_max: usize,
+}
+
+impl Default for Limits {
+    /// The limits of the Deno runtime.
+    fn default() -> Self {
+        Self {
+            key_write_bytes_max: 2_048,
+            key_read_bytes_max: 2_049,
+            value_bytes_max: 65_536,
+            ranges_max: 10,
+            entries_max: 1_000,
+            checks_max: 100,
+            mutations_max: 1_000,
+            total_bytes_max: 819_200,
+            total_key_bytes_max: 81_920,
+        }
+    }
+}
+
+impl Limits {
+    /// The most bytes that an encoded key can have under any limits: 16 MiB. An engine takes a
+    /// larger [`key_write_bytes_max`](Self::key_write_bytes_max) as this.
+    pub const KEY_BYTES_HARD_MAX: usize = 1 << 24;
+
+    /// No limits, but for [`KEY_BYTES_HARD_MAX`](Self::KEY_BYTES_HARD_MAX).
+    ///
+    /// ```
+    /// use kvick::Limits;
+    ///
+    /// let limits = Limits::unlimited();
+    /// assert_eq!(limits.value_bytes_max, usize::MAX);
+    /// assert_eq!(limits.key_write_bytes_max, Limits::KEY_BYTES_HARD_MAX);
+    /// ```
+    pub fn unlimited() -> Self {
+        Self {
+            key_write_bytes_max: usize::MAX,
+            key_read_bytes_max: usize::MAX,
+            value_bytes_max: usize::MAX,
+            ranges_max: usize::MAX,
+            entries_max: usize::MAX,
+            checks_max: usize::MAX,
+            mutations_max: usize::MAX,
+            total_bytes_max: usize::MAX,
+            total_key_bytes_max: usize::MAX,
+        }
+        .clamped()
+    }
+
+    /// These limits as an engine can keep them: no key beyond the hard maximum, and whatever can be
+    /// written can be read.
+    #[must_use]
+    pub(crate) fn clamped(mut self) -> Self {
+        self.key_write_bytes_max = self.key_write_bytes_max.min(Self::KEY_BYTES_HARD_MAX);
+        self.key_read_bytes_max = self
+            .key_read_bytes_max
+            .clamp(self.key_write_bytes_max + 1, Self::KEY_BYTES_HARD_MAX + 1);
+        self
+    }
+
+    /// A key of `bytes` that is to be written or checked (K08, L01).
+    #[inline]
+    pub(crate) fn check_key_write(&self, bytes: usize) -> Result<()> {
+        if bytes == 0 {
+            return Err(Error::key_empty());
+        }
+        within(
+            bytes,
+            self.key_write_bytes_max,
+            Error::key_too_large_for_write,
+        )
+    }
+
+    /// A key of `bytes` that is to be read or watched by itself (L01). The empty key is merely
+    /// missing (K08).
+    #[inline]
+    pub(crate) fn check_key_read(&self, bytes: usize) -> Result<()> {
+        self.check_bound(bytes.saturating_add(1))
+    }
+
+    /// A bound of `bytes` of a range that is to be read.
+    #[inline]
+    pub(crate) fn check_bound(&self, bytes: usize) -> Result<()> {
+        within(
+            bytes,
+            self.key_read_bytes_max,
+            Error::key_too_large_for_read,
+        )
+    }
+
+    /// A value of `bytes` (L02).
+    #[inline]
+    pub(crate) fn check_value(&self, bytes: usize) -> Result<()> {
+        within(bytes, self.value_bytes_max, Error::value_too_large)
+    }
+
+    /// The number of ranges of one read (R02).
+    #[inline]
+    pub(crate) fn check_ranges(&self, count: usize) -> Result<()> {
+        within(count, self.ranges_max, Error::too_many_ranges)
+    }
+
+    /// The number of entries that one read asks for (R11).
+    #[inline]
+    pub(crate) fn check_entries(&self, count: usize) -> Result<()> {
+        within(count, self.entries_max, Error::too_many_entries)
+    }
+
+    /// The number of checks of one atomic operation (L03).
+    #[inline]
+    pub(crate) fn check_checks(&self, count: usize) -> Result<()> {
+        within(count, self.checks_max, Error::too_many_checks)
+    }
+
+    /// The number of mutations and enqueues of one atomic operation (L03).
+    #[inline]
+    pub(crate) fn check_mutations(&self, count: usize) -> Result<()> {
+        within(count, self.mutations_max, Error::too_many_mutations)
+    }
+
+    /// The bytes of one atomic operation (L04).
+    #[inline]
+    pub(crate) fn check_total(&self, bytes: usize) -> Result<()> {
+        within(bytes, self.total_bytes_max, Error::total_too_large)
+    }
+
+    /// The bytes of the keys of one atomic operation (L04).
+    #[inline]
+    pub(crate) fn check_total_keys(&self, bytes: usize) -> Result<()> {
+        within(bytes, self.total_key_bytes_max, Error::total_keys_too_large)
+    }
+}
+
+#[inline]
+fn within(got: usize, max: usize, error: fn(usize, usize) -> Error) -> Result<()> {
+    /// Apart, so that what goes on at every operation is a comparison.
+    #[cold]
+    fn refuse(got: usize, max: usize, error: fn(usize, usize) -> Error) -> Result<()> {
+        Err(error(got, max))
+    }
+    if got <= max {
+        Ok(())
+    } else {
+        refuse(got, max, error)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -1,0 +1,152 @@
+//! Trying again.
+
+use crate::engine::Engine;
+use crate::engine::contention::{TURN_AFTER, back_off};
+use crate::entry::Entry;
+use crate::error::Result;
+use crate::version::Versionstamp;
+use std::error::Error as StdError;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+/// How often and how long an operation that conflicts is tried again:
+/// [`Kv::with_retry`](crate::Kv::with_retry).
+///
+/// The default is for as long as it takes, and it does not take for ever: whoever has lost eight
+/// times is given its turn, for which other commits wait a bounded while.
+///
+/// ```
+/// use kvick::{Kv, RetryPolicy};
+/// use std::num::NonZeroU32;
+///
+/// let kv = Kv::new().with_retry(RetryPolicy::default().attempts_max(NonZeroU32::MIN));
+/// # let _ = kv;
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RetryPolicy {
+    attempts_max: Option<NonZeroU32>,
+    deadline: Option<Duration>,
+}
+
+impl RetryPolicy {
+    /// At most this many attempts, the first included.
+    #[must_use]
+    pub fn attempts_max(mut self, attempts: NonZeroU32) -> Self {
+        self.attempts_max = Some(attempts);
+        self
+    }
+
+    /// No attempt after this much time, by the engine's clock. The first is always made.
+    #[must_use]
+    pub fn deadline(mut self, after: Duration) -> Self {
+        self.deadline = Some(after);
+        self
+    }
+}
+
+/// Why the caller's closure gave up: whatever it said.
+pub type AbortReason = Box<dyn StdError + Send + Sync>;
+
+/// What came of an operation that is tried again when it conflicts.
+#[derive(Debug)]
+#[must_use = "an operation that was aborted, or ran out of attempts, has changed nothing"]
+#[non_exhaustive]
+pub enum Transacted<T> {
+    /// It has taken effect.
+    #[non_exhaustive]
+    Committed {
+        /// What the closure returned.
+        value: T,
+        /// The version of what was written; `None` where the closure wrote nothing.
+        versionstamp: Option<Versionstamp>,
+        /// How often the closure was called.
+        attempts: u32,
+    },
+    /// The closure gave up; nothing has changed.
+    #[non_exhaustive]
+    Aborted {
+        /// Why.
+        reason: AbortReason,
+        /// What the closure had been shown or had read: single keys, each once.
+        read: Vec<Entry>,
+        /// How often the closure was called.
+        attempts: u32,
+    },
+    /// It conflicted as often, or for as long, as the [`RetryPolicy`] allows; nothing has changed.
+    #[non_exhaustive]
+    Exhausted {
+        /// How often the closure was called.
+        attempts: u32,
+    },
+}
+
+impl<T> Transacted<T> {
+    /// Whether it has taken effect.
+    pub fn is_committed(&self) -> bool {
+        matches!(self, Self::Committed { .. })
+    }
+
+    /// What the closure returned, if it has taken effect.
+    pub fn committed(self) -> Option<T> {
+        match self {
+            Self::Committed { value, .. } => Some(value),
+            Self::Aborted { .. } | Self::Exhausted { .. } => None,
+        }
+    }
+
+    /// How often the closure was called.
+    pub fn attempts(&self) -> u32 {
+        match self {
+            Self::Committed { attempts, .. }
+            | Self::Aborted { attempts, .. }
+            | Self::Exhausted { attempts } => *attempts,
+        }
+    }
+}
+
+/// What one attempt came to.
+pub(crate) enum Attempt<T> {
+    Committed(T, Option<Versionstamp>),
+    Aborted(AbortReason, Vec<Entry>),
+    Conflict,
+}
+
+/// Tries until an attempt does not conflict, or the policy says that it is enough.
+pub(crate) fn retry<T>(
+    engine: &Engine,
+    policy: &RetryPolicy,
+    mut attempt: impl FnMut() -> Result<Attempt<T>>,
+) -> Result<Transacted<T>> {
+    let deadline = policy.deadline.map(|after| engine.clock().now() + after);
+    let mut attempts = 0;
+    loop {
+        let turn = (attempts >= TURN_AFTER).then(|| engine.turn().take(attempts));
+        attempts += 1;
+        match attempt()? {
+            Attempt::Committed(value, versionstamp) => {
+                return Ok(Transacted::Committed {
+                    value,
+                    versionstamp,
+                    attempts,
+                });
+            }
+            Attempt::Aborted(reason, read) => {
+                return Ok(Transacted::Aborted {
+                    reason,
+                    read,
+                    attempts,
+                });
+            }
+            Attempt::Conflict => {}
+        }
+        drop(turn);
+        let is_last = policy.attempts_max.is_some_and(|max| attempts >= max.get())
+            || deadline.is_some_and(|deadline| engine.clock().now() >= deadline);
+        if is_last {
+            return Ok(Transacted::Exhausted { attempts });
+        }
+        if attempts < TURN_AFTER {
+            back_off(attempts, engine.latest().get());
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! The numbers to watch, as the user sees them.
+
+use crate::engine::Engine;
+use crate::version::Versionstamp;
+
+/// What a database holds and has done: [`Kv::stats`](crate::Kv::stats).
+///
+/// The counts are added up while commits go on, so they are of about the same moment; when nothing
+/// is written they are exact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Keys that have a value.
+    pub entry_count: usize,
+    /// Versions that are kept: one for each entry, and what was superseded or deleted and is still
+    /// seen by an open snapshot or waits to be freed.
+    pub version_count: usize,
+    /// The heap memory of keys, values and versions, and of the ordered index on average. The
+    /// slots of the point index, some 8 to 24 bytes a key, are not in it.
+    pub bytes: usize,
+    /// Commits that took effect, since the beginning.
+    pub commit_count: u64,
+    /// Commits that did not because a check failed, since the beginning.
+    pub conflict_count: u64,
+    /// Snapshots that are open, those of lists and transactions included.
+    pub open_snapshot_count: usize,
+    /// The version that the oldest of them sees.
+    pub oldest_snapshot: Option<Versionstamp>,
+    /// The version of the latest commit; all zeros before the first.
+    pub latest: Versionstamp,
+}
+
+impl Stats {
+    pub(crate) fn of(engine: &Engine) -> Self {
+        let counts = engine.counts();
+        let (open_snapshot_count, oldest) = engine.open_snapshots();
+        Self {
+            entry_count: counts.entry_count,
+            version_count: counts.version_count,
+            bytes: counts.bytes,
+            commit_count: counts.commit_count,
+            conflict_count: counts.conflict_count,
+            open_snapshot_count,
+            oldest_snapshot: oldest.map(Versionstamp::from),
+            latest: engine.latest().into(),
+        }
+    }
+}

@@ -1,0 +1,431 @@
+//! Transactions: any reads, then any writes, serializable.
+
+use crate::engine::Engine;
+use crate::engine::commit::{Folded, Outcome, fold};
+use crate::engine::read::{Hit, ReadPoint};
+use crate::engine::scan::Walk;
+use crate::engine::write::{Check, Expect, Mutation, Op, RangeReads, Write};
+use crate::entry::Entry;
+use crate::error::{Error, Result};
+use crate::key::{Bounds, Key, Range};
+use crate::kv::{Kv, open};
+use crate::retry::{AbortReason, Attempt, Transacted, retry};
+use crate::value::NewValue;
+use crate::version::Stamp;
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
+
+/// How many entries a list reads before the epoch is pinned anew.
+const BATCH: usize = 256;
+
+/// One attempt at a transaction: what the closure of [`Kv::transact`] is given.
+///
+/// All reads are of one moment. Each is tracked, what was missing included: if anything of it has
+/// changed by the time of the commit, the attempt conflicts and the closure is called again.
+/// Writes are kept back until the commit; reads see them.
+pub struct Transaction<'a> {
+    engine: &'a Arc<Engine>,
+    point: Arc<ReadPoint>,
+    /// The version of each key that was read.
+    reads: BTreeMap<Key, Option<Stamp>>,
+    ranges: Vec<Bounds>,
+    writes: BTreeMap<Key, Vec<Op<'static>>>,
+    aborted: Option<AbortReason>,
+}
+
+impl fmt::Debug for Transaction<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transaction")
+            .field("reads", &self.reads.len())
+            .field("ranges", &self.ranges.len())
+            .field("writes", &self.writes.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Transaction<'a> {
+    fn new(engine: &'a Arc<Engine>) -> Self {
+        Self {
+            engine,
+            point: Arc::new(engine.open_read_point()),
+            reads: BTreeMap::new(),
+            ranges: Vec::new(),
+            writes: BTreeMap::new(),
+            aborted: None,
+        }
+    }
+
+    /// Reads one key.
+    ///
+    /// # Errors
+    ///
+    /// `KeyEmpty`, `KeyTooLarge`: what is read is checked, so the limit is that of a check;
+    /// `TypeMismatch` where the transaction has added to something that is not a number; `Closed`.
+    pub fn get(&mut self, key: impl Into<Key>) -> Result<Entry> {
+        let key = key.into();
+        let engine = open(self.engine)?;
+        engine.limits().check_key_write(key.as_bytes().len())?;
+        let ops = self.writes.get(&key).map_or(&[][..], Vec::as_slice);
+        let mut read = None;
+        let entry = engine.at(&key, &self.point, |hit| {
+            read = hit.map(Hit::stamp);
+            overlay(key.clone(), hit, ops)
+        });
+        self.reads.insert(key, read);
+        entry
+    }
+
+    /// Reads several keys, in the order given. There is no limit to their number.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`get`](Self::get).
+    pub fn get_many<K: Into<Key>>(
+        &mut self,
+        keys: impl IntoIterator<Item = K>,
+    ) -> Result<Vec<Entry>> {
+        keys.into_iter().map(|key| self.get(key)).collect()
+    }
+
+    /// Selects entries by range. What is read of it is tracked as a range: an entry that appears
+    /// in there, and was not there, is a conflict too.
+    pub fn list(&mut self, range: impl Into<Range>) -> TrackedList<'_, 'a> {
+        TrackedList {
+            transaction: self,
+            range: range.into(),
+            reverse: false,
+            limit: usize::MAX,
+        }
+    }
+
+    /// Sets a key, whatever it holds.
+    pub fn set<'v>(&mut self, key: impl Into<Key>, value: impl Into<NewValue<'v>>) {
+        let op = Op::Set(value.into().into_owned());
+        self.replace(key.into(), op);
+    }
+
+    /// Deletes a key, if it is there.
+    pub fn delete(&mut self, key: impl Into<Key>) {
+        self.replace(key.into(), Op::Delete);
+    }
+
+    /// Adds to a `u64`, as [`AtomicOp::sum`](crate::AtomicOp::sum) does. The key is not read, so
+    /// two transactions that add to the same key do not conflict.
+    pub fn sum(&mut self, key: impl Into<Key>, operand: u64) {
+        self.writes
+            .entry(key.into())
+            .or_default()
+            .push(Op::Sum(operand));
+    }
+
+    /// Lowers a `u64`, as [`AtomicOp::min`](crate::AtomicOp::min) does, without reading it.
+    pub fn min(&mut self, key: impl Into<Key>, operand: u64) {
+        self.writes
+            .entry(key.into())
+            .or_default()
+            .push(Op::Min(operand));
+    }
+
+    /// Raises a `u64`, as [`AtomicOp::max`](crate::AtomicOp::max) does, without reading it.
+    pub fn max(&mut self, key: impl Into<Key>, operand: u64) {
+        self.writes
+            .entry(key.into())
+            .or_default()
+            .push(Op::Max(operand));
+    }
+
+    /// What was to be done to the key before does not matter any more.
+    fn replace(&mut self, key: Key, op: Op<'static>) {
+        let ops = self.writes.entry(key).or_default();
+        ops.clear();
+        ops.push(op);
+    }
+
+    /// Gives up: nothing is written, the closure is not called again, and the caller of
+    /// [`Kv::transact`] is told why ([`Transacted::Aborted`]).
+    ///
+    /// # Errors
+    ///
+    /// Always, so that the closure can end with it: `return tx.abort("insufficient funds")`.
+    /// Whatever the closure returns instead, the transaction is aborted.
+    pub fn abort<T>(&mut self, reason: impl Into<AbortReason>) -> Result<T> {
+        self.aborted = Some(reason.into());
+        Err(Error::aborted())
+    }
+
+    /// Everything that was read by its key, as it was read.
+    fn entries_read(&self) -> Vec<Entry> {
+        let entries = self.reads.keys().map(|key| {
+            self.engine
+                .at(key, &self.point, |hit| Entry::new(key.clone(), hit))
+        });
+        entries.collect()
+    }
+
+    fn commit(self) -> Result<Outcome> {
+        let checks = self.reads.into_iter().map(|(key, read)| Check {
+            key,
+            expect: read.map_or(Expect::Absent, Expect::At),
+        });
+        let mutations = self.writes.into_iter().flat_map(|(key, ops)| {
+            ops.into_iter().map(move |op| Mutation {
+                key: key.clone(),
+                op,
+            })
+        });
+        let write = Write {
+            checks: checks.collect(),
+            mutations: mutations.collect(),
+        };
+        let reads = RangeReads {
+            at: self.point.at(),
+            ranges: self.ranges,
+        };
+        // The snapshot stays registered until the commit is done: what has changed in a range
+        // since it was read can still be seen there.
+        self.engine.commit_tracked(&write, Some(&reads))
+    }
+}
+
+/// A key with what the transaction is about to do to it.
+fn overlay(key: Key, hit: Option<Hit<'_>>, ops: &[Op<'static>]) -> Result<Entry> {
+    let versionstamp = hit.map(|hit| hit.stamp().into());
+    let value = match fold(hit, ops)? {
+        Folded::Stored => hit.map(Hit::value),
+        Folded::Value(value) => value,
+    };
+    Ok(Entry::from_parts(key, value, versionstamp))
+}
+
+/// A selection of entries within a transaction: [`Transaction::list`].
+#[derive(Debug)]
+#[must_use = "a list reads nothing until it is asked for entries or a count"]
+pub struct TrackedList<'t, 'a> {
+    transaction: &'t mut Transaction<'a>,
+    range: Range,
+    reverse: bool,
+    limit: usize,
+}
+
+impl TrackedList<'_, '_> {
+    /// From the highest key to the lowest.
+    pub fn reverse(mut self) -> Self {
+        self.reverse = true;
+        self
+    }
+
+    /// At most this many entries; 0 is refused. What lies beyond the last is not tracked.
+    pub fn limit(mut self, entries: usize) -> Self {
+        self.limit = entries;
+        self
+    }
+
+    /// How many entries there are.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`entries`](Self::entries).
+    pub fn count(self) -> Result<usize> {
+        self.entries().map(|entries| entries.len())
+    }
+
+    /// The entries, with what the transaction itself has written.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidLimit`; those of the range: `InvalidSelector`, `KeyTooLarge`; `TypeMismatch` where
+    /// the transaction has added to something that is not a number; `Closed`.
+    pub fn entries(self) -> Result<Vec<Entry>> {
+        if self.limit == 0 {
+            return Err(Error::limit_is_zero());
+        }
+        let engine = open(self.transaction.engine)?;
+        let bounds = self.range.bounds(engine.limits())?;
+        if bounds.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut merge = Merge {
+            own: own_writes(&self.transaction.writes, &bounds, self.reverse),
+            reverse: self.reverse,
+            limit: self.limit,
+            entries: Vec::new(),
+        };
+        let mut walk = Walk::new(bounds.clone(), self.reverse);
+        let mut flow = ControlFlow::Continue(());
+        while flow.is_continue() && !walk.is_done() {
+            flow = engine.scan(
+                &mut walk,
+                BATCH,
+                Some(&self.transaction.point),
+                |key, hit| merge.stored(key, hit),
+            );
+        }
+        if flow.is_continue() {
+            flow = merge.own_before(None);
+        }
+        if let ControlFlow::Break(Err(error)) = flow {
+            return Err(error);
+        }
+        let entries = merge.entries;
+        let seen = match (flow, entries.last()) {
+            (ControlFlow::Break(_), Some(last)) => up_to(bounds, last.key(), self.reverse),
+            _ => bounds,
+        };
+        self.transaction.ranges.push(seen);
+        Ok(entries)
+    }
+}
+
+/// The part of `bounds` that has been read when `last` is the last entry of it.
+fn up_to(bounds: Bounds, last: &Key, reverse: bool) -> Bounds {
+    let last = last.as_bytes();
+    if reverse {
+        Bounds {
+            start: Bytes::copy_from_slice(last),
+            ..bounds
+        }
+    } else {
+        Bounds {
+            end: Some([last, &[0]].concat().into()),
+            ..bounds
+        }
+    }
+}
+
+type Own<'t> = (&'t Key, &'t Vec<Op<'static>>);
+
+/// What the transaction has written within bounds that are not empty, in the order of a list.
+fn own_writes<'t>(
+    writes: &'t BTreeMap<Key, Vec<Op<'static>>>,
+    bounds: &Bounds,
+    reverse: bool,
+) -> std::iter::Peekable<Box<dyn Iterator<Item = Own<'t>> + 't>> {
+    let end = bounds
+        .end
+        .as_deref()
+        .map_or(Bound::Unbounded, Bound::Excluded);
+    let own = writes.range::<[u8], _>((Bound::Included(&bounds.start[..]), end));
+    let own: Box<dyn Iterator<Item = Own<'t>>> = if reverse {
+        Box::new(own.rev())
+    } else {
+        Box::new(own)
+    };
+    own.peekable()
+}
+
+/// Stored entries and own writes becoming one list.
+struct Merge<'t> {
+    own: std::iter::Peekable<Box<dyn Iterator<Item = Own<'t>> + 't>>,
+    reverse: bool,
+    limit: usize,
+    entries: Vec<Entry>,
+}
+
+/// Breaks off where the list is full, or with an error.
+type Flow = ControlFlow<Result<()>>;
+
+impl Merge<'_> {
+    fn stored(&mut self, key: &[u8], hit: Hit<'_>) -> Flow {
+        self.own_before(Some(key))?;
+        let ops = self.own.next_if(|(own, _)| own.as_bytes() == key);
+        let ops = ops.map_or(&[][..], |(_, ops)| ops.as_slice());
+        self.push(overlay(Key::raw(key), Some(hit), ops))
+    }
+
+    /// Adds the own writes to keys that come before the stored one and are not stored.
+    fn own_before(&mut self, key: Option<&[u8]>) -> Flow {
+        let reverse = self.reverse;
+        let is_before = |own: &Key| {
+            key.is_none_or(|key| {
+                if reverse {
+                    own.as_bytes() > key
+                } else {
+                    own.as_bytes() < key
+                }
+            })
+        };
+        while let Some((own, ops)) = self.own.next_if(|(own, _)| is_before(own)) {
+            self.push(overlay(own.clone(), None, ops))?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn push(&mut self, entry: Result<Entry>) -> Flow {
+        match entry {
+            Ok(entry) if entry.is_missing() => return ControlFlow::Continue(()),
+            Ok(entry) => self.entries.push(entry),
+            Err(error) => return ControlFlow::Break(Err(error)),
+        }
+        if self.entries.len() == self.limit {
+            ControlFlow::Break(Ok(()))
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+}
+
+impl Kv {
+    /// Runs a transaction: calls `run` until what it read is still so when it commits.
+    ///
+    /// `run` can read keys and ranges, decide, and write; all of that takes effect at one moment,
+    /// as if nothing else had happened meanwhile, or not at all. It can be called several times, by
+    /// the [`RetryPolicy`](crate::RetryPolicy), so it should have no effect but what it writes
+    /// through the transaction. It is called under no lock; it may call the database by other
+    /// handles, though what it does there is not part of the transaction.
+    ///
+    /// A transaction that writes nothing commits nothing: its reads were of one moment anyway.
+    ///
+    /// ```
+    /// use kvick::{Kv, Transacted};
+    ///
+    /// let kv = Kv::new();
+    /// kv.set(("account", "alice"), 5u64)?;
+    /// let moved = kv.transact(|tx| {
+    ///     let alice = tx.get(("account", "alice"))?.as_u64().unwrap_or(0);
+    ///     if alice < 10 {
+    ///         return tx.abort("insufficient funds");
+    ///     }
+    ///     tx.set(("account", "alice"), alice - 10);
+    ///     tx.sum(("account", "bob"), 10);
+    ///     Ok(())
+    /// })?;
+    /// match moved {
+    ///     Transacted::Aborted { reason, .. } => assert_eq!(reason.to_string(), "insufficient funds"),
+    ///     _ => unreachable!("alice has 5"),
+    /// }
+    /// # Ok::<(), kvick::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// An error that `run` returns, unchanged; `TooManyMutations`, `KeyEmpty`, `KeyTooLarge`,
+    /// `ValueTooLarge`, `TotalTooLarge`, `TotalKeysTooLarge`; `TypeMismatch`; `ReadOnly`; `Closed`.
+    /// Nothing has changed then.
+    pub fn transact<T>(
+        &self,
+        mut run: impl FnMut(&mut Transaction<'_>) -> Result<T>,
+    ) -> Result<Transacted<T>> {
+        let engine = self.reader()?;
+        retry(engine, self.retry_policy(), || {
+            let mut transaction = Transaction::new(engine);
+            let result = run(&mut transaction);
+            if let Some(reason) = transaction.aborted.take() {
+                return Ok(Attempt::Aborted(reason, transaction.entries_read()));
+            }
+            let value = result?;
+            if transaction.writes.is_empty() {
+                return Ok(Attempt::Committed(value, None));
+            }
+            self.writer()?;
+            Ok(match transaction.commit()? {
+                Outcome::Committed(effects) => {
+                    Attempt::Committed(value, Some(effects.stamp.into()))
+                }
+                Outcome::Conflict(_) => Attempt::Conflict,
+            })
+        })
+    }
+}

@@ -1,0 +1,206 @@
+//! Read, decide, write, and again if somebody was faster.
+
+use crate::engine::commit::Outcome;
+use crate::engine::write::{Check, Expect, Mutation, Op, Write};
+use crate::entry::Entry;
+use crate::error::{Error, Result};
+use crate::key::Key;
+use crate::kv::Kv;
+use crate::retry::{AbortReason, Attempt, Transacted, retry};
+use crate::value::NewValue;
+use crate::version::Versionstamp;
+
+/// What is to become of an entry: what the closure of [`Kv::update`] returns.
+#[derive(Debug)]
+pub struct Change(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Keep,
+    Set(NewValue<'static>),
+    Delete,
+    Abort(AbortReason),
+    Fail(Error),
+}
+
+impl Change {
+    /// Leave it as it is. It keeps its version.
+    pub fn keep() -> Self {
+        Self(Kind::Keep)
+    }
+
+    /// Set it to this value.
+    pub fn set<'v>(value: impl Into<NewValue<'v>>) -> Self {
+        Self(Kind::Set(value.into().into_owned()))
+    }
+
+    /// Delete it.
+    pub fn delete() -> Self {
+        Self(Kind::Delete)
+    }
+
+    /// Change nothing at all, and tell the caller why: [`Transacted::Aborted`].
+    pub fn abort(reason: impl Into<AbortReason>) -> Self {
+        Self(Kind::Abort(reason.into()))
+    }
+}
+
+impl From<Result<Self>> for Change {
+    /// An error ends the update, and is returned from it unchanged.
+    fn from(result: Result<Self>) -> Self {
+        result.unwrap_or_else(|error| Self(Kind::Fail(error)))
+    }
+}
+
+/// What is to become of several entries: what the closure of [`Kv::update_many`] returns. One
+/// [`Change`] for each, in the order of the keys.
+#[derive(Debug)]
+pub struct Changes(Vec<Change>);
+
+impl From<Vec<Change>> for Changes {
+    fn from(changes: Vec<Change>) -> Self {
+        Self(changes)
+    }
+}
+
+impl<const N: usize> From<[Change; N]> for Changes {
+    fn from(changes: [Change; N]) -> Self {
+        Self(changes.into())
+    }
+}
+
+impl From<Change> for Changes {
+    /// The only change; or an abort, whatever the number of entries.
+    fn from(change: Change) -> Self {
+        Self(vec![change])
+    }
+}
+
+impl<C: Into<Self>> From<Result<C>> for Changes {
+    /// An error ends the update, and is returned from it unchanged.
+    fn from(result: Result<C>) -> Self {
+        match result {
+            Ok(changes) => changes.into(),
+            Err(error) => Change(Kind::Fail(error)).into(),
+        }
+    }
+}
+
+impl Kv {
+    /// Reads a key, lets `decide` say what is to become of it, and commits that if the key is still
+    /// as it was read; otherwise reads again, and so on, by the [`RetryPolicy`](crate::RetryPolicy).
+    ///
+    /// `decide` is shown the entry, which may be [missing](Entry::is_missing), and can be called
+    /// several times: it should have no effect but its result. It is called under no lock.
+    /// Writes only what changed: [`Change::keep`] commits nothing.
+    ///
+    /// ```
+    /// use kvick::{Change, Kv};
+    ///
+    /// let kv = Kv::new();
+    /// let add_one = |entry: &kvick::Entry| Change::set(entry.as_u64().unwrap_or(0) + 1);
+    /// assert!(kv.update(("users", "Shona"), add_one)?.is_committed());
+    /// assert_eq!(kv.get(("users", "Shona"))?.as_u64(), Some(1));
+    /// # Ok::<(), kvick::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// An error that `decide` returns, unchanged; `KeyEmpty`, `KeyTooLarge`, `ValueTooLarge`,
+    /// `TotalTooLarge`, `TotalKeysTooLarge`; `ReadOnly`; `Closed`. Nothing has changed then.
+    pub fn update<C: Into<Change>>(
+        &self,
+        key: impl Into<Key>,
+        mut decide: impl FnMut(&Entry) -> C,
+    ) -> Result<Transacted<()>> {
+        let key = [key.into()];
+        self.update_keys(&key, |entries| match entries {
+            [entry] => decide(entry).into().into(),
+            _ => Changes(Vec::new()),
+        })
+    }
+
+    /// Like [`update`](Self::update), of several keys, all read at one moment and committed
+    /// together. Every key that was read is checked, also those that are kept or missing.
+    ///
+    /// There is no limit to the number of keys that are read.
+    ///
+    /// ```
+    /// use kvick::{Change, Kv};
+    ///
+    /// let kv = Kv::new();
+    /// kv.set("alice", 100u64)?;
+    /// let moved = kv.update_many(["alice", "bob"], |read| {
+    ///     let (Some(alice), bob) = (read[0].as_u64(), read[1].as_u64().unwrap_or(0)) else {
+    ///         return vec![Change::abort("alice has no account")];
+    ///     };
+    ///     vec![Change::set(alice - 10), Change::set(bob + 10)]
+    /// })?;
+    /// assert!(moved.is_committed());
+    /// # Ok::<(), kvick::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`update`](Self::update); `TooManyMutations`; `InvalidChange` where there is not
+    /// one change for each key.
+    pub fn update_many<K: Into<Key>, C: Into<Changes>>(
+        &self,
+        keys: impl IntoIterator<Item = K>,
+        mut decide: impl FnMut(&[Entry]) -> C,
+    ) -> Result<Transacted<()>> {
+        let keys: Vec<Key> = keys.into_iter().map(Into::into).collect();
+        self.update_keys(&keys, |entries| decide(entries).into())
+    }
+
+    fn update_keys(
+        &self,
+        keys: &[Key],
+        mut decide: impl FnMut(&[Entry]) -> Changes,
+    ) -> Result<Transacted<()>> {
+        let engine = self.writer()?;
+        for key in keys {
+            engine.limits().check_key_write(key.as_bytes().len())?;
+        }
+        retry(engine, self.retry_policy(), || {
+            let mut entries = Vec::with_capacity(keys.len());
+            engine.newest_many(keys.iter(), |key, hit| {
+                entries.push(Entry::new(key.clone(), hit));
+            });
+            let Changes(changes) = decide(&entries);
+            let mut write = Write::default();
+            let change_count = changes.len();
+            for (change, key) in changes.into_iter().zip(keys) {
+                let op = match change.0 {
+                    Kind::Keep => continue,
+                    Kind::Set(value) => Op::Set(value),
+                    Kind::Delete => Op::Delete,
+                    Kind::Abort(reason) => return Ok(Attempt::Aborted(reason, entries)),
+                    Kind::Fail(error) => return Err(error),
+                };
+                let key = key.clone();
+                write.mutations.push(Mutation { key, op });
+            }
+            if change_count != keys.len() {
+                return Err(Error::invalid_change(change_count, keys.len()));
+            }
+            if write.mutations.is_empty() {
+                return Ok(Attempt::Committed((), None));
+            }
+            write.checks = entries.iter().map(as_read).collect();
+            Ok(match self.writer()?.commit_tracked(&write, None)? {
+                Outcome::Committed(effects) => Attempt::Committed((), Some(effects.stamp.into())),
+                Outcome::Conflict(_) => Attempt::Conflict,
+            })
+        })
+    }
+}
+
+/// The check that an entry is still as it was read.
+fn as_read(entry: &Entry) -> Check {
+    let stamp = entry.versionstamp().and_then(Versionstamp::stamp);
+    Check {
+        key: entry.key().clone(),
+        expect: stamp.map_or(Expect::Absent, Expect::At),
+    }
+}

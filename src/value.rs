@@ -1,0 +1,392 @@
+//! Values: what a key names.
+//!
+//! Three types for three moments: a [`Value`] is owned and cheap to clone, a [`ValueRef`] borrows
+//! one that the engine holds, and a [`NewValue`] is on its way in and may be either. The engine
+//! copies a small new value once, into its own memory, and shares a large one that it is given
+//! whole; so nothing here copies bytes unless its name says so.
+//!
+//! A value is of one of three kinds, which Deno tells apart. The bytes of a V8 value are carried
+//! and never looked into (V01).
+
+use bytes::Bytes;
+use std::fmt;
+
+/// The kinds of value, which Deno KV tells apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ValueKind {
+    /// Bytes; a `Uint8Array` in JavaScript. Text is stored as its UTF-8 bytes.
+    Bytes,
+    /// An unsigned 64-bit integer, which `sum`, `min` and `max` work on; a `Deno.KvU64`.
+    U64,
+    /// A JavaScript value as V8 serialised it.
+    V8,
+}
+
+/// A value. Cloning it shares its bytes.
+///
+/// ```
+/// use kvick::{Value, ValueKind};
+///
+/// let value = Value::from("hello");
+/// assert_eq!(value.kind(), ValueKind::Bytes);
+/// assert_eq!(value.as_str(), Some("hello"));
+/// assert_eq!(value.as_u64(), None);
+/// assert_eq!(format!("{value:?}"), "Bytes(5 bytes)");
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub enum Value {
+    /// Of the kind [`ValueKind::Bytes`].
+    Bytes(Bytes),
+    /// Of the kind [`ValueKind::U64`].
+    U64(u64),
+    /// Of the kind [`ValueKind::V8`].
+    V8(Bytes),
+}
+
+/// A value that is borrowed, in most cases from the engine itself.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ValueRef<'a> {
+    /// Of the kind [`ValueKind::Bytes`].
+    Bytes(&'a [u8]),
+    /// Of the kind [`ValueKind::U64`].
+    U64(u64),
+    /// Of the kind [`ValueKind::V8`].
+    V8(&'a [u8]),
+}
+
+/// A value to write: borrowed, or owned and then shared where it is large.
+///
+/// Nobody needs to name it. What takes a value takes whatever converts into this: text and bytes,
+/// borrowed or owned, which become [`Bytes`](ValueKind::Bytes); a `u64`, which becomes
+/// [`U64`](ValueKind::U64); a [`Value`] or [`ValueRef`] as it is. Other integers do not convert,
+/// because which kind is meant would be a guess.
+///
+/// ```
+/// use kvick::{NewValue, ValueKind};
+///
+/// assert_eq!(NewValue::from("text").kind(), ValueKind::Bytes);
+/// assert_eq!(NewValue::from(100u64).kind(), ValueKind::U64);
+/// assert_eq!(NewValue::v8(b"\xff\x0f0").kind(), ValueKind::V8);
+/// assert_eq!(NewValue::from(100u64).encoded_len(), 8);
+/// ```
+#[derive(Clone)]
+pub struct NewValue<'a> {
+    /// Of the bytes; a number says so itself.
+    is_v8: bool,
+    data: Data<'a>,
+}
+
+#[derive(Clone)]
+enum Data<'a> {
+    Number(u64),
+    Borrowed(&'a [u8]),
+    Owned(Bytes),
+}
+
+/// What a value of each kind counts to the limits as: the bytes of its encoding.
+const U64_BYTES: usize = size_of::<u64>();
+
+impl<'a> ValueRef<'a> {
+    /// The kind.
+    pub fn kind(self) -> ValueKind {
+        match self {
+            Self::Bytes(_) => ValueKind::Bytes,
+            Self::U64(_) => ValueKind::U64,
+            Self::V8(_) => ValueKind::V8,
+        }
+    }
+
+    /// The bytes, of a value of the kind [`ValueKind::Bytes`].
+    pub fn as_bytes(self) -> Option<&'a [u8]> {
+        if let Self::Bytes(bytes) = self {
+            Some(bytes)
+        } else {
+            None
+        }
+    }
+
+    /// The text, of a value of the kind [`ValueKind::Bytes`] that is UTF-8.
+    pub fn as_str(self) -> Option<&'a str> {
+        str::from_utf8(self.as_bytes()?).ok()
+    }
+
+    /// The number, of a value of the kind [`ValueKind::U64`].
+    pub fn as_u64(self) -> Option<u64> {
+        if let Self::U64(number) = self {
+            Some(number)
+        } else {
+            None
+        }
+    }
+
+    /// The serialised bytes, of a value of the kind [`ValueKind::V8`].
+    pub fn as_v8(self) -> Option<&'a [u8]> {
+        if let Self::V8(bytes) = self {
+            Some(bytes)
+        } else {
+            None
+        }
+    }
+
+    /// The length in bytes; 8 for a number.
+    pub fn len(self) -> usize {
+        match self {
+            Self::Bytes(bytes) | Self::V8(bytes) => bytes.len(),
+            Self::U64(_) => U64_BYTES,
+        }
+    }
+
+    /// Whether the length is 0.
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// A copy that owns its bytes.
+    pub fn to_owned(self) -> Value {
+        match self {
+            Self::Bytes(bytes) => Value::Bytes(Bytes::copy_from_slice(bytes)),
+            Self::U64(number) => Value::U64(number),
+            Self::V8(bytes) => Value::V8(Bytes::copy_from_slice(bytes)),
+        }
+    }
+}
+
+impl Value {
+    /// This value, borrowed.
+    pub fn as_ref(&self) -> ValueRef<'_> {
+        match self {
+            Self::Bytes(bytes) => ValueRef::Bytes(bytes),
+            Self::U64(number) => ValueRef::U64(*number),
+            Self::V8(bytes) => ValueRef::V8(bytes),
+        }
+    }
+
+    /// The kind.
+    pub fn kind(&self) -> ValueKind {
+        self.as_ref().kind()
+    }
+
+    /// The bytes, of a value of the kind [`ValueKind::Bytes`].
+    pub fn as_bytes(&self) -> Option<&[u8]> {
+        self.as_ref().as_bytes()
+    }
+
+    /// The text, of a value of the kind [`ValueKind::Bytes`] that is UTF-8.
+    pub fn as_str(&self) -> Option<&str> {
+        self.as_ref().as_str()
+    }
+
+    /// The number, of a value of the kind [`ValueKind::U64`].
+    pub fn as_u64(&self) -> Option<u64> {
+        self.as_ref().as_u64()
+    }
+
+    /// The serialised bytes, of a value of the kind [`ValueKind::V8`].
+    pub fn as_v8(&self) -> Option<&[u8]> {
+        self.as_ref().as_v8()
+    }
+
+    /// The length in bytes; 8 for a number.
+    pub fn len(&self) -> usize {
+        self.as_ref().len()
+    }
+
+    /// Whether the length is 0.
+    pub fn is_empty(&self) -> bool {
+        self.as_ref().is_empty()
+    }
+}
+
+impl<'a> NewValue<'a> {
+    /// A JavaScript value as V8 serialised it, borrowed. It is stored as it is. If you own the
+    /// bytes, give a [`Value::V8`] instead.
+    pub fn v8(bytes: &'a [u8]) -> Self {
+        ValueRef::V8(bytes).into()
+    }
+
+    /// This value, borrowed.
+    #[inline]
+    pub fn as_ref(&self) -> ValueRef<'_> {
+        let bytes = match &self.data {
+            Data::Number(number) => return ValueRef::U64(*number),
+            Data::Borrowed(bytes) => bytes,
+            Data::Owned(bytes) => &bytes[..],
+        };
+        if self.is_v8 {
+            ValueRef::V8(bytes)
+        } else {
+            ValueRef::Bytes(bytes)
+        }
+    }
+
+    /// The kind.
+    pub fn kind(&self) -> ValueKind {
+        self.as_ref().kind()
+    }
+
+    /// The bytes that this counts to the limits as; 8 for a number.
+    #[inline]
+    pub fn encoded_len(&self) -> usize {
+        match &self.data {
+            Data::Number(_) => U64_BYTES,
+            Data::Borrowed(bytes) => bytes.len(),
+            Data::Owned(bytes) => bytes.len(),
+        }
+    }
+
+    /// The same value, borrowing from nothing. Copies the bytes only if they are borrowed.
+    pub fn into_owned(self) -> NewValue<'static> {
+        Value::from(self).into()
+    }
+
+    /// The bytes, if they are owned, to be shared instead of copied.
+    pub(crate) fn shared_bytes(&self) -> Option<&Bytes> {
+        match &self.data {
+            Data::Owned(bytes) => Some(bytes),
+            Data::Number(_) | Data::Borrowed(_) => None,
+        }
+    }
+}
+
+impl<'a> From<ValueRef<'a>> for NewValue<'a> {
+    fn from(value: ValueRef<'a>) -> Self {
+        let (is_v8, data) = match value {
+            ValueRef::Bytes(bytes) => (false, Data::Borrowed(bytes)),
+            ValueRef::U64(number) => (false, Data::Number(number)),
+            ValueRef::V8(bytes) => (true, Data::Borrowed(bytes)),
+        };
+        Self { is_v8, data }
+    }
+}
+
+impl From<Value> for NewValue<'_> {
+    fn from(value: Value) -> Self {
+        let (is_v8, data) = match value {
+            Value::Bytes(bytes) => (false, Data::Owned(bytes)),
+            Value::U64(number) => (false, Data::Number(number)),
+            Value::V8(bytes) => (true, Data::Owned(bytes)),
+        };
+        Self { is_v8, data }
+    }
+}
+
+impl From<&Value> for NewValue<'_> {
+    /// Shares the bytes.
+    fn from(value: &Value) -> Self {
+        value.clone().into()
+    }
+}
+
+macro_rules! from_borrowed {
+    ($($borrowed:ty => $bytes:ident.$as_bytes:ident()),* $(,)?) => {$(
+        impl<'a> From<&'a $borrowed> for NewValue<'a> {
+            fn from($bytes: &'a $borrowed) -> Self {
+                ValueRef::Bytes($bytes.$as_bytes()).into()
+            }
+        }
+    )*};
+}
+from_borrowed!(str => text.as_bytes(), String => text.as_bytes());
+from_borrowed!([u8] => bytes.as_ref(), Vec<u8> => bytes.as_ref());
+
+impl<'a, const N: usize> From<&'a [u8; N]> for NewValue<'a> {
+    fn from(bytes: &'a [u8; N]) -> Self {
+        ValueRef::Bytes(bytes).into()
+    }
+}
+
+impl From<&Bytes> for NewValue<'_> {
+    /// Shares the bytes.
+    fn from(bytes: &Bytes) -> Self {
+        bytes.clone().into()
+    }
+}
+
+macro_rules! from_owned {
+    ($($owned:ty),*) => {$(
+        impl From<$owned> for Value {
+            fn from(bytes: $owned) -> Self {
+                Self::Bytes(bytes.into())
+            }
+        }
+
+        impl From<$owned> for NewValue<'_> {
+            fn from(bytes: $owned) -> Self {
+                Value::from(bytes).into()
+            }
+        }
+    )*};
+}
+from_owned!(String, Vec<u8>, Bytes);
+
+impl From<u64> for NewValue<'_> {
+    fn from(number: u64) -> Self {
+        ValueRef::U64(number).into()
+    }
+}
+
+impl From<u64> for Value {
+    fn from(number: u64) -> Self {
+        Self::U64(number)
+    }
+}
+
+impl From<&str> for Value {
+    /// Copies the text.
+    fn from(text: &str) -> Self {
+        ValueRef::Bytes(text.as_bytes()).to_owned()
+    }
+}
+
+impl From<&[u8]> for Value {
+    /// Copies the bytes.
+    fn from(bytes: &[u8]) -> Self {
+        ValueRef::Bytes(bytes).to_owned()
+    }
+}
+
+impl From<NewValue<'_>> for Value {
+    /// Copies the bytes only if they are borrowed.
+    fn from(value: NewValue<'_>) -> Self {
+        match value.data {
+            Data::Owned(bytes) if value.is_v8 => Self::V8(bytes),
+            Data::Owned(bytes) => Self::Bytes(bytes),
+            Data::Number(_) | Data::Borrowed(_) => value.as_ref().to_owned(),
+        }
+    }
+}
+
+impl PartialEq for NewValue<'_> {
+    /// Whether the values are equal, borrowed or owned.
+    fn eq(&self, other: &Self) -> bool {
+        self.as_ref() == other.as_ref()
+    }
+}
+
+impl Eq for NewValue<'_> {}
+
+// Values may be secret and may be huge: only their kind and size are shown.
+impl fmt::Debug for ValueRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(bytes) => write!(f, "Bytes({} bytes)", bytes.len()),
+            Self::U64(number) => write!(f, "U64({number})"),
+            Self::V8(bytes) => write!(f, "V8({} bytes)", bytes.len()),
+        }
+    }
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_ref().fmt(f)
+    }
+}
+
+impl fmt::Debug for NewValue<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_ref().fmt(f)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -1,0 +1,120 @@
+//! What is checked, in order: the cheap and likely to fail first.
+
+use std::env;
+use std::process::Command;
+
+use crate::command::{cargo, output, run};
+use crate::nightly;
+
+/// One thing that is checked.
+#[derive(Debug)]
+pub(crate) struct Step {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    /// Whether `cargo xtask test` runs it without being asked.
+    pub(crate) required: bool,
+    pub(crate) run: Check,
+}
+
+/// Runs a step. The error says why it failed.
+pub(crate) type Check = fn() -> Result<Outcome, String>;
+
+/// How a step that did not fail ended. The texts say what was left out, and why.
+pub(crate) enum Outcome {
+    Passed,
+    PassedInPart(String),
+    Skipped(String),
+}
+
+pub(crate) static ALL: [Step; 8] = [
+    Step {
+        name: "fmt",
+        about: "the sources are formatted",
+        required: true,
+        run: || {
+            one(&mut cargo([
+                "fmt",
+                "--all",
+                "--",
+                "--check",
+                "--color=never",
+            ]))
+        },
+    },
+    Step {
+        name: "clippy",
+        about: "no lint complains",
+        required: true,
+        run: || one(&mut cargo(["lint"])),
+    },
+    Step {
+        name: "tests",
+        about: "tests and documentation examples pass, examples build",
+        required: true,
+        run: || one(&mut cargo(["test", "--workspace"])),
+    },
+    Step {
+        name: "docs",
+        about: "the documentation builds, and no link in it is broken",
+        required: true,
+        run: docs,
+    },
+    Step {
+        name: "models",
+        about: "the models of the concurrent core hold in every schedule that loom explores",
+        required: true,
+        run: models,
+    },
+    Step {
+        name: "asan",
+        about: "the stress test touches no freed memory and leaks none (needs nightly)",
+        required: true,
+        run: nightly::asan,
+    },
+    Step {
+        name: "benches",
+        about: "the benchmarks build",
+        required: true,
+        run: || one(&mut cargo(["bench", "--no-run", "--workspace"])),
+    },
+    Step {
+        name: "miri",
+        about: "Miri finds nothing in the tests of the data types and the core (needs nightly)",
+        required: false,
+        run: nightly::miri,
+    },
+];
+
+pub(crate) fn required() -> impl Iterator<Item = &'static Step> {
+    ALL.iter().filter(|step| step.required)
+}
+
+fn one(command: &mut Command) -> Result<Outcome, String> {
+    run(command).map(|()| Outcome::Passed)
+}
+
+/// First with the private items, whose links rot as easily; then what is published, where a link
+/// to a private item is an error too.
+fn docs() -> Result<Outcome, String> {
+    let document = ["doc", "--workspace", "--no-deps"];
+    let deny = |command: &mut Command| run(command.env("RUSTDOCFLAGS", "-D warnings"));
+    deny(cargo(document).arg("--document-private-items"))?;
+    deny(&mut cargo(document))?;
+    Ok(Outcome::Passed)
+}
+
+/// More preemptions explore more schedules and take longer: two are for every change, three for a
+/// change of the core.
+///
+/// Flags for the compiler in the caller's cargo configuration may replace those that make the
+/// models models, and what is left then is an empty crate: that one passes is no success.
+fn models() -> Result<Outcome, String> {
+    let bound = env::var("LOOM_MAX_PREEMPTIONS").unwrap_or_else(|_| "2".to_owned());
+    run(cargo(["models"]).env("LOOM_MAX_PREEMPTIONS", bound))?;
+    let list = output(&mut cargo(["models", "--lib", "--", "--list"]));
+    if list.is_some_and(|list| list.lines().any(|line| line.ends_with(": test"))) {
+        Ok(Outcome::Passed)
+    } else {
+        Err("no model was compiled: does your cargo configuration set rustflags?".to_owned())
+    }
+}
