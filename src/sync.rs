@@ -37,6 +37,11 @@ mod real {
     /// Snapshots that register without a lock. Beyond these, a mutex and an ordered map serve.
     pub(crate) const SNAPSHOT_SLOTS: usize = 64;
 
+    /// A relaxed load of what nobody but the caller may change now. The models check that claim.
+    pub(crate) fn load_own<T>(cell: &AtomicPtr<T>) -> *mut T {
+        cell.load(Ordering::Relaxed)
+    }
+
     /// Whether a model runs with this bug: never outside of one, so the branch is not compiled.
     pub(crate) const fn planted(_: Planted) -> bool {
         false
@@ -66,6 +71,17 @@ mod model {
 
     /// Two: one beside another, and the next in the overflow. Each slot is one more atomic.
     pub(crate) const SNAPSHOT_SLOTS: usize = 2;
+
+    /// Fails where a change by anybody else is not ordered with it. And where loom counts a load,
+    /// it takes the store after it for independent of other threads' loads before it, and does not
+    /// explore them the other way round (tokio-rs/loom#166); this does not count as one.
+    pub(crate) fn load_own<T>(cell: &AtomicPtr<T>) -> *mut T {
+        // SAFETY: unsafe for what it does outside of a model.
+        #[expect(unsafe_code, reason = "as above")]
+        unsafe {
+            cell.unsync_load()
+        }
+    }
 
     std::thread_local! {
         /// All threads of a model are coroutines of one.
