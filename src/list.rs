@@ -319,12 +319,16 @@ impl<T: Item> Batches<T> {
     /// Reads the next batch. It can be empty and not be the last.
     fn fill(&mut self) {
         let batch = self.left.map_or(self.batch, |left| left.min(self.batch));
-        let (read, make) = (&mut self.read, self.make);
+        let (read, make, left) = (&mut self.read, self.make, self.left);
+        // Breaks off where the limit is reached: nothing will be read after that.
         let each = |key: &[u8], hit: Hit<'_>| {
             read.push_back(make(key, hit));
-            ControlFlow::<()>::Continue(())
+            if left == Some(read.len()) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
         };
-        // Nothing breaks off, so what flows back says nothing.
         match &self.reading {
             Reading::Opening => {
                 if let Some(point) = self.engine.scan_opening(&mut self.walk, batch, each) {

@@ -267,7 +267,7 @@ impl TrackedList<'_, '_> {
             flow = merge.own_before(None);
         }
         if let ControlFlow::Break(Err(error)) = flow {
-            // That it failed tells something about the range as well.
+            // That it failed tells something about the range too.
             self.transaction.ranges.push(bounds);
             return Err(error);
         }

@@ -170,9 +170,8 @@ impl Kv {
             let Changes(changes) = decide(&entries);
             let mut write = Write::default();
             let change_count = changes.len();
-            let mut unchanged = keys.iter();
-            for change in changes {
-                let key = unchanged.next();
+            // Every change is looked at, also one that has no key: it may be an abort.
+            for (index, change) in changes.into_iter().enumerate() {
                 let op = match change.0 {
                     Kind::Keep => continue,
                     Kind::Set(value) => Op::Set(value),
@@ -180,11 +179,9 @@ impl Kv {
                     Kind::Abort(reason) => return Ok(Attempt::Aborted(reason, entries)),
                     Kind::Fail(error) => return Err(error),
                 };
-                let mutation = |key: &Key| Mutation {
-                    key: key.clone(),
-                    op,
-                };
-                write.mutations.extend(key.map(mutation));
+                if let Some(key) = keys.get(index).cloned() {
+                    write.mutations.push(Mutation { key, op });
+                }
             }
             if change_count != keys.len() {
                 return Err(Error::invalid_change(change_count, keys.len()));

@@ -50,15 +50,10 @@ impl Engine {
             count_conflict(&mut locked);
             return Ok(Fine::Done(Outcome::Conflict(failed)));
         }
-        if let Err(error) = plan.apply(write) {
-            // It is one only if what was read still holds; otherwise it may not arise again.
-            return match self.examine(reads, &guard, |record| {
-                plan.install.examine(record, reads.at)
-            }) {
-                Verdict::Unchanged => Err(error),
-                Verdict::Changed => Ok(Fine::Done(conflict(&mut locked))),
-                Verdict::Busy => Ok(Fine::Busy),
-            };
+        if plan.apply(write).is_err() {
+            // An error only if the ranges hold; otherwise a conflict. The exclusive way looks at
+            // them first.
+            return Ok(Fine::Busy);
         }
         self.link(&mut plan, &mut locked, &guard);
         let published = plan.install.publish_validated(&self.counter, |install| {
@@ -73,7 +68,10 @@ impl Engine {
                 return Ok(Fine::Done(Outcome::Committed(Effects { stamp })));
             }
             Err(Refused::Busy) => Fine::Busy,
-            Err(Refused::Changed) => Fine::Done(conflict(&mut locked)),
+            Err(Refused::Changed) => {
+                count_conflict(&mut locked);
+                Fine::Done(Outcome::Conflict(FailedChecks::new()))
+            }
         };
         self.roll_back(plan, &mut locked, &guard);
         Ok(outcome)
@@ -181,10 +179,4 @@ impl Engine {
         self.tick(stamp, guard, makes_way);
         (count, Effects { stamp })
     }
-}
-
-/// The outcome of a commit whose ranges have changed.
-fn conflict(locked: &mut Locked<'_, Stripe>) -> Outcome {
-    count_conflict(locked);
-    Outcome::Conflict(FailedChecks::new())
 }
