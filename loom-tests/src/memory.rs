@@ -80,3 +80,16 @@ fn release() {
         unsafe { std::alloc::dealloc(memory, layout) };
     }
 }
+
+/// A relaxed load of what nobody but the caller may change now.
+///
+/// Fails where a change by anybody else is not ordered with it. And where loom counts a load,
+/// it takes the store after it for independent of other threads' loads before it, and does not
+/// explore them the other way round (tokio-rs/loom#166); this does not count as one.
+pub(crate) fn load_own<T>(cell: &loom::sync::atomic::AtomicPtr<T>) -> *mut T {
+    // SAFETY: unsafe for what it does outside of a model.
+    #[expect(unsafe_code, reason = "as above")]
+    unsafe {
+        cell.unsync_load()
+    }
+}
