@@ -6,7 +6,7 @@
 mod support;
 
 use criterion::{Criterion, Throughput};
-use kvick::{Change, Key, Kv, Versionstamp};
+use kvick::{AtomicOp, Change, Key, Kv, Versionstamp};
 use support::yardstick::{criterion, group};
 use support::{Entries, Map, Random, SIZES, Stores, VALUE, put, put_locked, value};
 
@@ -22,6 +22,12 @@ fn main() {
         transact(&mut c, &stores);
     }
     c.final_summary();
+}
+
+/// Commits, and fails where the operation is refused or conflicts.
+fn commit(atomic: &AtomicOp<'_>) -> Versionstamp {
+    let outcome = atomic.commit().expect("the engine takes the operation");
+    outcome.versionstamp().expect("nobody else commits")
 }
 
 /// The version of a key, read without a copy.
@@ -65,10 +71,7 @@ fn read_check_set(c: &mut Criterion, stores: &Stores) {
         b.iter(|| {
             let key = random.key(stores.size);
             let read = version(kv, &key);
-            kv.atomic()
-                .check_versionstamp(&key, read)
-                .set(&key, &VALUE)
-                .commit()
+            commit(kv.atomic().check_versionstamp(&key, read).set(&key, &VALUE))
         });
     });
     group.bench_function(stores.id("btreemap"), |b| {
@@ -90,12 +93,13 @@ fn transfer(c: &mut Criterion, stores: &Stores) {
         b.iter(|| {
             let (from, to) = (random.key(stores.size), random.key(stores.size));
             let (from_read, to_read) = (version(kv, &from), version(kv, &to));
-            kv.atomic()
-                .check_versionstamp(&from, from_read)
-                .check_versionstamp(&to, to_read)
-                .set(&from, &VALUE)
-                .set(&to, &VALUE)
-                .commit()
+            commit(
+                kv.atomic()
+                    .check_versionstamp(&from, from_read)
+                    .check_versionstamp(&to, to_read)
+                    .set(&from, &VALUE)
+                    .set(&to, &VALUE),
+            )
         });
     });
     group.bench_function(stores.id("btreemap"), |b| {
@@ -114,7 +118,7 @@ fn sum(c: &mut Criterion, stores: &Stores) {
     group.throughput(Throughput::Elements(1));
     group.bench_function(stores.id("kvick"), |b| {
         let (kv, key) = (&*stores.kv, Key::from("counter"));
-        b.iter(|| kv.atomic().sum(&key, 1).commit());
+        b.iter(|| commit(kv.atomic().sum(&key, 1)));
     });
     group.bench_function(stores.id("btreemap"), |b| {
         let (map, key) = (&*stores.map, Key::from("counter"));
@@ -142,7 +146,7 @@ fn ten_keys(c: &mut Criterion, stores: &Stores) {
             for _ in 0..10 {
                 atomic.set(random.key(stores.size), &VALUE);
             }
-            atomic.commit()
+            commit(&atomic)
         });
     });
     group.bench_function(stores.id("btreemap"), |b| {
@@ -160,7 +164,10 @@ fn update(c: &mut Criterion, stores: &Stores) {
     group.throughput(Throughput::Elements(1));
     group.bench_function(stores.id("kvick"), |b| {
         let (kv, mut random) = (&*stores.kv, Random::new());
-        b.iter(|| kv.update(random.key(stores.size), |_| Change::set(&VALUE)));
+        b.iter(|| {
+            let updated = kv.update(random.key(stores.size), |_| Change::set(&VALUE));
+            assert!(updated.is_ok_and(|updated| updated.is_committed()));
+        });
     });
     group.bench_function(stores.id("btreemap"), |b| {
         let (map, mut random) = (&*stores.map, Random::new());
@@ -176,13 +183,14 @@ fn transact(c: &mut Criterion, stores: &Stores) {
         let (kv, mut random) = (&*stores.kv, Random::new());
         b.iter(|| {
             let (from, to) = (random.key(stores.size), random.key(stores.size));
-            kv.transact(|transaction| {
+            let transacted = kv.transact(|transaction| {
                 transaction.get(&from)?;
                 transaction.get(&to)?;
                 transaction.set(&from, &VALUE);
                 transaction.set(&to, &VALUE);
                 Ok(())
-            })
+            });
+            assert!(transacted.is_ok_and(|transacted| transacted.is_committed()));
         });
     });
     group.bench_function(stores.id("btreemap"), |b| {

@@ -31,6 +31,11 @@ fn main() {
 fn get(c: &mut Criterion, stores: &Stores) {
     let mut group = group(c, "get", stores.size);
     group.throughput(Throughput::Elements(1));
+    // What making the key costs, which is part of every figure.
+    group.bench_function(stores.id("key"), |b| {
+        let mut random = Random::new();
+        b.iter(|| random.key(stores.size));
+    });
     group.bench_function(stores.id("kvick"), |b| {
         let (kv, mut random) = (&*stores.kv, Random::new());
         b.iter(|| first_byte(kv, random.key(stores.size)));
@@ -56,7 +61,10 @@ fn get_owned(c: &mut Criterion, stores: &Stores) {
     group.throughput(Throughput::Elements(1));
     group.bench_function(stores.id("kvick"), |b| {
         let (kv, mut random) = (&*stores.kv, Random::new());
-        b.iter(|| kv.get(random.key(stores.size)));
+        b.iter(|| {
+            let entry = kv.get(random.key(stores.size));
+            entry.expect("the engine is open")
+        });
     });
     group.bench_function(stores.id("btreemap"), |b| {
         let (map, mut random) = (&*stores.map, Random::new());
@@ -88,7 +96,9 @@ fn snapshot(c: &mut Criterion, stores: &Stores) {
         b.iter(|| {
             let key = random.key(stores.size);
             let snapshot = kv.snapshot();
-            snapshot.with_entry(key, |entry| entry?.as_bytes()?.first().copied())
+            snapshot
+                .with_entry(key, |entry| entry?.as_bytes()?.first().copied())
+                .expect("the engine is open")
         });
     });
 }

@@ -27,7 +27,8 @@ fn main() {
 /// So many entries from a random key on.
 fn list<'kv>(kv: &'kv Kv, stores: &Stores, random: &mut Random, len: u32) -> List<'kv> {
     let start = random.key(stores.size - len);
-    kv.list(Range::all().start(start)).limit(len as usize)
+    kv.list(Range::prefix("users").start(start))
+        .limit(len as usize)
 }
 
 /// Looks at each entry where it lies.
@@ -37,9 +38,11 @@ fn visit(c: &mut Criterion, stores: &Stores, len: u32) {
     group.bench_function(stores.id("kvick"), |b| {
         let (kv, mut random) = (&*stores.kv, Random::new());
         b.iter(|| {
-            list(kv, stores, &mut random, len).for_each(|entry| {
+            let list = list(kv, stores, &mut random, len);
+            list.for_each(|entry| {
                 black_box(entry.as_bytes().and_then(<[u8]>::first));
             })
+            .expect("the range is valid");
         });
     });
     group.bench_function(stores.id("btreemap"), |b| {
@@ -60,10 +63,10 @@ fn collect(c: &mut Criterion, stores: &Stores, len: u32) {
     group.bench_function(stores.id("kvick"), |b| {
         let (kv, mut random) = (&*stores.kv, Random::new());
         b.iter(|| {
-            let entries = list(kv, stores, &mut random, len).entries();
-            entries.expect("the engine is open").for_each(|entry| {
+            let list = list(kv, stores, &mut random, len);
+            for entry in list.entries().expect("the range is valid") {
                 black_box(entry);
-            });
+            }
         });
     });
     group.bench_function(stores.id("btreemap"), |b| {

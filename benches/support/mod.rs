@@ -25,11 +25,11 @@ pub(crate) type Map = RwLock<Entries>;
 
 pub(crate) type Entries = BTreeMap<Key, (u64, Box<[u8]>)>;
 
-/// The encoding of `("k", 0)`, `("k", 1)` and so on: keys of twelve bytes.
+/// `("users", 0)`, `("users", 1)` and so on, encoded: sixteen bytes, two words.
 pub(crate) fn key(number: u32) -> Key {
-    let mut encoded = *b"\x02k\0\x21\0\0\0\0\0\0\0\0";
     let ordered = f64::from(number).to_bits() | 1 << 63;
-    encoded[4..].copy_from_slice(&ordered.to_be_bytes());
+    let mut encoded = *b"\x02users\0\x21\0\0\0\0\0\0\0\0";
+    encoded[8..].copy_from_slice(&ordered.to_be_bytes());
     Key::raw(encoded)
 }
 
