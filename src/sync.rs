@@ -39,6 +39,7 @@ mod real {
 
     /// A relaxed load of what nobody but the caller may change now. The models check that claim.
     pub(crate) fn load_own<T>(cell: &AtomicPtr<T>) -> *mut T {
+        // ORDERING: Relaxed, which is for the callers to argue.
         cell.load(Ordering::Relaxed)
     }
 
@@ -55,8 +56,9 @@ mod real {
 
 #[cfg(loom)]
 mod model {
-    /// A heap that tells a version read after it was freed, one freed twice, and one never freed.
-    pub(crate) use crate::memory::{alloc, dealloc};
+    /// A heap that tells a version read after it was freed, one freed twice, and one never freed;
+    /// and a load that tells where somebody else changes what it loads.
+    pub(crate) use crate::memory::{alloc, dealloc, load_own};
     pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64};
 
     use super::{Ordering, Planted};
@@ -71,17 +73,6 @@ mod model {
 
     /// Two: one beside another, and the next in the overflow. Each slot is one more atomic.
     pub(crate) const SNAPSHOT_SLOTS: usize = 2;
-
-    /// Fails where a change by anybody else is not ordered with it. And where loom counts a load,
-    /// it takes the store after it for independent of other threads' loads before it, and does not
-    /// explore them the other way round (tokio-rs/loom#166); this does not count as one.
-    pub(crate) fn load_own<T>(cell: &AtomicPtr<T>) -> *mut T {
-        // SAFETY: unsafe for what it does outside of a model.
-        #[expect(unsafe_code, reason = "as above")]
-        unsafe {
-            cell.unsync_load()
-        }
-    }
 
     std::thread_local! {
         /// All threads of a model are coroutines of one.
