@@ -39,7 +39,7 @@ mod real {
 
     /// A relaxed load of what nobody but the caller may change now. The models check that claim.
     pub(crate) fn load_own<T>(cell: &AtomicPtr<T>) -> *mut T {
-        // ORDERING: Relaxed. What orders the caller after the last change, it knows.
+        // ORDERING: Relaxed, which is for the callers to argue.
         cell.load(Ordering::Relaxed)
     }
 
@@ -57,7 +57,7 @@ mod real {
 #[cfg(loom)]
 mod model {
     /// A heap that tells a version read after it was freed, one freed twice, and one never freed;
-    /// and a load that fails where somebody else's change is not ordered with it.
+    /// and a load that tells where somebody else changes what it loads.
     pub(crate) use crate::memory::{alloc, dealloc, load_own};
     pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64};
 

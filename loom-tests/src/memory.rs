@@ -1,4 +1,4 @@
-//! The heap of the models.
+//! The heap of the models, and a load of what is the caller's own.
 //!
 //! What the core frees is filled with a pattern and kept until the execution is over. So an access
 //! to it is not undefined but fails, always in the same way: a loom atomic is the number of an
@@ -8,8 +8,9 @@
 //! No address is given out twice in one execution: that a new version may lie where an old one
 //! lay is the one thing that the models do not see.
 
-#![expect(unsafe_code, reason = "an allocator")]
+#![expect(unsafe_code, reason = "an allocator, and what loom calls unsafe")]
 
+use loom::sync::atomic::AtomicPtr;
 use std::alloc::Layout;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -81,15 +82,12 @@ fn release() {
     }
 }
 
-/// A relaxed load of what nobody but the caller may change now.
+/// A load of what nobody but the caller may change now: fails where somebody does.
 ///
-/// Fails where a change by anybody else is not ordered with it. And where loom counts a load,
-/// it takes the store after it for independent of other threads' loads before it, and does not
-/// explore them the other way round (tokio-rs/loom#166); this does not count as one.
-pub(crate) fn load_own<T>(cell: &loom::sync::atomic::AtomicPtr<T>) -> *mut T {
-    // SAFETY: unsafe for what it does outside of a model.
-    #[expect(unsafe_code, reason = "as above")]
-    unsafe {
-        cell.unsync_load()
-    }
+/// And loom does not count it as an access. Where it counts one, it takes the store after it for
+/// independent of what other threads loaded before it, and does not explore these the other way
+/// round (tokio-rs/loom#166).
+pub(crate) fn load_own<T>(cell: &AtomicPtr<T>) -> *mut T {
+    // SAFETY: unsafe for what a load without synchronisation is outside of a model.
+    unsafe { cell.unsync_load() }
 }

@@ -428,6 +428,7 @@ impl<T: Payload> RecordPtr<T> {
     /// (INDEXED); nothing that waits will look at it any more (QUEUED).
     pub(crate) fn retire(self, guard: &Guard) {
         let free = move || {
+            // MODEL: life::buried_record_outlives_its_readers.
             // SAFETY: the record can be found no more, so after every guard pinned at `retire`
             // nobody holds it; and `retire` is called once, by the one that removed it.
             unsafe { self.free() };
@@ -585,6 +586,7 @@ impl<'g, T: Payload> RecordRef<'g, T> {
         let older = load_own(&version.header().older);
         debug_assert_eq!(self.head().map(|head| head.version), Some(version.version));
         // ORDERING: E-LINK, writer side: `older` was published before, and again here.
+        // MODEL: chain::rolled_back_version_outlives_its_readers.
         self.header().head.store(older, Ordering::Release);
         defer_free(version.version, guard);
     }
@@ -671,6 +673,7 @@ impl<T: Payload> Superseded<T> {
             "SORTED: {stamp:?} is below {:?}",
             self.until
         );
+        // MODEL: chain::sweeping_keeps_one_for_each_snapshot.
         if horizon.holds(stamp, self.until) {
             self.newer = ptr::null_mut();
             return Err(self);
@@ -682,6 +685,7 @@ impl<T: Payload> Superseded<T> {
         let older = load_own(&version.header().older);
         // ORDERING: E-LINK, writer side: republishes a version published before. A reader that
         // stands on the one taken out goes on by its own link.
+        // MODEL: chain::freed_version_outlives_its_readers.
         newer.header().older.store(older, Ordering::Release);
         defer_free(ManuallyDrop::new(self).version, guard);
         Ok(bytes)

@@ -330,6 +330,7 @@ impl<T: Send + Sync + 'static> Table<T> {
 
     fn publish(&self, slots: Slots) -> Slots {
         // ORDERING: E-TABLE, writer side: publishes the slots and what was copied into them.
+        // MODEL: point::growth_hides_no_key, point::shrinking_hides_no_key.
         self.slots.store(slots.pack(), Ordering::Release);
         slots
     }

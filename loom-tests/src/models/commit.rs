@@ -1,5 +1,6 @@
-//! Whole commits in small: two keys under their stripes, checked and written. Nothing is freed while
-//! the threads run, so nobody pins; see `publish`.
+//! Whole commits in small: two keys under their stripes, read and written.
+//!
+//! Nothing is freed while the threads run, so nobody pins; see `publish`.
 
 use super::{Core, check, draft, join, must_fail_by, read, spawn, unpinned};
 use crate::mvcc::publish::Install;
