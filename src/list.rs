@@ -245,7 +245,9 @@ impl<'a> List<'a> {
                 .limit
                 .unwrap_or(BATCH_DEFAULT)
                 .min(BATCH_DEFAULT_MAX)
-                .min(limits.entries_max)),
+                .min(limits.entries_max)
+                // A list is read by some number of entries, whatever may be asked for.
+                .max(1)),
         }
     }
 }

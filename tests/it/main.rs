@@ -1,12 +1,16 @@
 //! The integration tests, in one binary so that they link once.
 
+mod anomalies;
 mod atomic;
+mod contention;
 mod cursor;
 mod differential;
 mod docs;
 mod history;
 mod keys;
 mod ledger;
+mod lifecycle;
+mod limits;
 mod list;
 mod reads;
 mod support;
