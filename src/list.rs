@@ -338,20 +338,20 @@ impl<T: Item> Batches<T> {
                 }
             }
             Reading::Open(point) => {
-                let flow = self.engine.scan(&mut self.walk, batch, Some(point), each);
-                if flow.is_break() || self.walk.is_done() {
-                    self.release();
-                }
+                let _ = self.engine.scan(&mut self.walk, batch, Some(point), each);
             }
             Reading::Fresh => {
                 let _ = self.engine.scan(&mut self.walk, batch, None, each);
             }
         }
+        if self.walk.is_done() || self.left.is_some_and(|left| self.read.len() >= left) {
+            // That was all. The snapshot is not needed for what has been read.
+            self.reading = Reading::Fresh;
+        }
     }
 
     fn next(&mut self) -> Option<T> {
         if self.left == Some(0) {
-            self.release();
             return None;
         }
         while self.read.is_empty() && !self.walk.is_done() {
@@ -359,7 +359,6 @@ impl<T: Item> Batches<T> {
         }
         let Some(item) = self.read.pop_front() else {
             self.cursor = Some(Cursor::default());
-            self.release();
             return None;
         };
         if let Some(left) = &mut self.left {
@@ -367,11 +366,6 @@ impl<T: Item> Batches<T> {
         }
         self.cursor = Some(Cursor::after(&self.range, item.key().as_bytes()));
         Some(item)
-    }
-
-    /// Lets go of the snapshot once nothing more will be read.
-    fn release(&mut self) {
-        self.reading = Reading::Fresh;
     }
 }
 

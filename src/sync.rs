@@ -37,6 +37,12 @@ mod real {
     /// Snapshots that register without a lock. Beyond these, a mutex and an ordered map serve.
     pub(crate) const SNAPSHOT_SLOTS: usize = 64;
 
+    /// A relaxed load of what nobody but the caller may change now. The models check that claim.
+    pub(crate) fn load_own<T>(cell: &AtomicPtr<T>) -> *mut T {
+        // ORDERING: Relaxed, which is for the callers to argue.
+        cell.load(Ordering::Relaxed)
+    }
+
     /// Whether a model runs with this bug: never outside of one, so the branch is not compiled.
     pub(crate) const fn planted(_: Planted) -> bool {
         false
@@ -50,8 +56,9 @@ mod real {
 
 #[cfg(loom)]
 mod model {
-    /// A heap that tells a version read after it was freed, one freed twice, and one never freed.
-    pub(crate) use crate::memory::{alloc, dealloc};
+    /// A heap that tells a version read after it was freed, one freed twice, and one never freed;
+    /// and a load that tells where somebody else changes what it loads.
+    pub(crate) use crate::memory::{alloc, dealloc, load_own};
     pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64};
 
     use super::{Ordering, Planted};

@@ -1,4 +1,4 @@
-//! The heap of the models.
+//! The heap of the models, and a load of what is the caller's own.
 //!
 //! What the core frees is filled with a pattern and kept until the execution is over. So an access
 //! to it is not undefined but fails, always in the same way: a loom atomic is the number of an
@@ -8,8 +8,9 @@
 //! No address is given out twice in one execution: that a new version may lie where an old one
 //! lay is the one thing that the models do not see.
 
-#![expect(unsafe_code, reason = "an allocator")]
+#![expect(unsafe_code, reason = "an allocator, and what loom calls unsafe")]
 
+use loom::sync::atomic::AtomicPtr;
 use std::alloc::Layout;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -79,4 +80,14 @@ fn release() {
         // SAFETY: from `alloc`, with this layout, and given back once: `dealloc` saw to it.
         unsafe { std::alloc::dealloc(memory, layout) };
     }
+}
+
+/// A load of what nobody but the caller may change now: fails where somebody does.
+///
+/// And loom does not count it as an access. Where it counts one, it takes the store after it for
+/// independent of what other threads loaded before it, and does not explore these the other way
+/// round (tokio-rs/loom#166).
+pub(crate) fn load_own<T>(cell: &AtomicPtr<T>) -> *mut T {
+    // SAFETY: unsafe for what a load without synchronisation is outside of a model.
+    unsafe { cell.unsync_load() }
 }

@@ -267,6 +267,10 @@ impl Engine {
             let index = u32::try_from(index).expect("fewer than 2^32 keys");
             plan.target_of.push(index);
         }
+        if stripes.is_empty() {
+            // An operation without keys mints a version, and is counted, like any other (A08).
+            stripes.insert(0);
+        }
         stripes
     }
 

@@ -31,13 +31,13 @@ enum Fine {
 impl Engine {
     /// Commits `write` if, besides its checks, the ranges hold what they held when they were read.
     pub(super) fn commit_ranged(&self, write: &Write<'_>, reads: &RangeReads) -> Result<Outcome> {
-        match self.commit_fine(write, reads)? {
+        match self.commit_fine(write, reads) {
             Fine::Done(outcome) => Ok(outcome),
             Fine::Busy => self.commit_exclusive(write, reads),
         }
     }
 
-    fn commit_fine(&self, write: &Write<'_>, reads: &RangeReads) -> Result<Fine> {
+    fn commit_fine(&self, write: &Write<'_>, reads: &RangeReads) -> Fine {
         let guard = epoch::pin();
         let mut plan = Plan::new();
         let stripes = self.plan(write, &mut plan);
@@ -48,12 +48,12 @@ impl Engine {
         let failed = self.failed_checks(write, &plan, &guard);
         if !failed.is_empty() {
             count_conflict(&mut locked);
-            return Ok(Fine::Done(Outcome::Conflict(failed)));
+            return Fine::Done(Outcome::Conflict(failed));
         }
         if plan.apply(write).is_err() {
             // An error only if the ranges hold; otherwise a conflict. The exclusive way looks at
             // them first.
-            return Ok(Fine::Busy);
+            return Fine::Busy;
         }
         self.link(&mut plan, &mut locked, &guard);
         let published = plan.install.publish_validated(&self.counter, |install| {
@@ -65,7 +65,7 @@ impl Engine {
                     self.finish_commit(&plan, stamp, &mut locked, &mut unreachable, &guard);
                 drop((plan, locked, unreachable));
                 self.tick(stamp, guard, makes_way);
-                return Ok(Fine::Done(Outcome::Committed(Effects { stamp })));
+                return Fine::Done(Outcome::Committed(Effects { stamp }));
             }
             Err(Refused::Busy) => Fine::Busy,
             Err(Refused::Changed) => {
@@ -74,7 +74,7 @@ impl Engine {
             }
         };
         self.roll_back(plan, &mut locked, &guard);
-        Ok(outcome)
+        outcome
     }
 
     /// Takes back everything that was linked, and the records that were created for it.

@@ -279,3 +279,8 @@ fn a_bigint_gives_back_the_integer_it_was_made_from() {
         BigInt::from(0)
     );
 }
+
+/// As many as asked for, or fewer where each takes a thousand times as long.
+fn rounds(count: usize) -> usize {
+    if cfg!(miri) { count / 1_000 } else { count }
+}

@@ -163,7 +163,7 @@ impl Registry {
             let grace = self.grace();
             return Horizon { grace, snapshots };
         }
-        // HORIZON: the grace first. MODEL: registry::snapshot_keeps_its_version.
+        // HORIZON: the grace first. MODEL: registry::horizon_sees_whoever_came_before_the_grace.
         let grace = self.grace();
         let snapshots = self.snapshots();
         Horizon { grace, snapshots }
@@ -223,6 +223,7 @@ impl Registry {
         guard.defer(move || {
             // ORDERING: E-GRACE. Release: the epoch runs this after every guard is gone that was
             // pinned before the load above; whoever sees the new grace is ordered after them.
+            // MODEL: registry::snapshot_keeps_its_version, registry::grace_waits_for_short_readers.
             registry.grace.reached.fetch_max(target, Ordering::AcqRel);
         });
     }

@@ -153,7 +153,7 @@ impl StampWord {
         let minted = counter.mint();
         // ORDERING: DECIDED-ONCE. Release on success, Acquire on failure: whoever learns the stamp
         // from the word is ordered after its mint, so that a commit it begins next mints a larger
-        // one. MODEL: publish::stamps_follow_real_time.
+        // one. MODEL: publish::stamp_is_decided_once, publish::stamps_follow_real_time.
         match self
             .0
             .compare_exchange(READY, decided(minted), Ordering::AcqRel, Ordering::Acquire)
@@ -176,6 +176,7 @@ impl StampWord {
                 State::Decided(stamp) => return Some(stamp),
                 State::Installing => return None,
                 State::Validating => {
+                    // MODEL: validated::kicked_commit_is_later_than_the_snapshot.
                     if planted(Planted::NoKick) || self.kick() {
                         return None;
                     }
@@ -187,6 +188,7 @@ impl StampWord {
                     turns += 1;
                     spin_loop();
                 }
+                // MODEL: publish::reads_at_a_snapshot_repeat.
                 State::Ready => return Some(self.decide(counter)),
                 State::Led(_) => unreachable!("a leader is led by nobody"),
             }

@@ -255,7 +255,12 @@ fn a_snapshot_is_handed_on(hand_on: fn(Registration, &Core, &Participant) -> Reg
 
 #[test]
 fn shared_registration_is_seen() {
-    check(|| a_snapshot_is_handed_on(|snapshot, _, _| snapshot));
+    check(|| {
+        a_snapshot_is_handed_on(|snapshot, core, me| {
+            drop(open(core, me));
+            snapshot
+        });
+    });
 }
 
 #[test]

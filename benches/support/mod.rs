@@ -1,0 +1,133 @@
+//! What the benchmarks of the engine share: the keys, the values, and the stores they are in.
+//!
+//! A key is made from its number where it is used, for the price of a copy and a hash, because an
+//! array of a million keys would take the caches away from what is measured. So every operation
+//! here includes what making a key costs. Numbers are drawn at random, and the stores were filled
+//! in another random order, so that neighbours in the order of the keys are none in memory.
+
+pub(crate) mod yardstick;
+
+use criterion::BenchmarkId;
+use kvick::{Key, Kv, Versionstamp};
+use parking_lot::RwLock;
+use std::cell::LazyCell;
+use std::collections::BTreeMap;
+
+/// How many keys there are.
+pub(crate) const SIZES: [u32; 3] = [1_000, 100_000, 1_000_000];
+
+/// What they are set to.
+pub(crate) static VALUE: [u8; 100] = [b'v'; 100];
+
+/// The baseline: what one would write without an engine. It has a number for each write where the
+/// engine has a versionstamp.
+pub(crate) type Map = RwLock<Entries>;
+
+pub(crate) type Entries = BTreeMap<Key, (u64, Box<[u8]>)>;
+
+/// `("users", 0)`, `("users", 1)` and so on, encoded: sixteen bytes, two words.
+pub(crate) fn key(number: u32) -> Key {
+    let ordered = f64::from(number).to_bits() | 1 << 63;
+    let mut encoded = *b"\x02users\0\x21\0\0\0\0\0\0\0\0";
+    encoded[8..].copy_from_slice(&ordered.to_be_bytes());
+    Key::raw(encoded)
+}
+
+/// The numbers below `size`, each once, in an order that is random and always the same.
+pub(crate) fn shuffled(size: u32) -> impl Iterator<Item = u32> {
+    let bits = size.next_power_of_two().trailing_zeros();
+    let mask = (1 << bits) - 1;
+    (0..=mask)
+        .map(move |mut number: u32| {
+            // Each step permutes the numbers of so many bits.
+            for factor in [0x9e37_79b1, 0x85eb_ca77, 0xc2b2_ae3d] {
+                number = number.wrapping_mul(factor) & mask;
+                number ^= number >> (bits / 2);
+            }
+            number
+        })
+        .filter(move |number| *number < size)
+}
+
+/// A cheap source of numbers, always the same ones.
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new() -> Self {
+        Self(0x2545_f491_4f6c_dd1d)
+    }
+
+    pub(crate) fn below(&mut self, bound: u32) -> u32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        let high = self.0 >> 32;
+        // A number below 2^32 times the bound, divided by 2^32: it is below the bound.
+        u32::try_from((high * u64::from(bound)) >> 32).unwrap_or_default()
+    }
+
+    /// One of the keys of a store of this size.
+    pub(crate) fn key(&mut self, size: u32) -> Key {
+        key(self.below(size))
+    }
+}
+
+/// The stores of one size. Each is filled when it is first used.
+pub(crate) struct Stores {
+    pub(crate) size: u32,
+    pub(crate) kv: LazyCell<Kv, Box<dyn FnOnce() -> Kv>>,
+    pub(crate) map: LazyCell<Map, Box<dyn FnOnce() -> Map>>,
+}
+
+impl Stores {
+    pub(crate) fn new(size: u32) -> Self {
+        Self {
+            size,
+            kv: LazyCell::new(Box::new(move || filled_kv(size))),
+            map: LazyCell::new(Box::new(move || filled_map(size))),
+        }
+    }
+
+    pub(crate) fn id(&self, subject: &str) -> BenchmarkId {
+        BenchmarkId::new(subject, self.size)
+    }
+}
+
+pub(crate) fn filled_kv(size: u32) -> Kv {
+    let kv = Kv::new();
+    for number in shuffled(size) {
+        set(&kv, &key(number));
+    }
+    kv
+}
+
+pub(crate) fn filled_map(size: u32) -> Map {
+    let map = Map::default();
+    for number in shuffled(size) {
+        put(&map, key(number));
+    }
+    map
+}
+
+/// Sets a key of the engine.
+pub(crate) fn set(kv: &Kv, key: &Key) -> Versionstamp {
+    kv.set(key, &VALUE).expect("the engine is open")
+}
+
+/// Sets a key of the baseline.
+pub(crate) fn put(map: &Map, key: Key) {
+    let value = value();
+    put_locked(&mut map.write(), key, value);
+}
+
+/// Sets a key of the baseline, whose lock is held. Allocated before that, as the engine does.
+pub(crate) fn put_locked(entries: &mut Entries, key: Key, value: Box<[u8]>) {
+    let (version, stored) = entries.entry(key).or_default();
+    *version += 1;
+    *stored = value;
+}
+
+/// A value of the baseline.
+pub(crate) fn value() -> Box<[u8]> {
+    Box::from(&VALUE[..])
+}
