@@ -371,7 +371,7 @@ impl Engine {
     pub(super) fn tick(&self, stamp: Stamp, guard: Guard, makes_way: bool) {
         if self.registry.is_grace_due(stamp) {
             self.registry.advance_grace(&self.counter, &guard);
-            guard.flush();
+            self.deferred.flush(&guard);
         }
         drop(guard);
         self.maintenance.wake();
