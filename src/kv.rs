@@ -192,7 +192,7 @@ impl Kv {
         check_read(&keys, engine.limits())?;
         let mut entries = Vec::with_capacity(keys.len());
         engine.newest_many(keys.into_iter(), |key, hit| {
-            entries.push(Entry::new(key, hit))
+            entries.push(Entry::new(key, hit));
         });
         Ok(entries)
     }

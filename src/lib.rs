@@ -1,4 +1,62 @@
-//! kvick
+//! Deno KV as an in-memory concurrent engine.
+//!
+//! A [`Kv`] maps [keys](Key), which are tuples, to [values](Value). Every entry carries a
+//! [`Versionstamp`]. Several keys change together by an [atomic operation](Kv::atomic): checks on
+//! versionstamps, then mutations, all or nothing. Readers take no lock and never wait.
+//!
+//! ```
+//! use kvick::{Kv, Outcome};
+//!
+//! let kv = Kv::new();
+//! kv.set(("account", "alice"), 100u64)?;
+//!
+//! let alice = kv.get(("account", "alice"))?;
+//! let bob = kv.get(("account", "bob"))?; // missing, and that can be checked too
+//! let outcome = kv
+//!     .atomic()
+//!     .check(&alice)
+//!     .check(&bob)
+//!     .set(("account", "alice"), alice.as_u64().unwrap_or(0) - 10)
+//!     .set(("account", "bob"), bob.as_u64().unwrap_or(0) + 10)
+//!     .commit()?;
+//! assert!(matches!(outcome, Outcome::Committed { .. }));
+//!
+//! let view = kv.snapshot();
+//! kv.delete_prefix("account")?;
+//! assert_eq!(view.list("account").count()?, 2);
+//! assert_eq!(kv.list("account").count()?, 0);
+//! # Ok::<(), kvick::Error>(())
+//! ```
+//!
+//! # Guarantees
+//!
+//! - Single operations are linearizable.
+//! - Atomic operations and [transactions](Kv::transact) are strictly serializable, in the order of
+//!   their versionstamps: a commit that had returned before another began has the smaller one. A
+//!   transaction that read a range conflicts with whatever changes, appears or disappears in it.
+//! - All or nothing: an operation whose check fails, or that ends in an error, has changed nothing.
+//! - [`Kv::get_many`], a [list](Kv::list) and a [`Snapshot`] see one version of everything.
+//! - Readers take no lock and wait for nobody. Writers wait for writers of the same stripe, one of
+//!   16 to 256, and never for readers.
+//! - Nothing in the interface can deadlock: no guard or lock is ever handed out, and no closure of
+//!   yours runs under one.
+//!
+//! # Consistency
+//!
+//! The counts of [`Kv::stats`] are added up while commits go on. A list with
+//! [`fresh_batches`](List::fresh_batches) reads each batch at its own moment. Everything else is as
+//! above.
+//!
+//! # Limits
+//!
+//! Those of Deno KV ([`Limits`]), each of them to be changed by [`Kv::builder`]. What is refused is
+//! refused by an [`Error`] that names the limit and the value.
+//!
+//! # What it is not
+//!
+//! Durable, distributed, or, as yet, a cache that forgets by itself: there is no expiry and no
+//! eviction.
+
 #[cfg(loom)]
 compile_error!("the models live in loom-tests: run `cargo models`");
 

@@ -245,7 +245,9 @@ impl<'a> List<'a> {
                 .limit
                 .unwrap_or(BATCH_DEFAULT)
                 .min(BATCH_DEFAULT_MAX)
-                .min(limits.entries_max)),
+                .min(limits.entries_max)
+                // A list is read by some number of entries, whatever may be asked for.
+                .max(1)),
         }
     }
 }
@@ -327,12 +329,16 @@ impl<T: Item> Batches<T> {
     /// Reads the next batch. It can be empty and not be the last.
     fn fill(&mut self) {
         let batch = self.left.map_or(self.batch, |left| left.min(self.batch));
-        let (read, make) = (&mut self.read, self.make);
+        let (read, make, left) = (&mut self.read, self.make, self.left);
+        // Breaks off where the limit is reached: nothing will be read after that.
         let each = |key: &[u8], hit: Hit<'_>| {
             read.push_back(make(key, hit));
-            ControlFlow::<()>::Continue(())
+            if left == Some(read.len()) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
         };
-        // Nothing breaks off, so what flows back says nothing.
         match &self.reading {
             Reading::Opening => {
                 if let Some(point) = self.engine.scan_opening(&mut self.walk, batch, each) {
@@ -346,11 +352,14 @@ impl<T: Item> Batches<T> {
                 let _ = self.engine.scan(&mut self.walk, batch, None, each);
             }
         }
+        if self.walk.is_done() || self.left.is_some_and(|left| self.read.len() >= left) {
+            // That was all. The snapshot is not needed for what has been read.
+            self.reading = Reading::Fresh;
+        }
     }
 
     fn next(&mut self) -> Option<T> {
         if self.left == Some(0) {
-            self.release();
             return None;
         }
         while self.read.is_empty() && !self.walk.is_done() {
@@ -358,7 +367,6 @@ impl<T: Item> Batches<T> {
         }
         let Some(item) = self.read.pop_front() else {
             self.place = Place::End;
-            self.release();
             return None;
         };
         if let Some(left) = &mut self.left {
@@ -374,11 +382,6 @@ impl<T: Item> Batches<T> {
             Place::At(key) => Some(Cursor::after(&self.range, key.as_bytes())),
             Place::End => Some(Cursor::default()),
         }
-    }
-
-    /// Lets go of the snapshot once nothing more will be read.
-    fn release(&mut self) {
-        self.reading = Reading::Fresh;
     }
 }
 

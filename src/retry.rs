@@ -117,10 +117,18 @@ pub(crate) fn retry<T>(
     policy: &RetryPolicy,
     mut attempt: impl FnMut() -> Result<Attempt<T>>,
 ) -> Result<Transacted<T>> {
-    let deadline = policy.deadline.map(|after| engine.clock().now() + after);
+    // Beyond all time is never.
+    let deadline = policy
+        .deadline
+        .and_then(|after| engine.clock().now().checked_add(after));
+    let is_late = || deadline.is_some_and(|deadline| engine.clock().now() >= deadline);
     let mut attempts = 0;
     loop {
         let turn = (attempts >= TURN_AFTER).then(|| engine.turn().take(attempts));
+        if attempts > 0 && is_late() {
+            // While it waited.
+            return Ok(Transacted::Exhausted { attempts });
+        }
         attempts += 1;
         match attempt()? {
             Attempt::Committed(value, versionstamp) => {
@@ -140,9 +148,8 @@ pub(crate) fn retry<T>(
             Attempt::Conflict => {}
         }
         drop(turn);
-        let is_last = policy.attempts_max.is_some_and(|max| attempts >= max.get())
-            || deadline.is_some_and(|deadline| engine.clock().now() >= deadline);
-        if is_last {
+        let is_last = policy.attempts_max.is_some_and(|max| attempts >= max.get());
+        if is_last || is_late() {
             return Ok(Transacted::Exhausted { attempts });
         }
         if attempts < TURN_AFTER {

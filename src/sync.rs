@@ -6,10 +6,13 @@
 
 #[cfg(not(loom))]
 mod real {
+    pub(crate) use std::alloc::{alloc, dealloc};
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64};
 
     pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
     pub(crate) use std::sync::OnceLock;
+
+    use super::{Ordering, Planted};
 
     /// How often a reader looks again at a commit that is about to be decided before it decides
     /// the stamp itself. A mint and a compare-and-swap take some ten nanoseconds.
@@ -30,11 +33,36 @@ mod real {
             std::thread::sleep(length);
         }
     }
+
+    /// Snapshots that register without a lock. Beyond these, a mutex and an ordered map serve.
+    pub(crate) const SNAPSHOT_SLOTS: usize = 64;
+
+    /// A relaxed load of what nobody but the caller may change now. The models check that claim.
+    pub(crate) fn load_own<T>(cell: &AtomicPtr<T>) -> *mut T {
+        // ORDERING: Relaxed, which is for the callers to argue.
+        cell.load(Ordering::Relaxed)
+    }
+
+    /// Whether a model runs with this bug: never outside of one, so the branch is not compiled.
+    pub(crate) const fn planted(_: Planted) -> bool {
+        false
+    }
+
+    /// The ordering, or `Relaxed` where a model runs with this bug: never outside of one.
+    pub(crate) const fn ordering(ordering: Ordering, _: Planted) -> Ordering {
+        ordering
+    }
 }
 
 #[cfg(loom)]
 mod model {
+    /// A heap that tells a version read after it was freed, one freed twice, and one never freed;
+    /// and a load that tells where somebody else changes what it loads.
+    pub(crate) use crate::memory::{alloc, dealloc, load_own};
     pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64};
+
+    use super::{Ordering, Planted};
+    use std::cell::Cell;
 
     /// loom explores every schedule, the one without a spin included.
     pub(crate) const SPIN_TURNS: u32 = 0;
@@ -42,6 +70,67 @@ mod model {
     pub(crate) fn spin_loop() {
         loom::thread::yield_now();
     }
+
+    /// Two: one beside another, and the next in the overflow. Each slot is one more atomic.
+    pub(crate) const SNAPSHOT_SLOTS: usize = 2;
+
+    std::thread_local! {
+        /// All threads of a model are coroutines of one.
+        static PLANTED: Cell<Option<Planted>> = const { Cell::new(None) };
+    }
+
+    /// From here on the models of this thread run with this bug, or with none.
+    pub(crate) fn plant(bug: Option<Planted>) {
+        PLANTED.set(bug);
+    }
+
+    pub(crate) fn planted(bug: Planted) -> bool {
+        PLANTED.get() == Some(bug)
+    }
+
+    pub(crate) fn ordering(ordering: Ordering, bug: Planted) -> Ordering {
+        if planted(bug) {
+            // ORDERING: Relaxed, which does not suffice: that is the bug.
+            Ordering::Relaxed
+        } else {
+            ordering
+        }
+    }
+}
+
+/// Bugs that the models plant in the core, each on the line whose argument it tests: a model that
+/// does not fail with its bug proves nothing. What can be done wrong from outside, such as freeing
+/// at once by an unprotected guard, is planted by the models themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Planted {
+    /// A version is linked without publishing what it holds.
+    WeakLink,
+    /// The mint does not publish the heads that were linked before it.
+    WeakMint,
+    /// A commit is made ready without publishing the heads that it linked.
+    WeakReady,
+    /// A stamp is learnt without what comes with it.
+    WeakState,
+    /// Who loses the decision goes by the stamp that it minted itself.
+    OwnStamp,
+    /// A reader takes a ready commit for one that is not there.
+    SkipReady,
+    /// A reader passes by a validating commit without kicking it.
+    NoKick,
+    /// The horizon looks at the snapshots before it looks at the grace.
+    SlotsFirst,
+    /// A snapshot is closed without ordering its reads before that.
+    WeakRelease,
+    /// A slot of the registry is taken without what its last snapshot left.
+    WeakClaim,
+    /// Nobody is told that the slots of the registry did not suffice.
+    UnseenOverflow,
+    /// A slot is published without the record behind it.
+    WeakSlot,
+    /// A table is rebuilt without its records.
+    Uncopied,
+    /// A slot becomes empty although a probe goes past it.
+    ClearAlways,
 }
 
 /// A mutex with `parking_lot`'s interface, which knows no poisoning, over loom's.

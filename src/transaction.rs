@@ -160,7 +160,7 @@ impl<'a> Transaction<'a> {
     fn entries_read(&self) -> Vec<Entry> {
         let entries = self.reads.keys().map(|key| {
             self.engine
-                .at(&key, &self.point, |hit| Entry::new(key.clone(), hit))
+                .at(key, &self.point, |hit| Entry::new(key.clone(), hit))
         });
         entries.collect()
     }
@@ -267,6 +267,8 @@ impl TrackedList<'_, '_> {
             flow = merge.own_before(None);
         }
         if let ControlFlow::Break(Err(error)) = flow {
+            // That it failed tells something about the range too.
+            self.transaction.ranges.push(bounds);
             return Err(error);
         }
         let entries = merge.entries;

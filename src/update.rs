@@ -8,6 +8,7 @@ use crate::key::Key;
 use crate::kv::Kv;
 use crate::retry::{AbortReason, Attempt, Transacted, retry};
 use crate::value::NewValue;
+use crate::version::Versionstamp;
 
 /// What is to become of an entry: what the closure of [`Kv::update`] returns.
 #[derive(Debug)]
@@ -169,7 +170,8 @@ impl Kv {
             let Changes(changes) = decide(&entries);
             let mut write = Write::default();
             let change_count = changes.len();
-            for (change, key) in changes.into_iter().zip(keys) {
+            // Every change is looked at, also one that has no key: it may be an abort.
+            for (index, change) in changes.into_iter().enumerate() {
                 let op = match change.0 {
                     Kind::Keep => continue,
                     Kind::Set(value) => Op::Set(value),
@@ -177,8 +179,9 @@ impl Kv {
                     Kind::Abort(reason) => return Ok(Attempt::Aborted(reason, entries)),
                     Kind::Fail(error) => return Err(error),
                 };
-                let key = key.clone();
-                write.mutations.push(Mutation { key, op });
+                if let Some(key) = keys.get(index).cloned() {
+                    write.mutations.push(Mutation { key, op });
+                }
             }
             if change_count != keys.len() {
                 return Err(Error::invalid_change(change_count, keys.len()));
@@ -197,9 +200,7 @@ impl Kv {
 
 /// The check that an entry is still as it was read.
 fn as_read(entry: &Entry) -> Check {
-    let stamp = entry
-        .versionstamp()
-        .and_then(|versionstamp| versionstamp.stamp());
+    let stamp = entry.versionstamp().and_then(Versionstamp::stamp);
     Check {
         key: entry.key().clone(),
         expect: stamp.map_or(Expect::Absent, Expect::At),

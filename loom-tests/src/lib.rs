@@ -8,6 +8,9 @@
     reason = "the models use a part of what the engine uses"
 )]
 
+mod memory;
+#[cfg(test)]
+mod models;
 #[path = "../../src/mvcc/mod.rs"]
 mod mvcc;
 #[path = "../../src/sync.rs"]

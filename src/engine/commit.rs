@@ -21,10 +21,12 @@ use crate::mvcc::chain::{Draft, RecordPtr, RecordRef, Superseded, Unreachable, V
 use crate::mvcc::publish::{Install, publish_one};
 use crate::mvcc::stripes::{Locked, StripeSet};
 use crate::sync::epoch::{self, Guard};
+use crate::sync::pause;
 use crate::value::Value;
 use crate::version::Stamp;
 use smallvec::SmallVec;
 use std::collections::HashMap;
+use std::time::Duration;
 
 /// What a commit came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,7 +102,7 @@ impl<'w> Plan<'w, '_> {
 }
 
 /// The entry that a record holds, with its stamp. The stripe of the key is locked.
-fn live_head<'g>(record: RecordRef<'g, Large>) -> Option<(VersionRef<'g, Large>, Stamp)> {
+fn live_head(record: RecordRef<'_, Large>) -> Option<(VersionRef<'_, Large>, Stamp)> {
     record
         .settled_head()
         .filter(|(version, _)| !version.is_tombstone())
@@ -199,10 +201,10 @@ impl Engine {
             self.counter.mint()
         };
         stripe.counts.commit_count += 1;
-        self.sweep_some(&mut stripe, &mut unreachable, &guard);
+        let makes_way = self.sweep_some(&mut stripe, &mut unreachable, &guard);
         drop(stripe);
         drop(unreachable);
-        self.tick(stamp, &guard);
+        self.tick(stamp, guard, makes_way);
         Ok(Some(stamp))
     }
 
@@ -223,16 +225,19 @@ impl Engine {
         plan.apply(write)?;
         self.link(&mut plan, &mut locked, &guard);
         let stamp = plan.install.publish(&self.counter);
-        self.finish_commit(&plan, stamp, &mut locked, &mut unreachable, &guard);
-        drop(locked);
-        drop(unreachable);
-        self.tick(stamp, &guard);
+        let makes_way = self.finish_commit(&plan, stamp, &mut locked, &mut unreachable, &guard);
+        drop((plan, locked, unreachable));
+        self.tick(stamp, guard, makes_way);
         Ok(Outcome::Committed(Effects { stamp }))
     }
 
     /// Works out all that needs no lock: the keys, the versions that can be known, the stripes.
     pub(super) fn plan<'w>(&self, write: &'w Write<'_>, plan: &mut Plan<'w, '_>) -> StripeSet {
         let mut stripes = StripeSet::default();
+        if write.checks.is_empty() && write.mutations.is_empty() {
+            // Commits are counted behind the locks that they take, so this one takes one.
+            stripes.insert(0);
+        }
         for check in &write.checks {
             stripes.insert(self.stripe_of(check.key.hash_code()));
         }
@@ -261,6 +266,10 @@ impl Engine {
             // PANICS: never. Each of so many targets would take 40 bytes and more.
             let index = u32::try_from(index).expect("fewer than 2^32 keys");
             plan.target_of.push(index);
+        }
+        if stripes.is_empty() {
+            // An operation without keys mints a version, and is counted, like any other (A08).
+            stripes.insert(0);
         }
         stripes
     }
@@ -321,7 +330,8 @@ impl Engine {
         }
     }
 
-    /// Enters a published commit into the books of the stripes, and sweeps a little.
+    /// Enters a published commit into the books of the stripes, and sweeps a little. Whether the
+    /// commit should make way when it is done.
     pub(super) fn finish_commit(
         &self,
         plan: &Plan<'_, '_>,
@@ -329,7 +339,7 @@ impl Engine {
         locked: &mut Locked<'_, Stripe>,
         unreachable: &mut Unreachable<Large>,
         guard: &Guard,
-    ) {
+    ) -> bool {
         for installed in &plan.installed {
             let stripe = self.stripe_of(installed.record.hash());
             locked.stripe(stripe).settle(installed, stamp);
@@ -337,9 +347,11 @@ impl Engine {
         if let Some(stripe) = locked.iter_mut().next() {
             stripe.counts.commit_count += 1;
         }
+        let mut makes_way = false;
         for stripe in locked.iter_mut() {
-            self.sweep_some(stripe, unreachable, guard);
+            makes_way |= self.sweep_some(stripe, unreachable, guard);
         }
+        makes_way
     }
 
     /// A record for a key that has none. The stripe is that of the key, and locked.
@@ -354,13 +366,18 @@ impl Engine {
         record
     }
 
-    /// What a commit does when it holds no lock any more: now and then it moves the grace on.
-    pub(super) fn tick(&self, stamp: Stamp, guard: &Guard) {
+    /// What a commit does when it holds no lock any more: now and then it moves the grace on, and
+    /// where that does not help, it lets others go first.
+    pub(super) fn tick(&self, stamp: Stamp, guard: Guard, makes_way: bool) {
         if self.registry.is_grace_due(stamp) {
-            self.registry.advance_grace(&self.counter, guard);
+            self.registry.advance_grace(&self.counter, &guard);
             guard.flush();
         }
+        drop(guard);
         self.maintenance.wake();
+        if makes_way {
+            pause(Duration::ZERO);
+        }
     }
 }
 

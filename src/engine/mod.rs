@@ -36,7 +36,7 @@ use crate::sync::epoch::{self, Guard};
 use crate::sync::{AtomicBool, OnceLock, Ordering};
 use crate::version::Stamp;
 use std::num::NonZero;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// How an engine is set up. Nothing in it changes afterwards.
 #[derive(Debug)]
@@ -103,7 +103,7 @@ impl Engine {
             registry: Arc::new(Registry::new()),
             stripes,
             turn: Turn::new(),
-            maintenance: Maintenance::new(engine.clone(), config.maintenance),
+            maintenance: Maintenance::new(Weak::clone(engine), config.maintenance),
             is_closed: AtomicBool::new(false),
             config,
         })

@@ -67,7 +67,7 @@ fn bytes(version: VersionRef<'_, Large>) -> &[u8] {
 }
 
 /// The value in a version; `None` in a tombstone.
-pub(crate) fn view<'g>(version: VersionRef<'g, Large>) -> Option<ValueRef<'g>> {
+pub(crate) fn view(version: VersionRef<'_, Large>) -> Option<ValueRef<'_>> {
     match version.tag() {
         TOMBSTONE => None,
         TAG_U64 => {

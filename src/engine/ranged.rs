@@ -21,7 +21,6 @@ use crate::mvcc::chain::{RecordRef, Unreachable};
 use crate::mvcc::publish::{Refused, Verdict};
 use crate::mvcc::stripes::Locked;
 use crate::sync::epoch::{self, Guard};
-use crate::version::Stamp;
 
 /// What came of the fine way.
 enum Fine {
@@ -32,13 +31,13 @@ enum Fine {
 impl Engine {
     /// Commits `write` if, besides its checks, the ranges hold what they held when they were read.
     pub(super) fn commit_ranged(&self, write: &Write<'_>, reads: &RangeReads) -> Result<Outcome> {
-        match self.commit_fine(write, reads)? {
+        match self.commit_fine(write, reads) {
             Fine::Done(outcome) => Ok(outcome),
             Fine::Busy => self.commit_exclusive(write, reads),
         }
     }
 
-    fn commit_fine(&self, write: &Write<'_>, reads: &RangeReads) -> Result<Fine> {
+    fn commit_fine(&self, write: &Write<'_>, reads: &RangeReads) -> Fine {
         let guard = epoch::pin();
         let mut plan = Plan::new();
         let stripes = self.plan(write, &mut plan);
@@ -49,18 +48,24 @@ impl Engine {
         let failed = self.failed_checks(write, &plan, &guard);
         if !failed.is_empty() {
             count_conflict(&mut locked);
-            return Ok(Fine::Done(Outcome::Conflict(failed)));
+            return Fine::Done(Outcome::Conflict(failed));
         }
-        plan.apply(write)?;
+        if plan.apply(write).is_err() {
+            // An error only if the ranges hold; otherwise a conflict. The exclusive way looks at
+            // them first.
+            return Fine::Busy;
+        }
         self.link(&mut plan, &mut locked, &guard);
         let published = plan.install.publish_validated(&self.counter, |install| {
             self.examine(reads, &guard, |record| install.examine(record, reads.at))
         });
         let outcome = match published {
             Ok(stamp) => {
-                self.finish_commit(&plan, stamp, &mut locked, &mut unreachable, &guard);
-                self.tick_after(locked, unreachable, stamp, &guard);
-                return Ok(Fine::Done(Outcome::Committed(Effects { stamp })));
+                let makes_way =
+                    self.finish_commit(&plan, stamp, &mut locked, &mut unreachable, &guard);
+                drop((plan, locked, unreachable));
+                self.tick(stamp, guard, makes_way);
+                return Fine::Done(Outcome::Committed(Effects { stamp }));
             }
             Err(Refused::Busy) => Fine::Busy,
             Err(Refused::Changed) => {
@@ -69,7 +74,7 @@ impl Engine {
             }
         };
         self.roll_back(plan, &mut locked, &guard);
-        Ok(outcome)
+        outcome
     }
 
     /// Takes back everything that was linked, and the records that were created for it.
@@ -103,22 +108,10 @@ impl Engine {
         plan.apply(write)?;
         self.link(&mut plan, &mut locked, &guard);
         let stamp = plan.install.publish(&self.counter);
-        self.finish_commit(&plan, stamp, &mut locked, &mut unreachable, &guard);
-        self.tick_after(locked, unreachable, stamp, &guard);
+        let makes_way = self.finish_commit(&plan, stamp, &mut locked, &mut unreachable, &guard);
+        drop((plan, locked, unreachable));
+        self.tick(stamp, guard, makes_way);
         Ok(Outcome::Committed(Effects { stamp }))
-    }
-
-    /// Unlocks, frees, and lets the grace move on, in this order.
-    fn tick_after(
-        &self,
-        locked: Locked<'_, Stripe>,
-        unreachable: Unreachable<Large>,
-        stamp: Stamp,
-        guard: &Guard,
-    ) {
-        drop(locked);
-        drop(unreachable);
-        self.tick(stamp, guard);
     }
 
     /// The first verdict on a record in the ranges that is not "unchanged".
@@ -181,8 +174,9 @@ impl Engine {
         }
         let count = plan.installed.len();
         let stamp = plan.install.publish(&self.counter);
-        self.finish_commit(&plan, stamp, &mut locked, &mut unreachable, &guard);
-        self.tick_after(locked, unreachable, stamp, &guard);
+        let makes_way = self.finish_commit(&plan, stamp, &mut locked, &mut unreachable, &guard);
+        drop((plan, locked, unreachable));
+        self.tick(stamp, guard, makes_way);
         (count, Effects { stamp })
     }
 }

@@ -68,7 +68,7 @@ impl Engine {
     }
 
     /// Like [`scan`](Self::scan) at this moment, and opens a snapshot at the same stamp if the walk
-    /// is not done.
+    /// is not done, nor broken off.
     pub(crate) fn scan_opening<B>(
         self: &Arc<Self>,
         walk: &mut Walk,
@@ -77,8 +77,9 @@ impl Engine {
     ) -> Option<ReadPoint> {
         let guard = epoch::pin();
         let at = self.counter.latest();
-        let _ = self.scan_pinned(walk, batch, at, &guard, each);
-        (!walk.is_done()).then(|| self.read_point_at(at, &guard))
+        let flow = self.scan_pinned(walk, batch, at, &guard, each);
+        let goes_on = flow.is_continue() && !walk.is_done();
+        goes_on.then(|| self.read_point_at(at, &guard))
     }
 
     fn scan_pinned<B>(

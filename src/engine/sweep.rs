@@ -18,14 +18,23 @@ use crate::sync::epoch::{self, Guard};
 use crate::version::Stamp;
 use std::collections::VecDeque;
 
-/// How many pieces of garbage a commit looks at in each of its stripes. It adds one or two for each
-/// key it writes there, so a backlog shrinks.
+/// How many pieces of garbage a commit looks at in each of its stripes, at least. It adds one or two
+/// for each key that it writes there.
 const SWEEP_STEP: usize = 4;
+
+/// The share of a long queue that a commit looks at: one in this many. So a backlog shrinks, however
+/// many keys the commits write.
+const SWEEP_SHARE: usize = 4;
 
 /// How many a commit leaves in each stripe. By the time one more comes, the grace has long reached
 /// the first of these, so that in the steady state each commit frees just what it supersedes, and
 /// the memory it frees is what the next one allocates.
 const SWEEP_KEEP: usize = 8;
+
+/// How many may wait in an engine, its stripes taken alike, before writers make way. So many come
+/// together only while the grace stands still, because a thread that is pinned has been taken off
+/// its processor: yielding gives it back.
+const BACKLOG_MAX: usize = 16_384;
 
 /// How many a full sweep looks at before it lets go of the stripe for a moment.
 const SWEEP_BATCH: usize = 256;
@@ -122,22 +131,21 @@ impl SweepQueue {
 }
 
 impl Engine {
-    /// A commit's share of the sweeping, in a stripe that it holds.
+    /// A commit's share of the sweeping, in a stripe that it holds. Whether so much is waiting
+    /// there that the commit should let others go first when it is done.
     pub(super) fn sweep_some(
         &self,
         stripe: &mut Stripe,
         unreachable: &mut Unreachable<Large>,
         guard: &Guard,
-    ) {
+    ) -> bool {
         if stripe.sweep.is_due(&self.registry) {
-            let budget = stripe
-                .sweep
-                .waiting
-                .len()
-                .saturating_sub(SWEEP_KEEP)
-                .min(SWEEP_STEP);
+            let waiting = stripe.sweep.waiting.len();
+            let step = SWEEP_STEP.max(waiting / SWEEP_SHARE);
+            let budget = waiting.saturating_sub(SWEEP_KEEP).min(step);
             self.sweep_stripe(stripe, budget.max(1), unreachable, guard);
         }
+        stripe.sweep.waiting.len() > BACKLOG_MAX >> self.config.stripe_bits
     }
 
     /// Looks at up to `budget` pieces of garbage of a stripe that is locked; how many there were to

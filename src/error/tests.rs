@@ -1,5 +1,5 @@
 use super::{Error, ErrorKind};
-use crate::Versionstamp;
+use crate::version::Versionstamp;
 use std::error::Error as _;
 use std::fmt;
 

@@ -1,5 +1,6 @@
 use super::Limits;
-use crate::{ErrorKind, Key, Result};
+use crate::error::{ErrorKind, Result};
+use crate::key::Key;
 
 #[test]
 fn every_maximum_is_inclusive() {

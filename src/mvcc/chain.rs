@@ -24,9 +24,9 @@
 use super::registry::Horizon;
 use super::stamp::{StampCounter, StampWord, State};
 use crate::sync::epoch::Guard;
-use crate::sync::{AtomicPtr, AtomicU32, Ordering};
+use crate::sync::{AtomicPtr, AtomicU32, Ordering, Planted, alloc, dealloc, load_own, ordering};
 use crate::version::Stamp;
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::alloc::{Layout, handle_alloc_error};
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, offset_of};
@@ -175,7 +175,7 @@ impl<T> Drop for Unreachable<T> {
         while let Some(version) = NonNull::new(self.first) {
             // SAFETY: the list owns what it links to.
             // ORDERING: Relaxed. Nobody else can reach it.
-            self.first = unsafe { version.as_ref() }.older.load(Ordering::Relaxed);
+            self.first = load_own(&unsafe { version.as_ref() }.older);
             // SAFETY: it has left the list, and each version is in it once.
             unsafe { free_version(version) };
         }
@@ -412,7 +412,7 @@ impl<T> RecordPtr<T> {
         let record = unsafe { self.record.as_ref() };
         let layout = Record::<T>::layout(record.key_len);
         // ORDERING: Relaxed. Nobody else can reach it, and the caller learnt that in an order.
-        if let Some(head) = NonNull::new(record.head.load(Ordering::Relaxed)) {
+        if let Some(head) = NonNull::new(load_own(&record.head)) {
             // SAFETY: the chain owns its head, and it is reachable through this record alone.
             unsafe { free_version(head) };
         }
@@ -428,6 +428,7 @@ impl<T: Payload> RecordPtr<T> {
     /// (INDEXED); nothing that waits will look at it any more (QUEUED).
     pub(crate) fn retire(self, guard: &Guard) {
         let free = move || {
+            // MODEL: life::buried_record_outlives_its_readers.
             // SAFETY: the record can be found no more, so after every guard pinned at `retire`
             // nobody holds it; and `retire` is called once, by the one that removed it.
             unsafe { self.free() };
@@ -545,15 +546,15 @@ impl<'g, T> RecordRef<'g, T> {
     pub(crate) fn link(self, draft: Draft<T>, word: StampWord) -> VersionRef<'g, T> {
         let mut draft = ManuallyDrop::new(draft);
         // ORDERING: Relaxed. Only the holder of the stripe changes the head.
-        let head = self.header().head.load(Ordering::Relaxed);
+        let head = load_own(&self.header().head);
         let header = draft.header_mut();
         header.word = word;
         header.older = AtomicPtr::new(head);
         let version = draft.version;
         // ORDERING: E-LINK, writer side: publishes the header and the bytes.
-        self.header()
-            .head
-            .store(version.as_ptr(), Ordering::Release);
+        // MODEL: chain::linked_version_is_whole.
+        let publish = ordering(Ordering::Release, Planted::WeakLink);
+        self.header().head.store(version.as_ptr(), publish);
         VersionRef {
             version,
             guard: PhantomData,
@@ -582,9 +583,10 @@ impl<'g, T: Payload> RecordRef<'g, T> {
     /// holds the stripe of the key, and `version` is the head.
     pub(crate) fn unlink(self, version: VersionRef<'g, T>, guard: &Guard) {
         // ORDERING: Relaxed. Only the holder of the stripe changes either pointer.
-        let older = version.header().older.load(Ordering::Relaxed);
+        let older = load_own(&version.header().older);
         debug_assert_eq!(self.head().map(|head| head.version), Some(version.version));
         // ORDERING: E-LINK, writer side: `older` was published before, and again here.
+        // MODEL: chain::rolled_back_version_outlives_its_readers.
         self.header().head.store(older, Ordering::Release);
         defer_free(version.version, guard);
     }
@@ -671,6 +673,7 @@ impl<T: Payload> Superseded<T> {
             "SORTED: {stamp:?} is below {:?}",
             self.until
         );
+        // MODEL: chain::sweeping_keeps_one_for_each_snapshot.
         if horizon.holds(stamp, self.until) {
             self.newer = ptr::null_mut();
             return Err(self);
@@ -679,9 +682,10 @@ impl<T: Payload> Superseded<T> {
         // nothing above has been freed, and the record is there (QUEUED).
         let newer = VersionRef::wrap(self.newer).unwrap_or_else(|| self.find_newer(guard));
         // ORDERING: Relaxed. Only the holder of the stripe changes the link.
-        let older = version.header().older.load(Ordering::Relaxed);
+        let older = load_own(&version.header().older);
         // ORDERING: E-LINK, writer side: republishes a version published before. A reader that
         // stands on the one taken out goes on by its own link.
+        // MODEL: chain::freed_version_outlives_its_readers.
         newer.header().older.store(older, Ordering::Release);
         defer_free(ManuallyDrop::new(self).version, guard);
         Ok(bytes)

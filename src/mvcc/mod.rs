@@ -40,3 +40,6 @@ pub(crate) mod publish;
 pub(crate) mod registry;
 pub(crate) mod stamp;
 pub(crate) mod stripes;
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -20,8 +20,8 @@
 
 use super::chain::{RecordPtr, RecordRef};
 use crate::sync::epoch::Guard;
-use crate::sync::{AtomicPtr, Ordering};
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use crate::sync::{AtomicPtr, Ordering, Planted, alloc, dealloc, load_own, ordering, planted};
+use std::alloc::{Layout, handle_alloc_error};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
@@ -239,7 +239,7 @@ impl<T: Send + Sync + 'static> Table<T> {
         loop {
             let slot = slots.at(index);
             // ORDERING: Relaxed. Only the holder of the stripe changes slots.
-            let found = slot.load(Ordering::Relaxed);
+            let found = load_own(slot);
             if found.addr() <= TAG_MASK {
                 if found.addr() == VACATED {
                     occupancy.vacated_count -= 1;
@@ -247,7 +247,8 @@ impl<T: Send + Sync + 'static> Table<T> {
                 occupancy.live_count += 1;
                 let tagged = record.as_raw().map_addr(|address| address | tag_of(hash));
                 // ORDERING: E-TABLE, writer side: publishes the record's header and key.
-                slot.store(tagged, Ordering::Release);
+                // MODEL: point::found_record_is_whole.
+                slot.store(tagged, ordering(Ordering::Release, Planted::WeakSlot));
                 return;
             }
             index = index.wrapping_add(1);
@@ -263,7 +264,7 @@ impl<T: Send + Sync + 'static> Table<T> {
         guard: &Guard,
     ) {
         // ORDERING: Relaxed. Only the holder of the stripe changes the table.
-        let Some(slots) = Slots::unpack(self.slots.load(Ordering::Relaxed)) else {
+        let Some(slots) = Slots::unpack(load_own(&self.slots)) else {
             return;
         };
         let raw = record.ptr().as_raw();
@@ -271,7 +272,7 @@ impl<T: Send + Sync + 'static> Table<T> {
         loop {
             let slot = slots.at(index);
             // ORDERING: Relaxed. Only the holder of the stripe changes slots.
-            let address = slot.load(Ordering::Relaxed).addr();
+            let address = load_own(slot).addr();
             if address == 0 {
                 debug_assert!(false, "INDEXED: a record that is removed is in the table");
                 return;
@@ -293,10 +294,9 @@ impl<T: Send + Sync + 'static> Table<T> {
         occupancy.live_count -= 1;
         occupancy.vacated_count += 1;
         // ORDERING: Relaxed. Only the holder of the stripe changes slots.
-        let ends_here = slots
-            .at(index.wrapping_add(1))
-            .load(Ordering::Relaxed)
-            .is_null();
+        let ends_here = load_own(slots.at(index.wrapping_add(1))).is_null()
+            // MODEL: point::removal_hides_no_other_key.
+            || planted(Planted::ClearAlways);
         let mut index = index;
         loop {
             let content = if ends_here { 0 } else { VACATED };
@@ -311,7 +311,7 @@ impl<T: Send + Sync + 'static> Table<T> {
             occupancy.vacated_count -= 1;
             index = index.wrapping_sub(1);
             // ORDERING: Relaxed. Only the holder of the stripe changes slots.
-            if slots.at(index).load(Ordering::Relaxed).addr() != VACATED {
+            if load_own(slots.at(index)).addr() != VACATED {
                 return;
             }
         }
@@ -320,7 +320,7 @@ impl<T: Send + Sync + 'static> Table<T> {
     /// The slots, with room for one more record.
     fn with_room(&self, occupancy: &mut Occupancy, guard: &Guard) -> Slots {
         // ORDERING: Relaxed. Only the holder of the stripe changes the table.
-        match Slots::unpack(self.slots.load(Ordering::Relaxed)) {
+        match Slots::unpack(load_own(&self.slots)) {
             Some(slots) => {
                 let used = occupancy.live_count + occupancy.vacated_count + 1;
                 // At most two thirds in use: a probe always meets an empty slot, after two steps
@@ -337,6 +337,7 @@ impl<T: Send + Sync + 'static> Table<T> {
 
     fn publish(&self, slots: Slots) -> Slots {
         // ORDERING: E-TABLE, writer side: publishes the slots and what was copied into them.
+        // MODEL: point::growth_hides_no_key, point::shrinking_hides_no_key.
         self.slots.store(slots.pack(), Ordering::Release);
         slots
     }
@@ -351,13 +352,14 @@ impl<T: Send + Sync + 'static> Table<T> {
         let new = Slots::new(capacity);
         for index in 0..old.capacity() {
             // ORDERING: Relaxed. Only the holder of the stripe changes slots.
-            let found = old.at(index).load(Ordering::Relaxed);
+            let found = load_own(old.at(index));
             if found.addr() > TAG_MASK
+                && !planted(Planted::Uncopied)
                 && let Some(record) = Self::record(found)
             {
                 let mut index = low_bits(record.get(guard).hash());
                 // ORDERING: Relaxed. Nobody else sees the new slots yet.
-                while !new.at(index).load(Ordering::Relaxed).is_null() {
+                while !load_own(new.at(index)).is_null() {
                     index = index.wrapping_add(1);
                 }
                 // ORDERING: Relaxed. `publish` releases it.
@@ -380,12 +382,12 @@ impl<T: Send + Sync + 'static> Table<T> {
 impl<T> Drop for Table<T> {
     fn drop(&mut self) {
         // ORDERING: Relaxed. The table is ours alone.
-        let Some(slots) = Slots::unpack(self.slots.load(Ordering::Relaxed)) else {
+        let Some(slots) = Slots::unpack(load_own(&self.slots)) else {
             return;
         };
         for index in 0..slots.capacity() {
             // ORDERING: Relaxed. The table is ours alone.
-            let found = slots.at(index).load(Ordering::Relaxed);
+            let found = load_own(slots.at(index));
             if found.addr() > TAG_MASK
                 && let Some(record) = Self::record(found)
             {

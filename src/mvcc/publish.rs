@@ -88,6 +88,7 @@ impl<'g, T> Install<'g, T> {
             return counter.mint();
         };
         // ALL-LINKED: every version of the commit has been through `link`.
+        // MODEL: publish::snapshot_is_not_torn, commit::snapshot_is_the_commits_up_to_it.
         leader.version.word().make_ready();
         let stamp = leader.version.word().decide(counter);
         settle(others, stamp);
@@ -110,6 +111,8 @@ impl<'g, T> Install<'g, T> {
             };
         };
         for _ in 0..KICKS_MAX {
+            // The mint before the scan. MODEL: validated::one_of_two_that_cross_is_refused,
+            // validated::reader_sees_what_came_first, validated::refused_commit_leaves_nothing.
             leader.version.word().start_validating();
             let minted = counter.mint();
             match validate(self) {
@@ -131,7 +134,10 @@ impl<'g, T> Install<'g, T> {
     where
         T: Payload,
     {
-        for one in self.linked {
+        // The leader last: a reader may come to it from any version that is still linked, and the
+        // epoch waits only for those pinned when it is deferred (PINNED).
+        // MODEL: chain::leader_outlives_those_it_leads.
+        for one in self.linked.into_iter().rev() {
             one.record.unlink(one.version, guard);
         }
     }

@@ -18,14 +18,13 @@
 
 use super::stamp::StampCounter;
 use crate::sync::epoch::Guard;
-use crate::sync::{AtomicU64, CachePadded, Mutex, Ordering};
+use crate::sync::{
+    AtomicU64, CachePadded, Mutex, Ordering, Planted, SNAPSHOT_SLOTS, ordering, planted,
+};
 use crate::version::Stamp;
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// Snapshots that register without a lock. Beyond these, a mutex and an ordered map serve.
-const SLOT_COUNT: usize = 64;
 
 /// How many commits pass between two attempts to advance the grace. An attempt flushes the
 /// thread's deferred work and tries to advance the epoch, some 200 ns; the grace lags behind the
@@ -43,7 +42,7 @@ pub(crate) struct Registry {
     open_count: AtomicU64,
     /// Slots below this index have been used.
     used: AtomicU64,
-    slots: [AtomicU64; SLOT_COUNT],
+    slots: [AtomicU64; SNAPSHOT_SLOTS],
     /// How many snapshots there are at each stamp, of those that found no slot.
     overflow: Mutex<BTreeMap<u64, usize>>,
     /// Counts the snapshots closed, so that a sweep knows when to look again at what they held.
@@ -72,13 +71,22 @@ impl Registry {
     }
 
     /// Registers a snapshot. `at` was loaded from the counter under `guard`, which is still
-    /// pinned, or belongs to a registration that is still open.
+    /// pinned. A registration is never a copy of another that is open: a horizon could look at the
+    /// place of the copy before it is taken, and at the place of the other after it is left. Share
+    /// the one there is.
     pub(crate) fn register(self: &Arc<Self>, at: Stamp, _guard: &Guard) -> Registration {
         // ORDERING: Relaxed. A horizon that must see this snapshot was computed from a grace that
         // was raised after this thread unpins (E-GRACE), which orders it after all of this.
         self.open_count.fetch_add(1, Ordering::Relaxed);
         let slot = self.claim_slot(at);
         if slot.is_none() {
+            if !planted(Planted::UnseenOverflow) {
+                // ORDERING: Relaxed, as above. Whoever took the last slot may be about to say so,
+                // and may be pinned too late for E-GRACE to wait for it; it waits for this.
+                // MODEL: registry::overflowing_snapshot_is_seen.
+                self.used
+                    .fetch_max(SNAPSHOT_SLOTS as u64, Ordering::Relaxed);
+            }
             *self.overflow.lock().entry(at.get()).or_default() += 1;
         }
         Registration {
@@ -90,9 +98,12 @@ impl Registry {
 
     fn claim_slot(&self, at: Stamp) -> Option<usize> {
         let (index, _) = self.slots.iter().enumerate().find(|(_, slot)| {
-            // ORDERING: Relaxed both ways, as in `register`: the slot carries nothing but its
-            // number, and E-GRACE brings it to the horizons that must see it.
-            slot.compare_exchange(FREE, at.get(), Ordering::Relaxed, Ordering::Relaxed)
+            // ORDERING: E-RELEASE, passed on: Acquire, so that whoever sees the slot as this
+            // snapshot leaves it is also ordered after the reads of those before. The number
+            // itself is brought by E-GRACE to the horizons that must see it, hence no Release.
+            // MODEL: registry::reused_slot_brings_the_earlier_reads_along.
+            let pass_on = ordering(Ordering::Acquire, Planted::WeakClaim);
+            slot.compare_exchange(FREE, at.get(), pass_on, Ordering::Relaxed)
                 .is_ok()
         })?;
         // ORDERING: Relaxed, as in `register`.
@@ -101,9 +112,11 @@ impl Registry {
     }
 
     fn release(&self, registration: &Registration) {
+        // MODEL: registry::closed_snapshot_has_done_its_reads.
+        let publish = ordering(Ordering::Release, Planted::WeakRelease);
         if let Some(slot) = registration.slot.and_then(|index| self.slots.get(index)) {
             // ORDERING: E-RELEASE: the reads of this snapshot come before its versions are freed.
-            slot.store(FREE, Ordering::Release);
+            slot.store(FREE, publish);
         } else {
             let mut overflow = self.overflow.lock();
             if let Some(count) = overflow.get_mut(&registration.at.get()) {
@@ -114,7 +127,7 @@ impl Registry {
             }
         }
         // ORDERING: E-RELEASE, for a horizon that skips the slots because the count is zero.
-        self.open_count.fetch_sub(1, Ordering::Release);
+        self.open_count.fetch_sub(1, publish);
         // ORDERING: E-RELEASE: a sweep that sees the count also sees the slot free.
         self.closed_count.fetch_add(1, Ordering::Release);
     }
@@ -145,19 +158,31 @@ impl Registry {
 
     /// The horizon now.
     pub(crate) fn horizon(&self) -> Horizon {
-        let grace = self.grace();
-        let mut snapshots = SmallVec::new();
-        // ORDERING: E-RELEASE where it is zero: the last snapshots have done their reads.
-        if self.open_count.load(Ordering::Acquire) != 0 {
-            self.collect(&mut snapshots);
+        if planted(Planted::SlotsFirst) {
+            let snapshots = self.snapshots();
+            let grace = self.grace();
+            return Horizon { grace, snapshots };
         }
+        // HORIZON: the grace first. MODEL: registry::horizon_sees_whoever_came_before_the_grace.
+        let grace = self.grace();
+        let snapshots = self.snapshots();
         Horizon { grace, snapshots }
     }
 
+    /// The stamps at which snapshots are open, ascending, each once.
+    fn snapshots(&self) -> SmallVec<[Stamp; 4]> {
+        // ORDERING: E-RELEASE where it is zero: the last snapshots have done their reads.
+        if self.open_count.load(Ordering::Acquire) == 0 {
+            return SmallVec::new();
+        }
+        self.collect()
+    }
+
     #[cold]
-    fn collect(&self, snapshots: &mut SmallVec<[Stamp; 4]>) {
+    fn collect(&self) -> SmallVec<[Stamp; 4]> {
+        let mut snapshots = SmallVec::new();
         // ORDERING: Relaxed, as in `register`: E-GRACE has brought every number that matters.
-        let used = usize::try_from(self.used.load(Ordering::Relaxed)).unwrap_or(SLOT_COUNT);
+        let used = usize::try_from(self.used.load(Ordering::Relaxed)).unwrap_or(SNAPSHOT_SLOTS);
         for slot in self.slots.iter().take(used) {
             // ORDERING: E-RELEASE, reader side: where the slot is free, its snapshot's reads have
             // been done.
@@ -166,12 +191,13 @@ impl Registry {
                 snapshots.push(Stamp::new(at));
             }
         }
-        if used == SLOT_COUNT {
+        if used == SNAPSHOT_SLOTS {
             let overflow = self.overflow.lock();
             snapshots.extend(overflow.keys().copied().map(Stamp::new));
         }
         snapshots.sort_unstable();
         snapshots.dedup();
+        snapshots
     }
 
     /// Whether it is time to advance the grace, seen from a commit with this stamp; at most one
@@ -197,6 +223,7 @@ impl Registry {
         guard.defer(move || {
             // ORDERING: E-GRACE. Release: the epoch runs this after every guard is gone that was
             // pinned before the load above; whoever sees the new grace is ordered after them.
+            // MODEL: registry::snapshot_keeps_its_version, registry::grace_waits_for_short_readers.
             registry.grace.reached.fetch_max(target, Ordering::AcqRel);
         });
     }

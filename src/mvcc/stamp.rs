@@ -22,7 +22,9 @@
 //!   later than the reader's snapshot.
 //! - decided: the stamp, for ever.
 
-use crate::sync::{AtomicU64, CachePadded, Ordering, SPIN_TURNS, spin_loop};
+use crate::sync::{
+    AtomicU64, CachePadded, Ordering, Planted, SPIN_TURNS, ordering, planted, spin_loop,
+};
 use crate::version::Stamp;
 
 /// The one counter of an engine: mints stamps, and tells the latest, at which snapshots are taken.
@@ -43,7 +45,9 @@ impl StampCounter {
         // ORDERING: E-MINT, writer side. Release publishes the linked heads to whoever loads this
         // number or a later one. Acquire orders this commit after all that were minted before it:
         // a range validated after the mint sees the heads of every earlier one.
-        Stamp::new(self.latest.fetch_add(1, Ordering::AcqRel) + 1)
+        // MODEL: publish::snapshot_is_not_torn, validated::one_of_two_that_cross_is_refused.
+        let publish = ordering(Ordering::AcqRel, Planted::WeakMint);
+        Stamp::new(self.latest.fetch_add(1, publish) + 1)
     }
 
     /// The latest stamp minted: the snapshot that a read beginning now is given.
@@ -120,8 +124,9 @@ impl StampWord {
         // linked. And had the commit minted a stamp at or below the reader's snapshot, that mint
         // would precede the load of the snapshot (E-MINT), so the word read here would be ready or
         // later: installing therefore means stamped after the snapshot.
-        // MODEL: publish::snapshot_is_not_torn.
-        parse(self.0.load(Ordering::Acquire))
+        // MODEL: publish::snapshot_is_not_torn, publish::point_reads_see_whole_commits.
+        let learn = ordering(Ordering::Acquire, Planted::WeakState);
+        parse(self.0.load(learn))
     }
 
     /// The stamp of a version that is known to be decided: the caller holds the stripe of its key,
@@ -137,7 +142,9 @@ impl StampWord {
     /// All heads are linked: from here on anybody may decide.
     pub(crate) fn make_ready(&self) {
         // ORDERING: E-READY, writer side: publishes the heads linked before.
-        self.0.store(READY, Ordering::Release);
+        // MODEL: publish::snapshot_is_not_torn.
+        let publish = ordering(Ordering::Release, Planted::WeakReady);
+        self.0.store(READY, publish);
     }
 
     /// Mints a stamp for a ready commit and decides it, unless somebody was faster; the stamp that
@@ -146,12 +153,13 @@ impl StampWord {
         let minted = counter.mint();
         // ORDERING: DECIDED-ONCE. Release on success, Acquire on failure: whoever learns the stamp
         // from the word is ordered after its mint, so that a commit it begins next mints a larger
-        // one. MODEL: publish::stamps_follow_real_time.
+        // one. MODEL: publish::stamp_is_decided_once, publish::stamps_follow_real_time.
         match self
             .0
             .compare_exchange(READY, decided(minted), Ordering::AcqRel, Ordering::Acquire)
         {
             Ok(_) => minted,
+            Err(_) if planted(Planted::OwnStamp) => minted,
             Err(word) => match parse(word) {
                 State::Decided(stamp) => stamp,
                 state => unreachable!("DECIDED-ONCE: a ready word became {state:?}"),
@@ -168,16 +176,19 @@ impl StampWord {
                 State::Decided(stamp) => return Some(stamp),
                 State::Installing => return None,
                 State::Validating => {
-                    if self.kick() {
+                    // MODEL: validated::kicked_commit_is_later_than_the_snapshot.
+                    if planted(Planted::NoKick) || self.kick() {
                         return None;
                     }
                 }
+                State::Ready if planted(Planted::SkipReady) => return None,
                 // The writer is between its store and its compare-and-swap, a few nanoseconds,
                 // unless it was preempted there.
                 State::Ready if turns < SPIN_TURNS => {
                     turns += 1;
                     spin_loop();
                 }
+                // MODEL: publish::reads_at_a_snapshot_repeat.
                 State::Ready => return Some(self.decide(counter)),
                 State::Led(_) => unreachable!("a leader is led by nobody"),
             }

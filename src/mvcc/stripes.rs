@@ -63,6 +63,7 @@ impl<W> Stripes<W> {
         let guards = set
             .iter()
             // LOCK ORDER: ASCENDING, because a set gives its stripes in ascending order.
+            // MODEL: stripes::overlapping_sets_do_not_deadlock.
             .map(|stripe| (stripe, self.stripes[stripe].lock()))
             .collect();
         Locked { guards }
@@ -74,7 +75,7 @@ impl<W> Stripes<W> {
         let guards = self
             .stripes
             .iter()
-            // LOCK ORDER: ASCENDING.
+            // LOCK ORDER: ASCENDING. MODEL: stripes::a_set_and_all_do_not_deadlock.
             .map(|stripe| stripe.lock())
             .enumerate()
             .collect();
@@ -91,6 +92,10 @@ pub(crate) struct StripeSet {
 impl StripeSet {
     pub(crate) fn insert(&mut self, stripe: usize) {
         self.words[stripe / WORD_BITS] |= 1 << (stripe % WORD_BITS);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.words == [0; STRIPES_MAX / WORD_BITS]
     }
 
     /// The stripes in ascending order.

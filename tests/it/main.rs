@@ -1,3 +1,20 @@
 //! The integration tests, in one binary so that they link once.
 
+mod anomalies;
+mod atomic;
+mod contention;
+mod cursor;
+mod differential;
+mod docs;
+mod history;
+mod keys;
+mod ledger;
+mod lifecycle;
+mod limits;
+mod list;
+mod reads;
+mod support;
 mod tidy;
+mod transact;
+mod update;
+mod values;

@@ -1,7 +1,7 @@
 //! The bytes of keys: the vectors that Deno wrote, and Deno's codec as a second opinion.
 
-use super::{BigInt, Key, KeyPart, Keys};
-use crate::ErrorKind;
+use super::{BigInt, Key, KeyPart, Keys, rounds};
+use crate::error::ErrorKind;
 use denokv_proto as deno;
 
 fn hex(text: &str) -> Vec<u8> {
@@ -196,7 +196,7 @@ fn bytes_and_order_are_those_of_denos_codec() {
     let seed = 0x6b65_7973;
     let mut keys = Keys::new(seed);
     let mut last = (Vec::new(), Key::default(), deno::Key(Vec::new()));
-    for round in 0..100_000 {
+    for round in 0..rounds(100_000) {
         let parts = keys.relative(&last.0);
         let key = Key::from(&parts[..]);
         let theirs = deno::Key(parts.iter().map(denos).collect());
@@ -227,7 +227,7 @@ fn damaged_keys_decode_exactly_where_denos_codec_decodes_them() {
     use rand::RngExt;
     let seed = 0x6461_6d61;
     let mut keys = Keys::new(seed);
-    for round in 0..50_000 {
+    for round in 0..rounds(50_000) {
         let mut bytes = Key::from(keys.parts()).as_bytes().to_vec();
         for _ in 0..keys.0.random_range(1..3) {
             let at = keys.0.random_range(0..=bytes.len());

@@ -1,8 +1,9 @@
 //! Cursors: their text, and going on from them.
 
-use super::{Key, Keys};
+use super::{Key, Keys, rounds};
+use crate::error::{Error, ErrorKind};
 use crate::key::{Bounds, Cursor, Range};
-use crate::{Error, ErrorKind, Limits};
+use crate::limits::Limits;
 use rand::RngExt;
 use std::collections::BTreeSet;
 
@@ -126,7 +127,7 @@ fn a_place_on_a_named_bound_is_inside() {
 fn no_cursor_leads_out_of_the_range() {
     let seed = 0x6375_7273;
     let mut keys = Keys::new(seed);
-    for round in 0..20_000 {
+    for round in 0..rounds(20_000) {
         let range = random_range(&mut keys);
         let limits = Limits::default();
         let Ok(whole) = range.bounds(&limits) else {
@@ -182,7 +183,7 @@ fn pages_joined_are_the_list() {
     let mut keys = Keys::new(seed);
     let limits = Limits::unlimited();
     let mut listed = 0;
-    for round in 0..3_000 {
+    for round in 0..rounds(3_000) {
         let range = random_range(&mut keys);
         let Ok(bounds) = range.bounds(&limits) else {
             continue;
@@ -218,7 +219,7 @@ fn pages_joined_are_the_list() {
         );
         listed += all.len();
     }
-    assert!(listed > 10_000, "only {listed} keys were listed");
+    assert!(listed > rounds(10_000), "only {listed} keys were listed");
 }
 
 /// The first `size` of the stored keys within the bounds.

@@ -1,8 +1,9 @@
 //! What ranges come to.
 
 use super::Key;
+use crate::error::{Error, ErrorKind};
 use crate::key::{Bounds, Range};
-use crate::{Error, ErrorKind, Limits};
+use crate::limits::Limits;
 
 fn bounds(range: impl Into<Range>) -> Result<Bounds, Error> {
     range.into().bounds(&Limits::default())

@@ -1,0 +1,199 @@
+//! The life of a key: created, deleted, pruned to nothing, removed from both indexes, retired, and
+//! created again, under readers that come by either index.
+//!
+//! The ordered index is a locked map with the operations of the real one. It synchronises more than
+//! that does, so what is proven is the order of the steps, not the orderings of the index.
+
+use super::{Canary, Core, Participant, check, draft, join, must_fail_by, read, spawn};
+use crate::mvcc::chain::{Draft, RecordPtr, RecordRef, TOMBSTONE};
+use crate::mvcc::point::{Occupancy, Table};
+use crate::sync::Mutex;
+use crate::sync::epoch::Guard;
+use crate::version::Stamp;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+const HASH: u64 = 1;
+const KEY: &[u8] = b"key";
+
+/// One stripe of an engine.
+struct Engine {
+    core: Arc<Core>,
+    table: Table<Canary>,
+    occupancy: Mutex<Occupancy>,
+    ordered: Mutex<BTreeMap<Vec<u8>, RecordPtr<Canary>>>,
+}
+
+impl Engine {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            core: Core::new(0),
+            table: Table::new(),
+            occupancy: Mutex::new(Occupancy::default()),
+            ordered: Mutex::new(BTreeMap::new()),
+        })
+    }
+
+    fn by_hash<'g>(&self, guard: &'g Guard) -> Option<RecordRef<'g, Canary>> {
+        self.table.find(HASH, KEY, guard)
+    }
+
+    fn by_order<'g>(&self, guard: &'g Guard) -> Option<RecordRef<'g, Canary>> {
+        let record = self.ordered.lock().get(KEY).copied();
+        record.map(|record| record.get(guard))
+    }
+
+    /// Commits one version of the key. LOCK ORDER: the stripe, then the ordered index.
+    fn commit(&self, version: Draft<Canary>, guard: &Guard) -> Stamp {
+        let mut occupancy = self.occupancy.lock();
+        let record = self.by_hash(guard).unwrap_or_else(|| {
+            let record = RecordPtr::new(HASH, KEY);
+            self.table.insert(&mut occupancy, record, guard);
+            self.ordered.lock().insert(KEY.to_vec(), record);
+            record.get(guard)
+        });
+        self.core.publish_one(record, version)
+    }
+
+    /// Frees what was superseded, and buries the key where nothing is left but a tombstone.
+    fn sweep(&self, bury: Bury, guard: &Guard) {
+        let mut occupancy = self.occupancy.lock();
+        let horizon = self.core.registry.horizon();
+        self.core.sweep(&horizon, guard);
+        let record = self.by_hash(guard).expect("it was not buried before");
+        let (head, until) = record.settled_head().expect("it was committed");
+        if head.is_tombstone() && horizon.is_past(until) {
+            bury(self, &mut occupancy, record, guard);
+        }
+    }
+}
+
+type Bury = fn(&Engine, &mut Occupancy, RecordRef<'_, Canary>, &Guard);
+
+fn bury(engine: &Engine, occupancy: &mut Occupancy, record: RecordRef<'_, Canary>, guard: &Guard) {
+    engine.table.remove(occupancy, record, guard);
+    engine.ordered.lock().remove(KEY);
+    record.ptr().retire(guard);
+}
+
+type Find = for<'g> fn(&Engine, &'g Guard) -> Option<RecordRef<'g, Canary>>;
+
+/// The engine with a key that was deleted, and a grace beyond that.
+fn with_a_deleted_key() -> (Arc<Engine>, Participant) {
+    let engine = Engine::new();
+    let me = engine.core.participant();
+    engine.commit(draft(1), &me.pin());
+    engine.commit(Draft::new(TOMBSTONE, &[], Canary::new()), &me.pin());
+    engine.core.raise_grace(&me);
+    (engine, me)
+}
+
+/// INDEXED, PINNED: a key is buried under a reader that has found it.
+fn a_reader_meets_a_burial(find: Find, bury: Bury) {
+    let (engine, me) = with_a_deleted_key();
+    let shared = Arc::clone(&engine);
+    let reader = spawn(&engine.core, move |core, me| {
+        let guard = me.pin();
+        if let Some(record) = find(&shared, &guard) {
+            assert_eq!(record.key(), KEY, "PINNED: a key that was freed");
+            if let Some((version, _)) = record.newest(&core.counter) {
+                version.extra().listen();
+                assert!(version.is_tombstone());
+            }
+        }
+    });
+    engine.sweep(bury, &me.pin());
+    me.turn_epoch();
+    join(reader);
+}
+
+#[test]
+fn buried_record_outlives_its_readers() {
+    check(|| a_reader_meets_a_burial(Engine::by_hash, bury));
+}
+
+#[test]
+fn buried_record_outlives_its_readers_twin() {
+    must_fail_by(
+        "retired before it left the table",
+        "Causality violation",
+        || {
+            a_reader_meets_a_burial(Engine::by_hash, |engine, occupancy, record, guard| {
+                engine.ordered.lock().remove(KEY);
+                record.ptr().retire(guard);
+                // Sends it off.
+                guard.flush();
+                engine.table.remove(occupancy, record, guard);
+            });
+        },
+    );
+}
+
+#[test]
+fn buried_record_outlives_its_scanners() {
+    check(|| a_reader_meets_a_burial(Engine::by_order, bury));
+}
+
+#[test]
+fn buried_record_outlives_its_scanners_twin() {
+    must_fail_by(
+        "retired before it left the ordered index",
+        "Causality violation",
+        || {
+            a_reader_meets_a_burial(Engine::by_order, |engine, occupancy, record, guard| {
+                engine.table.remove(occupancy, record, guard);
+                record.ptr().retire(guard);
+                // Sends it off.
+                guard.flush();
+                engine.ordered.lock().remove(KEY);
+            });
+        },
+    );
+}
+
+type Create = fn(&Engine, Draft<Canary>, &Guard) -> Stamp;
+
+/// VISIBLE: a key is buried and created again, under a snapshot that comes by either index.
+fn a_snapshot_meets_a_second_life(find: Find, create: Create) {
+    let (engine, me) = with_a_deleted_key();
+    let shared = Arc::clone(&engine);
+    let reader = spawn(&engine.core, move |core, me| {
+        let guard = me.pin();
+        let at = core.counter.latest();
+        let found = find(&shared, &guard).and_then(|record| record.at(at, &core.counter));
+        let found = found.filter(|(version, _)| !version.is_tombstone());
+        (at, found.map(read))
+    });
+    engine.sweep(bury, &me.pin());
+    let stamp = create(&engine, draft(2), &me.pin());
+    let (at, found) = join(reader);
+    assert_eq!(found, (stamp <= at).then_some((2, stamp)), "VISIBLE");
+}
+
+#[test]
+fn second_life_is_visible_by_hash() {
+    check(|| a_snapshot_meets_a_second_life(Engine::by_hash, Engine::commit));
+}
+
+#[test]
+fn second_life_is_visible_in_order() {
+    check(|| a_snapshot_meets_a_second_life(Engine::by_order, Engine::commit));
+}
+
+#[test]
+fn second_life_is_visible_in_order_twin() {
+    must_fail_by(
+        "committed before it is in the ordered index",
+        "VISIBLE",
+        || {
+            a_snapshot_meets_a_second_life(Engine::by_order, |engine, version, guard| {
+                let mut occupancy = engine.occupancy.lock();
+                let record = RecordPtr::new(HASH, KEY);
+                engine.table.insert(&mut occupancy, record, guard);
+                let stamp = engine.core.publish_one(record.get(guard), version);
+                engine.ordered.lock().insert(KEY.to_vec(), record);
+                stamp
+            });
+        },
+    );
+}

@@ -1,0 +1,362 @@
+//! Whether a concurrent history is strictly serializable.
+//!
+//! The engine shows its own order: every commit has a versionstamp. So the check is complete and
+//! takes about linear time: the commits are replayed in the order of their versionstamps through a
+//! [`Model`], and everything that anybody saw has to agree with that. What committed must have
+//! seen the state right before itself. What only looked must have seen the state after some commit,
+//! one that is not older than anything that had completed before it began. Positions of such reads
+//! are chosen as early as they can be, which leaves the most room for what follows: if that does
+//! not work out, nothing does.
+
+use super::model::{self, Check, Model, Mutation, Stored};
+use super::selector::Selector;
+use kvick::{Entry, Key, Value, Versionstamp};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::fmt::Debug;
+use std::ops::Bound;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// From when to when something was under way, in ticks of the recorder's clock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    pub(crate) begin: u64,
+    pub(crate) end: u64,
+}
+
+/// Something that somebody has done and been told about.
+#[derive(Clone, Debug)]
+pub(crate) struct Event {
+    pub(crate) span: Span,
+    pub(crate) did: Did,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Did {
+    /// Committed: the checks held and the reads were so, right before it.
+    Commit {
+        versionstamp: Versionstamp,
+        checks: Vec<Check>,
+        reads: Vec<Seen>,
+        mutations: Vec<Mutation>,
+    },
+    /// Deleted a range, which held so many entries.
+    Clear {
+        versionstamp: Versionstamp,
+        selector: Selector,
+        count: usize,
+    },
+    /// Did not commit: exactly these checks failed, all at one moment.
+    Conflict {
+        checks: Vec<Check>,
+        failed: Vec<usize>,
+    },
+    /// Was refused: the checks held at some moment at which the mutations did not fit.
+    Refusal {
+        checks: Vec<Check>,
+        mutations: Vec<Mutation>,
+    },
+    /// Saw all this at one moment; after the commit with this versionstamp, where that is known.
+    Read {
+        at: Option<Versionstamp>,
+        seen: Vec<Seen>,
+    },
+}
+
+/// What a read gave.
+#[derive(Clone, Debug)]
+pub(crate) enum Seen {
+    One(Key, Option<Stored>),
+    Many {
+        selector: Selector,
+        reverse: bool,
+        limit: Option<usize>,
+        entries: Vec<(Key, Stored)>,
+    },
+}
+
+impl Seen {
+    pub(crate) fn one(entry: &Entry) -> Self {
+        Self::One(entry.key().clone(), stored(entry))
+    }
+
+    pub(crate) fn all_of(
+        selector: &Selector,
+        reverse: bool,
+        limit: Option<usize>,
+        entries: impl IntoIterator<Item = Entry>,
+    ) -> Self {
+        let entries = entries.into_iter().map(|entry| {
+            let stored = stored(&entry).expect("a list gives no missing entries");
+            (entry.key().clone(), stored)
+        });
+        Self::Many {
+            selector: selector.clone(),
+            reverse,
+            limit,
+            entries: entries.collect(),
+        }
+    }
+}
+
+fn stored(entry: &Entry) -> Option<Stored> {
+    Some(Stored {
+        value: entry.value()?.clone(),
+        versionstamp: entry.versionstamp()?,
+    })
+}
+
+/// The clock of a history.
+#[derive(Debug, Default)]
+pub(crate) struct Recorder {
+    now: AtomicU64,
+}
+
+impl Recorder {
+    /// Does something, and notes from when to when.
+    pub(crate) fn time<R>(&self, work: impl FnOnce() -> R) -> (R, Span) {
+        let begin = self.now.fetch_add(1, Ordering::SeqCst);
+        let result = work();
+        let end = self.now.fetch_add(1, Ordering::SeqCst);
+        (result, Span { begin, end })
+    }
+}
+
+/// What is wrong with a history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wrong {
+    /// Two commits have one versionstamp, or one has an impossible one.
+    Versionstamp,
+    /// A commit went through whose checks did not hold.
+    Check,
+    /// A commit went through that had seen what was not so any more, or never.
+    StaleCommit,
+    /// A commit went through although a mutation did not fit.
+    Mutation,
+    /// A deletion of a range counted other entries than there were.
+    Count,
+    /// A commit has a smaller versionstamp than something that was over before it began had seen.
+    RealTime,
+    /// Something was seen, or a check failed, that was so at no moment at which it could be seen.
+    Read,
+}
+
+/// Replays a history that began with an empty database.
+pub(crate) fn check(events: &[Event]) -> Result<Model, (Wrong, String)> {
+    let (model, versions) = replay(events)?;
+    place_all(events, &versions)?;
+    Ok(model)
+}
+
+/// Panics where a history is not strictly serializable.
+#[track_caller]
+pub(crate) fn assert_strictly_serializable(events: &[Event]) -> Model {
+    match check(events) {
+        Ok(model) => model,
+        Err((wrong, event)) => panic!("not strictly serializable: {wrong:?}: {event}"),
+    }
+}
+
+fn fail<T>(wrong: Wrong, event: impl Debug) -> Result<T, (Wrong, String)> {
+    Err((wrong, format!("{event:#?}")))
+}
+
+/// Every version of every key.
+#[derive(Debug, Default)]
+struct Versions(BTreeMap<Key, BTreeMap<Versionstamp, Option<Value>>>);
+
+impl Versions {
+    fn note(&mut self, key: &Key, versionstamp: Versionstamp, value: Option<Value>) {
+        let versions = self.0.entry(key.clone()).or_default();
+        versions.insert(versionstamp, value);
+    }
+
+    fn at(&self, key: &Key, place: Versionstamp) -> Option<Stored> {
+        let (versionstamp, value) = self.0.get(key)?.range(..=place).next_back()?;
+        Some(Stored {
+            value: value.clone()?,
+            versionstamp: *versionstamp,
+        })
+    }
+
+    /// The state of some keys after a commit.
+    fn model_at<'k>(&self, keys: impl IntoIterator<Item = &'k Key>, place: Versionstamp) -> Model {
+        let entries = keys.into_iter().filter_map(|key| {
+            let stored = self.at(key, place)?;
+            Some((key.clone(), stored))
+        });
+        Model {
+            entries: entries.collect(),
+        }
+    }
+
+    /// The next commit that changed one of some keys.
+    fn next_change<'k>(
+        &self,
+        keys: impl IntoIterator<Item = &'k Key>,
+        place: Versionstamp,
+    ) -> Option<Versionstamp> {
+        let after = (Bound::Excluded(place), Bound::Unbounded);
+        let changes = keys
+            .into_iter()
+            .filter_map(|key| self.0.get(key)?.range(after).next());
+        changes.map(|(versionstamp, _)| *versionstamp).min()
+    }
+
+    fn keys_of(&self, seen: &[Seen]) -> Vec<&Key> {
+        let mut keys = Vec::new();
+        for seen in seen {
+            match seen {
+                Seen::One(key, _) => keys.extend(self.0.get_key_value(key).map(|(key, _)| key)),
+                Seen::Many { selector, .. } => {
+                    let all = self.0.keys();
+                    keys.extend(all.filter(|key| selector.selects(key.as_bytes())));
+                }
+            }
+        }
+        keys
+    }
+}
+
+fn versionstamp_of(event: &Event) -> Option<Versionstamp> {
+    match event.did {
+        Did::Commit { versionstamp, .. } | Did::Clear { versionstamp, .. } => Some(versionstamp),
+        _ => None,
+    }
+}
+
+/// Runs all commits in the order of their versionstamps.
+fn replay(events: &[Event]) -> Result<(Model, Versions), (Wrong, String)> {
+    let mut commits: Vec<_> = events
+        .iter()
+        .filter_map(|event| Some((versionstamp_of(event)?, event)))
+        .collect();
+    commits.sort_by_key(|(versionstamp, _)| *versionstamp);
+    let (mut model, mut versions) = (Model::default(), Versions::default());
+    let mut last = Versionstamp::from_bytes([0; 10]);
+    for (versionstamp, event) in commits {
+        if versionstamp <= last || versionstamp.as_bytes()[8..] != [0, 0] {
+            return fail(Wrong::Versionstamp, event);
+        }
+        last = versionstamp;
+        let before = model.clone();
+        perform(&mut model, event)?;
+        let keys = before.entries.keys().chain(model.entries.keys());
+        for key in keys {
+            if before.get(key) != model.get(key) {
+                versions.note(key, versionstamp, model.value(key));
+            }
+        }
+    }
+    Ok((model, versions))
+}
+
+/// Runs one commit.
+fn perform(model: &mut Model, event: &Event) -> Result<(), (Wrong, String)> {
+    match &event.did {
+        Did::Commit {
+            versionstamp,
+            checks,
+            reads,
+            mutations,
+        } => {
+            if !model.failed(checks).is_empty() {
+                return fail(Wrong::Check, event);
+            }
+            if !reads.iter().all(|seen| is_so(model, seen)) {
+                return fail(Wrong::StaleCommit, event);
+            }
+            match model.changes(mutations) {
+                Ok(changes) => model.install(changes, *versionstamp),
+                Err(model::TypeMismatch) => return fail(Wrong::Mutation, event),
+            }
+        }
+        Did::Clear {
+            selector, count, ..
+        } => {
+            if model.delete_selected(selector) != *count {
+                return fail(Wrong::Count, event);
+            }
+        }
+        Did::Conflict { .. } | Did::Refusal { .. } | Did::Read { .. } => {}
+    }
+    Ok(())
+}
+
+/// Whether a state is what was seen.
+fn is_so(model: &Model, seen: &Seen) -> bool {
+    match seen {
+        Seen::One(key, stored) => model.get(key) == stored.as_ref(),
+        Seen::Many {
+            selector,
+            reverse,
+            limit,
+            entries,
+        } => {
+            let mut selected = model.selected(selector, *reverse);
+            selected.truncate(limit.unwrap_or(usize::MAX));
+            let seen = entries.iter().map(|(key, stored)| (key, stored));
+            selected.into_iter().eq(seen)
+        }
+    }
+}
+
+/// Gives everything a place in the order that agrees with real time.
+fn place_all(events: &[Event], versions: &Versions) -> Result<(), (Wrong, String)> {
+    let mut by_begin: Vec<_> = events.iter().collect();
+    by_begin.sort_by_key(|event| event.span.begin);
+    // What is under way, by its end; and the latest place of anything that is over.
+    let mut open = BinaryHeap::new();
+    let mut over = Versionstamp::from_bytes([0; 10]);
+    for event in by_begin {
+        while let Some(&Reverse((end, place))) = open.peek()
+            && end < event.span.begin
+        {
+            over = over.max(place);
+            open.pop();
+        }
+        let place = match versionstamp_of(event) {
+            Some(versionstamp) if versionstamp > over => versionstamp,
+            Some(_) => return fail(Wrong::RealTime, (over, event)),
+            None => match place_of(event, over, versions) {
+                Some(place) => place,
+                None => return fail(Wrong::Read, (over, event)),
+            },
+        };
+        open.push(Reverse((event.span.end, place)));
+    }
+    Ok(())
+}
+
+/// The first place from `over` on at which something that changed nothing can have happened.
+fn place_of(event: &Event, over: Versionstamp, versions: &Versions) -> Option<Versionstamp> {
+    let (keys, known): (Vec<&Key>, _) = match &event.did {
+        Did::Conflict { checks, .. } => (checks.iter().map(|check| &check.key).collect(), None),
+        Did::Refusal { checks, mutations } => {
+            let checked = checks.iter().map(|check| &check.key);
+            let changed = mutations.iter().map(|mutation| &mutation.key);
+            (checked.chain(changed).collect(), None)
+        }
+        Did::Read { at, seen } => (versions.keys_of(seen), *at),
+        Did::Commit { .. } | Did::Clear { .. } => unreachable!("a commit has its place"),
+    };
+    let happens = |place| {
+        let model = versions.model_at(keys.iter().copied(), place);
+        match &event.did {
+            Did::Conflict { checks, failed } => model.failed(checks) == *failed,
+            Did::Refusal { checks, mutations } => {
+                model.failed(checks).is_empty() && model.changes(mutations).is_err()
+            }
+            Did::Read { seen, .. } => seen.iter().all(|seen| is_so(&model, seen)),
+            Did::Commit { .. } | Did::Clear { .. } => false,
+        }
+    };
+    if let Some(known) = known {
+        return (known >= over && happens(known)).then_some(known);
+    }
+    let mut place = over;
+    while !happens(place) {
+        place = versions.next_change(keys.iter().copied(), place)?;
+    }
+    Some(place)
+}
