@@ -65,7 +65,10 @@ fn is_same(stored: &[u8], key: &[u8]) -> bool {
         let (key, _) = key.as_chunks::<16>();
         return stored_end == end && stored.iter().zip(key).all(|(stored, key)| stored == key);
     }
-    match (stored.split_first_chunk::<8>(), key.split_first_chunk::<8>()) {
+    match (
+        stored.split_first_chunk::<8>(),
+        key.split_first_chunk::<8>(),
+    ) {
         (Some((stored_first, _)), Some((first, _))) => {
             stored_first == first && stored.last_chunk::<8>() == key.last_chunk::<8>()
         }

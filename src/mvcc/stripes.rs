@@ -28,12 +28,8 @@ impl<W> fmt::Debug for Stripes<W> {
 /// The stripe of a key, where there are `1 << bits` stripes.
 pub(crate) fn stripe_of(hash: u64, bits: u32) -> usize {
     // Two shifts, because one by all 64 bits, for a single stripe, would be none.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "at most eight bits are left"
-    )]
-    let stripe = ((hash >> 1) >> (u64::BITS - 1 - bits)) as usize;
-    stripe
+    let stripe = (hash >> 1) >> (u64::BITS - 1 - bits);
+    stripe as usize
 }
 
 impl<W: Default> Stripes<W> {
