@@ -2,6 +2,7 @@
 
 use crate::support::{assert_refused, each_key, keys};
 use kvick::{Entry, ErrorKind, Key, Kv, List, Range};
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 /// The numbers below `("n",)`.
@@ -413,4 +414,31 @@ fn what_is_shown_may_be_changed_meanwhile() {
     kv.list("n").for_each(delete).unwrap();
     assert_eq!(shown, 600);
     assert_eq!(kv.list("n").count().unwrap(), 600);
+}
+
+#[test]
+fn keys_of_any_length_are_listed_in_the_order_of_their_bytes() {
+    // Around the lengths up to which keys are compared as numbers and held inline, with zeros,
+    // which a padded key must not be taken for.
+    let mut bytes = BTreeSet::new();
+    for len in [1, 2, 7, 8, 9, 15, 16, 17, 30, 31, 32, 33, 40] {
+        for fill in [0, 1, 255] {
+            for last in [0, 1, 255] {
+                let mut key = vec![fill; len];
+                key[len - 1] = last;
+                bytes.insert(key);
+            }
+        }
+    }
+    let kv = with_keys(bytes.iter().map(Key::raw));
+    for start in &bytes {
+        for end in bytes.range(start.clone()..) {
+            let range = Range::raw(start.clone(), end.clone());
+            let expected = || bytes.range(start.clone()..end.clone()).map(Key::raw);
+            let ascending = kv.list(&range).keys().unwrap();
+            assert!(ascending.eq(expected()), "from {start:?} to {end:?}");
+            let descending = kv.list(&range).reverse().keys().unwrap();
+            assert!(descending.eq(expected().rev()), "{end:?} to {start:?}");
+        }
+    }
 }
