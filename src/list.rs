@@ -291,8 +291,16 @@ struct Batches<T> {
     left: Option<usize>,
     make: fn(&[u8], Hit<'_>) -> T,
     read: VecDeque<T>,
-    /// Where the list was told to begin, or the place of the last item given out; empty at the end.
-    cursor: Option<Cursor>,
+    place: Place,
+}
+
+/// How far the items have been given out. A cursor is made of it only when one is asked for.
+#[derive(Debug)]
+enum Place {
+    /// None yet: where the list was told to begin.
+    Begin(Option<Cursor>),
+    At(Key),
+    End,
 }
 
 impl<T: Item> Batches<T> {
@@ -314,7 +322,7 @@ impl<T: Item> Batches<T> {
             left: list.limit,
             make,
             read: VecDeque::new(),
-            cursor: (!list.cursor.is_empty()).then_some(list.cursor),
+            place: Place::Begin((!list.cursor.is_empty()).then_some(list.cursor)),
         })
     }
 
@@ -358,14 +366,22 @@ impl<T: Item> Batches<T> {
             self.fill();
         }
         let Some(item) = self.read.pop_front() else {
-            self.cursor = Some(Cursor::default());
+            self.place = Place::End;
             return None;
         };
         if let Some(left) = &mut self.left {
             *left -= 1;
         }
-        self.cursor = Some(Cursor::after(&self.range, item.key().as_bytes()));
+        self.place = Place::At(item.key().clone());
         Some(item)
+    }
+
+    fn cursor(&self) -> Option<Cursor> {
+        match &self.place {
+            Place::Begin(cursor) => cursor.clone(),
+            Place::At(key) => Some(Cursor::after(&self.range, key.as_bytes())),
+            Place::End => Some(Cursor::default()),
+        }
     }
 }
 
@@ -384,7 +400,7 @@ macro_rules! iterator {
             /// is that one. Empty when the range is exhausted. When the limit has ended the list,
             /// it is the place of the last item (C04).
             pub fn cursor(&self) -> Option<Cursor> {
-                self.0.cursor.clone()
+                self.0.cursor()
             }
         }
 
@@ -402,7 +418,7 @@ macro_rules! iterator {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.debug_struct(stringify!($name))
                     .field("range", &self.0.range)
-                    .field("cursor", &self.0.cursor)
+                    .field("cursor", &self.0.cursor())
                     .finish_non_exhaustive()
             }
         }

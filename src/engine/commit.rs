@@ -66,6 +66,8 @@ pub(super) struct Plan<'w, 'g> {
     targets: SmallVec<[Target<'w, 'g>; 4]>,
     /// Which target each mutation changes.
     target_of: SmallVec<[u32; 8]>,
+    /// Whether every mutation is a set: nothing depends on what is stored, then.
+    is_known: bool,
     pub(super) install: Install<'g, Large>,
     pub(super) installed: SmallVec<[Installed<'g>; 4]>,
 }
@@ -83,6 +85,7 @@ impl<'w> Plan<'w, '_> {
         Self {
             targets: SmallVec::new(),
             target_of: SmallVec::new(),
+            is_known: true,
             install: Install::new(),
             installed: SmallVec::new(),
         }
@@ -90,6 +93,9 @@ impl<'w> Plan<'w, '_> {
 
     /// Applies the mutations, in order, to private copies of what was looked up.
     pub(super) fn apply(&mut self, write: &'w Write<'_>) -> Result<()> {
+        if self.is_known {
+            return Ok(());
+        }
         for target in &mut self.targets {
             let stored = target.live.and_then(|(version, _)| payload::view(version));
             target.pending = Pending::Stored(stored);
@@ -226,7 +232,10 @@ impl Engine {
         self.link(&mut plan, &mut locked, &guard);
         let stamp = plan.install.publish(&self.counter);
         let makes_way = self.finish_commit(&plan, stamp, &mut locked, &mut unreachable, &guard);
-        drop((plan, locked, unreachable));
+        // One by one: as a tuple they would be copied together first, a kilobyte of them.
+        drop(plan);
+        drop(locked);
+        drop(unreachable);
         self.tick(stamp, guard, makes_way);
         Ok(Outcome::Committed(Effects { stamp }))
     }
@@ -241,16 +250,19 @@ impl Engine {
         for check in &write.checks {
             stripes.insert(self.stripe_of(check.key.hash_code()));
         }
-        let mut known = HashMap::new();
+        let is_mapped = write.mutations.len() >= MAPPED_FROM;
+        let mut known = None;
         for mutation in &write.mutations {
             let next = plan.targets.len();
-            let index = if write.mutations.len() < MAPPED_FROM {
+            let index = if is_mapped {
+                let known = known.get_or_insert_with(HashMap::new);
+                *known.entry(&mutation.key).or_insert(next)
+            } else {
                 let same = |target: &Target<'_, '_>| *target.key == mutation.key;
                 plan.targets.iter().position(same).unwrap_or(next)
-            } else {
-                *known.entry(&mutation.key).or_insert(next)
             };
             let prepared = prepare(&mutation.op);
+            plan.is_known &= prepared.is_some();
             if index == next {
                 stripes.insert(self.stripe_of(mutation.key.hash_code()));
                 plan.targets.push(Target {
@@ -371,7 +383,7 @@ impl Engine {
     pub(super) fn tick(&self, stamp: Stamp, guard: Guard, makes_way: bool) {
         if self.registry.is_grace_due(stamp) {
             self.registry.advance_grace(&self.counter, &guard);
-            guard.flush();
+            self.deferred.flush(&guard);
         }
         drop(guard);
         self.maintenance.wake();

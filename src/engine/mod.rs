@@ -7,6 +7,7 @@
 
 pub(crate) mod commit;
 pub(crate) mod contention;
+mod deferred;
 mod maintenance;
 mod mutation;
 mod payload;
@@ -20,6 +21,7 @@ pub(crate) mod write;
 pub(crate) use self::stats::Counts;
 
 use self::contention::Turn;
+use self::deferred::Deferred;
 use self::maintenance::Maintenance;
 use self::payload::Large;
 use self::sweep::SweepQueue;
@@ -32,7 +34,7 @@ use crate::mvcc::point::{Occupancy, Table};
 use crate::mvcc::registry::Registry;
 use crate::mvcc::stamp::StampCounter;
 use crate::mvcc::stripes::{STRIPES_MAX, Stripes, stripe_of};
-use crate::sync::epoch::{self, Guard};
+use crate::sync::epoch::Guard;
 use crate::sync::{AtomicBool, OnceLock, Ordering};
 use crate::version::Stamp;
 use std::num::NonZero;
@@ -80,6 +82,7 @@ pub(crate) struct Engine {
     counter: StampCounter,
     registry: Arc<Registry>,
     stripes: Stripes<Stripe>,
+    deferred: Deferred,
     turn: Turn,
     maintenance: Maintenance,
     is_closed: AtomicBool,
@@ -102,6 +105,7 @@ impl Engine {
             counter: StampCounter::new(),
             registry: Arc::new(Registry::new()),
             stripes,
+            deferred: Deferred::new(),
             turn: Turn::new(),
             maintenance: Maintenance::new(Weak::clone(engine), config.maintenance),
             is_closed: AtomicBool::new(false),
@@ -155,12 +159,6 @@ impl Drop for Engine {
     fn drop(&mut self) {
         // The parts free what they own. What was handed to the epoch before is freed once every
         // thread has gone on; where no other thread is pinned, that is now.
-        for _ in 0..EPOCH_TURNS {
-            epoch::pin().flush();
-        }
+        deferred::run_all();
     }
 }
-
-/// How often a thread has to pin and flush, with no other thread pinned, until what it deferred
-/// has run: the epoch advances by one each time, and garbage is two epochs old when it is freed.
-const EPOCH_TURNS: usize = 4;

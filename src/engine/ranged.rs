@@ -63,7 +63,9 @@ impl Engine {
             Ok(stamp) => {
                 let makes_way =
                     self.finish_commit(&plan, stamp, &mut locked, &mut unreachable, &guard);
-                drop((plan, locked, unreachable));
+                drop(plan);
+                drop(locked);
+                drop(unreachable);
                 self.tick(stamp, guard, makes_way);
                 return Fine::Done(Outcome::Committed(Effects { stamp }));
             }
@@ -109,7 +111,9 @@ impl Engine {
         self.link(&mut plan, &mut locked, &guard);
         let stamp = plan.install.publish(&self.counter);
         let makes_way = self.finish_commit(&plan, stamp, &mut locked, &mut unreachable, &guard);
-        drop((plan, locked, unreachable));
+        drop(plan);
+        drop(locked);
+        drop(unreachable);
         self.tick(stamp, guard, makes_way);
         Ok(Outcome::Committed(Effects { stamp }))
     }
@@ -175,7 +179,9 @@ impl Engine {
         let count = plan.installed.len();
         let stamp = plan.install.publish(&self.counter);
         let makes_way = self.finish_commit(&plan, stamp, &mut locked, &mut unreachable, &guard);
-        drop((plan, locked, unreachable));
+        drop(plan);
+        drop(locked);
+        drop(unreachable);
         self.tick(stamp, guard, makes_way);
         (count, Effects { stamp })
     }

@@ -9,14 +9,16 @@
 //!
 //! How much can wait: docs/design.md, "The bound on garbage".
 
+use super::deferred;
 use super::payload::Large;
-use super::{EPOCH_TURNS, Engine, Stripe};
+use super::{Engine, Stripe};
 use crate::index::NODE_BYTES;
 use crate::mvcc::chain::{RecordPtr, RecordRef, Superseded, Unreachable};
 use crate::mvcc::registry::{Horizon, Registry};
 use crate::sync::epoch::{self, Guard};
 use crate::version::Stamp;
 use std::collections::VecDeque;
+use std::mem;
 
 /// How many pieces of garbage a commit looks at in each of its stripes, at least. It adds one or two
 /// for each key that it writes there.
@@ -40,7 +42,14 @@ const BACKLOG_MAX: usize = 16_384;
 const SWEEP_BATCH: usize = 256;
 
 /// A queue that has become empty keeps no more room than this.
-const ROOM_MAX: usize = 1_024;
+const ROOM_MAX: usize = 64;
+
+/// How much a stripe hands to the epoch before it says so. A commit hands over a few pieces at
+/// most, and the flush that comes with the grace takes more than that.
+const DEFERRED_STEP: u64 = 64;
+
+/// What a record is freed as: itself, and its node in the ordered index.
+const PIECES_OF_A_RECORD: u64 = 2;
 
 /// What waits to be forgotten.
 #[derive(Debug)]
@@ -72,6 +81,8 @@ pub(super) struct SweepQueue {
     /// How many of those held have not been looked at since a snapshot closed.
     held_unseen: usize,
     closed_seen: u64,
+    /// How much was handed to the epoch and has not been told to [`deferred`].
+    deferred: u64,
 }
 
 impl SweepQueue {
@@ -144,6 +155,9 @@ impl Engine {
             let step = SWEEP_STEP.max(waiting / SWEEP_SHARE);
             let budget = waiting.saturating_sub(SWEEP_KEEP).min(step);
             self.sweep_stripe(stripe, budget.max(1), unreachable, guard);
+            if stripe.sweep.deferred >= DEFERRED_STEP {
+                self.deferred.add(mem::take(&mut stripe.sweep.deferred));
+            }
         }
         stripe.sweep.waiting.len() > BACKLOG_MAX >> self.config.stripe_bits
     }
@@ -169,10 +183,12 @@ impl Engine {
                 }
                 None => return done,
             };
+            let is_past = horizon.is_past(garbage.until());
             match garbage.reclaim(&horizon, unreachable, guard) {
                 Ok(bytes) => {
                     stripe.counts.version_count -= 1;
                     stripe.counts.bytes -= bytes;
+                    stripe.sweep.deferred += u64::from(!is_past);
                 }
                 Err(held) => stripe.sweep.held.push_back(Garbage::Superseded(held)),
             }
@@ -227,31 +243,22 @@ impl Engine {
         self.index.remove(record, guard);
         // INDEXED: only now that no index leads to it.
         record.ptr().retire(guard);
+        stripe.sweep.deferred += PIECES_OF_A_RECORD;
     }
 
-    /// Forgets all that can be forgotten now. Whether something is left: held by an open snapshot,
-    /// or waiting for a thread that has been pinned for long.
+    /// Forgets all that can be forgotten now, and frees it. Whether something is left: held by an
+    /// open snapshot, or waiting for a thread that has been pinned for long.
     ///
     /// Takes the stripes one after the other, for a few microseconds each.
     pub(crate) fn sweep(&self) -> bool {
-        let target = self.counter.latest();
-        for _ in 0..EPOCH_TURNS {
-            if self.registry.grace() >= target {
-                break;
-            }
-            let guard = epoch::pin();
-            self.registry.advance_grace(&self.counter, &guard);
-            guard.flush();
-        }
+        self.registry.advance_grace(&self.counter, &epoch::pin());
+        deferred::run_all();
         let mut is_left = false;
         for stripe in 0..self.stripes.count() {
             is_left |= self.sweep_all_of(stripe);
         }
         // What was unlinked goes through the epoch.
-        for _ in 0..EPOCH_TURNS {
-            epoch::pin().flush();
-        }
-        is_left
+        is_left | !deferred::run_all()
     }
 
     /// Sweeps one stripe; whether something is left.
@@ -263,8 +270,12 @@ impl Engine {
             let done = self.sweep_stripe(&mut stripe, SWEEP_BATCH, &mut unreachable, &guard);
             stripe.sweep.give_back_room();
             let is_left = !stripe.sweep.is_empty();
+            self.deferred.add(mem::take(&mut stripe.sweep.deferred));
             drop(stripe);
             drop(unreachable);
+            if done > 0 {
+                self.deferred.flush(&guard);
+            }
             if done < SWEEP_BATCH {
                 return is_left;
             }

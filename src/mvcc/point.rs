@@ -54,16 +54,26 @@ fn low_bits(hash: u64) -> usize {
 }
 
 /// Whether two keys are equal: they nearly always are where this is asked, since their hashes are,
-/// and a call to compare memory costs more than comparing a short key word by word.
+/// and a call to compare memory costs more than comparing a short key in a few wide steps.
 fn is_same(stored: &[u8], key: &[u8]) -> bool {
     if stored.len() != key.len() {
         return false;
     }
-    let (Some(stored_end), Some(end)) = (stored.last_chunk::<8>(), key.last_chunk::<8>()) else {
-        return stored == key;
-    };
-    let mut words = stored.chunks_exact(8).zip(key.chunks_exact(8));
-    stored_end == end && words.all(|(stored, word)| stored == word)
+    // The last step overlaps the one before it.
+    if let (Some(stored_end), Some(end)) = (stored.last_chunk::<16>(), key.last_chunk::<16>()) {
+        let (stored, _) = stored.as_chunks::<16>();
+        let (key, _) = key.as_chunks::<16>();
+        return stored_end == end && stored.iter().zip(key).all(|(stored, key)| stored == key);
+    }
+    match (
+        stored.split_first_chunk::<8>(),
+        key.split_first_chunk::<8>(),
+    ) {
+        (Some((stored_first, _)), Some((first, _))) => {
+            stored_first == first && stored.last_chunk::<8>() == key.last_chunk::<8>()
+        }
+        _ => stored.iter().eq(key),
+    }
 }
 
 /// An array of slots: where it is, and the mask of its indexes.

@@ -27,12 +27,9 @@ impl<W> fmt::Debug for Stripes<W> {
 
 /// The stripe of a key, where there are `1 << bits` stripes.
 pub(crate) fn stripe_of(hash: u64, bits: u32) -> usize {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "at most eight bits are left"
-    )]
-    let stripe = (hash.unbounded_shr(u64::BITS - bits)) as usize;
-    stripe
+    // Two shifts, because one by all 64 bits, for a single stripe, would be none.
+    let stripe = (hash >> 1) >> (u64::BITS - 1 - bits);
+    stripe as usize
 }
 
 impl<W: Default> Stripes<W> {
@@ -59,12 +56,17 @@ impl<W> Stripes<W> {
 
     /// Locks all stripes of a set, in ascending order. The caller holds none.
     pub(crate) fn lock(&self, set: &StripeSet) -> Locked<'_, W> {
-        let guards = set
-            .iter()
-            // LOCK ORDER: ASCENDING, because a set gives its stripes in ascending order.
-            // MODEL: stripes::overlapping_sets_do_not_deadlock.
-            .map(|stripe| (stripe, self.stripes[stripe].lock()))
-            .collect();
+        let mut guards = SmallVec::new();
+        for (first, word) in (0..).step_by(WORD_BITS).zip(set.words) {
+            let mut rest = word;
+            while rest != 0 {
+                let stripe = first + rest.trailing_zeros() as usize;
+                // LOCK ORDER: ASCENDING: the words in order, and of each the lowest bit first.
+                // MODEL: stripes::overlapping_sets_do_not_deadlock.
+                guards.push((stripe, self.stripes[stripe].lock()));
+                rest &= rest - 1;
+            }
+        }
         Locked { guards }
     }
 
@@ -95,18 +97,6 @@ impl StripeSet {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.words == [0; STRIPES_MAX / WORD_BITS]
-    }
-
-    /// The stripes in ascending order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = usize> {
-        self.words.iter().enumerate().flat_map(|(index, word)| {
-            let mut rest = *word;
-            std::iter::from_fn(move || {
-                let bit = rest.trailing_zeros() as usize;
-                rest &= rest.checked_sub(1)?;
-                Some(index * WORD_BITS + bit)
-            })
-        })
     }
 }
 

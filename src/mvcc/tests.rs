@@ -405,8 +405,10 @@ fn a_table_finds_what_a_map_finds() {
 }
 
 #[test]
-fn a_set_of_stripes_is_ascending_and_complete() {
+fn a_set_locks_its_stripes_and_no_others() {
     let mut random = StdRng::seed_from_u64(5);
+    let stripes = Stripes::<bool>::new(8);
+    assert_eq!(stripes.count(), STRIPES_MAX);
     for _ in 0..100 {
         let chosen: BTreeSet<usize> = (0..random.random_range(0..40))
             .map(|_| random.random_range(0..STRIPES_MAX))
@@ -415,7 +417,18 @@ fn a_set_of_stripes_is_ascending_and_complete() {
         for stripe in &chosen {
             set.insert(*stripe);
         }
-        assert!(set.iter().eq(chosen));
+        assert_eq!(set.is_empty(), chosen.is_empty());
+        let mut locked = stripes.lock(&set);
+        for state in locked.iter_mut() {
+            *state = true;
+        }
+        for stripe in &chosen {
+            assert!(*locked.stripe(*stripe));
+        }
+        drop(locked);
+        for (stripe, state) in stripes.lock_all().iter_mut().enumerate() {
+            assert_eq!(std::mem::take(state), chosen.contains(&stripe));
+        }
     }
 }
 

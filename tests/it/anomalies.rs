@@ -3,7 +3,11 @@
 
 use crate::support::threads::race;
 use kvick::{Entry, Error, Kv, Range, Result, Transacted, Transaction};
-use std::sync::atomic::{AtomicU64, Ordering};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// Runs a transaction that nothing refuses.
 fn transact<T>(kv: &Kv, run: impl FnMut(&mut Transaction<'_>) -> Result<T>) -> T {
@@ -21,6 +25,7 @@ fn read(kv: &Kv, key: &str) -> u64 {
 
 #[test]
 fn lost_update() {
+    // A12
     let kv = Kv::new();
     race(4, |index| {
         for _ in 0..500 {
@@ -262,6 +267,63 @@ fn write_skew_through_ranges() {
         );
         assert_eq!(kv.list("claim").count().unwrap(), 1);
     }
+}
+
+#[test]
+fn write_skew_through_a_long_range() {
+    // What is counted takes long to look at, so others have time to change what has been looked at
+    // already. The count is that of all commits before the one that writes it down.
+    const ITEMS: i64 = 400;
+    let kv = Kv::new();
+    for number in 0..ITEMS {
+        kv.set(("item", 1, number), 1_u64).unwrap();
+    }
+    let is_done = AtomicBool::new(false);
+    // Versionstamps with the count that a transaction wrote down, or what a write added to it.
+    let logs = race(2, |index| {
+        let mut log = Vec::new();
+        let mut random = StdRng::seed_from_u64(1);
+        while index == 1 && !is_done.load(Ordering::SeqCst) {
+            // At the low end, which is looked at first; and not at every moment.
+            let key = ("item", 0, random.random_range(0..3));
+            let is_there = kv.get(key).unwrap().exists();
+            let versionstamp = if is_there {
+                kv.delete(key).unwrap()
+            } else {
+                kv.set(key, 1_u64).unwrap()
+            };
+            log.push((versionstamp, if is_there { -1 } else { 1 }));
+            let begin = Instant::now();
+            let pause = Duration::from_micros(random.random_range(0..3_000));
+            while begin.elapsed() < pause {
+                thread::yield_now();
+            }
+        }
+        for round in 0..(1 - index) * 400 {
+            let done = kv.transact(|tx| {
+                let count = tx.list("item").entries()?.len();
+                tx.set(("count", round % 3), count as u64);
+                Ok(i64::try_from(count).expect("there are few"))
+            });
+            let Transacted::Committed {
+                value,
+                versionstamp,
+                ..
+            } = done.unwrap()
+            else {
+                panic!("it is tried until it commits");
+            };
+            log.push((versionstamp.unwrap(), value));
+        }
+        is_done.store(true, Ordering::SeqCst);
+        log
+    });
+    for (versionstamp, count) in &logs[0] {
+        let before = logs[1].iter().filter(|(other, _)| other < versionstamp);
+        let added: i64 = before.map(|(_, added)| added).sum();
+        assert_eq!(*count, ITEMS + added, "at {versionstamp}");
+    }
+    assert!(!logs[1].is_empty(), "the other was there");
 }
 
 #[test]

@@ -106,6 +106,21 @@ fn ranged(threads: usize) -> Workload {
     workload
 }
 
+/// Keys are deleted as often as they are written, swept at once, and come again; by commits that
+/// are often taken back.
+fn churning(threads: usize) -> Workload {
+    let mut workload = wide(threads);
+    for (step, weight) in &mut workload.weights {
+        match step {
+            Step::Delete | Step::Set => *weight = 30,
+            Step::TransactRange => *weight = 40,
+            Step::Clear | Step::Sweep => *weight = 10,
+            _ => {}
+        }
+    }
+    workload
+}
+
 /// One thread of a history.
 struct Client<'a> {
     kv: &'a Kv,
@@ -528,6 +543,16 @@ fn a_history_of_transactions_over_ranges_is_strictly_serializable() {
     for_seeds(test, 4, 4_000, |mut random, steps| {
         for threads in [3, 16] {
             record_and_check(&ranged(threads), &mut random, steps);
+        }
+    });
+}
+
+#[test]
+fn a_history_of_keys_that_come_and_go_is_strictly_serializable() {
+    let test = "history::a_history_of_keys_that_come_and_go_is_strictly_serializable";
+    for_seeds(test, 4, 4_000, |mut random, steps| {
+        for threads in [2, 5] {
+            record_and_check(&churning(threads), &mut random, steps);
         }
     });
 }

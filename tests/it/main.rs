@@ -13,6 +13,7 @@ mod lifecycle;
 mod limits;
 mod list;
 mod reads;
+mod semantics;
 mod support;
 mod tidy;
 mod transact;

@@ -8,8 +8,8 @@ use rand::seq::SliceRandom;
 
 use crate::allocator;
 use crate::support::{
-    Alone, TOLERANCE_BYTES, Tracker, eventually, flush_epoch, garbage, median, random, scaled,
-    settle, threads,
+    Alone, ROOM_BYTES, TOLERANCE_BYTES, Tracker, eventually, few_stripes, flush_epoch, garbage,
+    median, random, scaled, settle, threads,
 };
 
 const KEYS: u32 = 1_000;
@@ -17,15 +17,15 @@ const KEYS: u32 = 1_000;
 #[test]
 fn a_held_snapshot_costs_what_it_sees() {
     const VALUE_BYTES: usize = 1 << 10;
-    const OVERWRITES: usize = 300_000;
-    const CHUNKS: usize = 30;
+    /// How often every key is overwritten: short enough not to be preempted, most of the time.
+    const ROUNDS: usize = 300;
     const GROWTH_MAX_BYTES: usize = 32 << 20;
-    /// How much slower overwriting may be, in percent. Half of this is what is aimed at; machines
-    /// that do other things are not as exact.
+    /// How much slower overwriting may be, in percent. What is aimed at is 150; machines that do
+    /// other things are not as exact.
     const SLOWDOWN_MAX_PERCENT: u128 = 200;
 
     let alone = Alone::begin();
-    let (with, without) = (Kv::new(), Kv::new());
+    let (with, without) = (few_stripes(), few_stripes());
     for kv in [&with, &without] {
         for key in 0..KEYS {
             kv.set(key, &[1; VALUE_BYTES]).unwrap();
@@ -37,21 +37,20 @@ fn a_held_snapshot_costs_what_it_sees() {
     let snapshot = with.snapshot();
     let overwrite = |kv: &Kv| {
         let begin = Instant::now();
-        for number in 0..OVERWRITES / CHUNKS {
-            let key = u32::try_from(number).unwrap() % KEYS;
+        for key in 0..KEYS {
             kv.set(key, &[2; VALUE_BYTES]).unwrap();
         }
         begin.elapsed()
     };
-    let mut slowdowns: Vec<_> = (0..CHUNKS)
-        .map(|_| {
-            let (with, without) = (overwrite(&with), overwrite(&without));
-            with.as_nanos() * 100 / without.as_nanos().max(1)
-        })
-        .collect();
-    let slowdown = median(&mut slowdowns);
+    let lengths = (0..ROUNDS).map(|_| (overwrite(&with), overwrite(&without)));
+    let (mut lengths_with, mut lengths_without): (Vec<_>, Vec<_>) = lengths.unzip();
+    let lengths = (median(&mut lengths_with), median(&mut lengths_without));
+    let slowdown = lengths.0.as_nanos() * 100 / lengths.1.as_nanos();
     let growth_bytes = allocator::peak_bytes() - reset_bytes;
-    println!("{slowdown} % of the time without it, {growth_bytes} bytes more at most");
+    println!(
+        "a round takes {:?}, without the snapshot {:?}, {slowdown} %; {growth_bytes} bytes more at most",
+        lengths.0, lengths.1
+    );
     assert!(growth_bytes <= GROWTH_MAX_BYTES);
     assert!(slowdown <= SLOWDOWN_MAX_PERCENT);
 
@@ -72,7 +71,7 @@ fn a_held_snapshot_costs_what_it_sees() {
     eventually(
         || {
             flush_epoch();
-            alone.grown_bytes() <= before_bytes + TOLERANCE_BYTES
+            alone.grown_bytes() <= before_bytes + 2 * ROOM_BYTES + TOLERANCE_BYTES
         },
         || format!("{} bytes, {before_bytes} before", alone.grown_bytes()),
     );

@@ -19,6 +19,10 @@ use crate::allocator;
 /// prints, and the thread that sweeps keeps a list.
 pub(crate) const TOLERANCE_BYTES: usize = 64 << 10;
 
+/// What an engine with [`few_stripes`] may keep beside what is in it: room in its two queues of
+/// garbage, for 64 pieces of 48 bytes in each of 32 stripes.
+pub(crate) const ROOM_BYTES: usize = 2 * 32 * 64 * 48;
+
 /// How long something that has to happen may take on a machine that is busy with other things.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -101,6 +105,11 @@ pub(crate) fn eventually<S: fmt::Display>(condition: impl Fn() -> bool, state: i
         assert!(begin.elapsed() < PATIENCE, "too late: {}", state());
         thread::yield_now();
     }
+}
+
+/// An engine with 32 stripes on any machine.
+pub(crate) fn few_stripes() -> Kv {
+    Kv::builder().writer_threads(2).build()
 }
 
 /// Sweeps until every version that is kept is the only one of its key.

@@ -7,6 +7,7 @@
 
 mod command;
 mod nightly;
+mod record;
 mod report;
 mod steps;
 
@@ -24,6 +25,7 @@ usage: cargo xtask test [--only STEP]...  run every step, or those named, in ord
        cargo xtask asan                   the same as test --only asan
        cargo xtask miri [--install]       the same as test --only miri; with --install, ask rustup
                                           for what Miri needs first
+       cargo xtask record                 the result of cargo bench, as a table
 ";
 
 /// What the command line asks for.
@@ -32,6 +34,7 @@ enum Request {
     Run(Vec<&'static Step>),
     InstallMiriThenRun(Vec<&'static Step>),
     List,
+    Record,
     Help,
 }
 
@@ -57,6 +60,13 @@ fn main() -> ExitCode {
             report::list();
             ExitCode::SUCCESS
         }
+        Ok(Request::Record) => match record::print() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(reason) => {
+                println!("{reason}");
+                ExitCode::FAILURE
+            }
+        },
         Ok(Request::Help) => {
             print!("{USAGE}");
             ExitCode::SUCCESS
@@ -74,6 +84,7 @@ fn parse(words: &[&str]) -> Result<Request, String> {
         ["test"] => Ok(Request::Run(steps::required().collect())),
         ["test", "--list"] => Ok(Request::List),
         ["test", only @ ..] => chosen(only).map(Request::Run),
+        ["record"] => Ok(Request::Record),
         ["asan"] => step("asan").map(|asan| Request::Run(vec![asan])),
         ["miri"] => step("miri").map(|miri| Request::Run(vec![miri])),
         ["miri", "--install"] => step("miri").map(|miri| Request::InstallMiriThenRun(vec![miri])),
