@@ -123,6 +123,8 @@ pub(crate) enum Planted {
     NoKick,
     /// The horizon looks at the snapshots before it looks at the grace.
     SlotsFirst,
+    /// The grace is raised without what the readers that are gone have read.
+    WeakGrace,
     /// A snapshot is closed without ordering its reads before that.
     WeakRelease,
     /// A slot of the registry is taken without what its last snapshot left.
