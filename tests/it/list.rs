@@ -114,11 +114,11 @@ fn a_start_after_the_end_is_refused_and_in_bytes_it_is_empty() {
         ErrorKind::InvalidSelector,
         text,
     );
-    assert_eq!(values(kv.list(Range::new(("n", 3), ("n", 3)))), []);
+    assert_eq!(kv.list(Range::new(("n", 3), ("n", 3))).count().unwrap(), 0);
     for (start, end) in [(&b"\x03"[..], &b"\x02"[..]), (b"\x02", b"\x02")] {
         let raw = Range::raw(start, end);
         for list in [kv.list(&raw), kv.list(&raw).reverse()] {
-            assert_eq!(values(list.clone()), []);
+            assert!(values(list.clone()).is_empty());
             assert_eq!(list.count().unwrap(), 0);
         }
     }
