@@ -27,6 +27,9 @@ use std::ops::Bound;
 /// A longer key is read from its record. With this, a node's key takes 40 bytes.
 const INLINE_BYTES: usize = 31;
 
+/// How much of a key is compared as one number.
+const HEAD_BYTES: usize = 16;
+
 /// In the place of a length: the key is in the record alone.
 const LONG: u8 = u8::MAX;
 
@@ -39,15 +42,13 @@ struct Node<T> {
 
 impl<T> Node<T> {
     fn new(record: RecordPtr<T>) -> Self {
-        let mut inline = [0; INLINE_BYTES];
         let key = record.key();
-        let len = match inline.get_mut(..key.len()) {
-            Some(prefix) => {
-                prefix.copy_from_slice(key);
-                u8::try_from(key.len()).unwrap_or(LONG)
-            }
-            None => LONG,
-        };
+        let mut inline = [0; INLINE_BYTES];
+        let inline_len = key.len().min(INLINE_BYTES);
+        inline[..inline_len].copy_from_slice(&key[..inline_len]);
+        let len = u8::try_from(key.len()).ok();
+        let len = len.filter(|len| usize::from(*len) <= INLINE_BYTES);
+        let len = len.unwrap_or(LONG);
         Self {
             record,
             len,
@@ -55,11 +56,51 @@ impl<T> Node<T> {
         }
     }
 
+    /// As [`head_of`] the key.
+    fn head(&self) -> u128 {
+        head_of(&self.inline)
+    }
+
     fn key(&self) -> &[u8] {
         // No inline key is as long as `LONG`, so that one is out of the array's bounds.
         self.inline
             .get(..usize::from(self.len))
             .unwrap_or_else(|| self.record.key())
+    }
+}
+
+/// The first bytes of a key as a number, padded with zeros. Where two of them differ, they are
+/// ordered as their keys are; a walk compares each key with its bound, and this saves the call.
+fn head_of(key: &[u8]) -> u128 {
+    let head = key.first_chunk().copied().unwrap_or_else(|| {
+        let mut padded = [0; HEAD_BYTES];
+        padded[..key.len()].copy_from_slice(key);
+        padded
+    });
+    u128::from_be_bytes(head)
+}
+
+/// A key that a walk compares others with.
+struct Limit<'a> {
+    head: u128,
+    key: &'a [u8],
+}
+
+impl<'a> Limit<'a> {
+    fn new(key: &'a [u8]) -> Self {
+        Self {
+            head: head_of(key),
+            key,
+        }
+    }
+
+    /// Whether the key of a node is below it.
+    fn is_above<T>(&self, node: &Node<T>) -> bool {
+        match node.head().cmp(&self.head) {
+            cmp::Ordering::Less => true,
+            cmp::Ordering::Equal => node.key() < self.key,
+            cmp::Ordering::Greater => false,
+        }
     }
 }
 
@@ -85,7 +126,9 @@ impl<T> PartialOrd for Node<T> {
 
 impl<T> Ord for Node<T> {
     fn cmp(&self, other: &Self) -> cmp::Ordering {
-        self.key().cmp(other.key())
+        self.head()
+            .cmp(&other.head())
+            .then_with(|| self.key().cmp(other.key()))
     }
 }
 
@@ -129,43 +172,41 @@ impl<T: Send + Sync + 'static> OrderedIndex<T> {
         debug_assert!(removed, "INDEXED: a record that is removed is in the index");
     }
 
-    /// The records from `start` on, in ascending order, with their keys.
+    /// The records from `start` on and before `end`, if there is one, in ascending order, with
+    /// their keys.
     ///
     /// One that is inserted or removed meanwhile may or may not be met; every other is met once.
     /// Constant time a record, after logarithmic time for the first.
-    pub(crate) fn ascend<'g>(
+    pub(crate) fn ascend<'g, 'b>(
         &'g self,
         start: &[u8],
+        end: Option<&'b [u8]>,
         guard: &'g Guard,
-    ) -> impl Iterator<Item = Met<'g, T>> + use<'g, T> {
+    ) -> impl Iterator<Item = Met<'g, T>> + use<'g, 'b, T> {
+        let end = end.map(Limit::new);
         let first = self.list.lower_bound(Bound::Included(start), guard);
-        walk(first, Entry::next, guard)
+        iter::successors(first, Entry::next)
+            .map(|entry| entry.key())
+            .take_while(move |node| end.as_ref().is_none_or(|end| end.is_above(node)))
+            .map(|node| (node.key(), node.record.get(guard)))
     }
 
-    /// The records before `end` (all of them where there is none), in descending order, with their
-    /// keys. As [`ascend`](Self::ascend), but logarithmic time a record.
-    pub(crate) fn descend<'g>(
+    /// The records from `start` on and before `end`, if there is one, in descending order, with
+    /// their keys. As [`ascend`](Self::ascend), but logarithmic time a record.
+    pub(crate) fn descend<'g, 'b>(
         &'g self,
+        start: &'b [u8],
         end: Option<&[u8]>,
         guard: &'g Guard,
-    ) -> impl Iterator<Item = Met<'g, T>> + use<'g, T> {
-        let below = end.map_or(Bound::Unbounded, Bound::Excluded);
-        walk(self.list.upper_bound(below, guard), Entry::prev, guard)
+    ) -> impl Iterator<Item = Met<'g, T>> + use<'g, 'b, T> {
+        let start = Limit::new(start);
+        let end = end.map_or(Bound::Unbounded, Bound::Excluded);
+        iter::successors(self.list.upper_bound(end, guard), Entry::prev)
+            .map(|entry| entry.key())
+            .take_while(move |node| !start.is_above(node))
+            .map(|node| (node.key(), node.record.get(guard)))
     }
 }
 
 /// A record that a walk meets, and its key.
 pub(crate) type Met<'g, T> = (&'g [u8], RecordRef<'g, T>);
-
-type NodeEntry<'g, T> = Entry<'g, 'g, Node<T>, ()>;
-
-fn walk<'g, T: 'g>(
-    first: Option<NodeEntry<'g, T>>,
-    step: impl Fn(&NodeEntry<'g, T>) -> Option<NodeEntry<'g, T>>,
-    guard: &'g Guard,
-) -> impl Iterator<Item = Met<'g, T>> {
-    iter::successors(first, step).map(|entry| {
-        let node = entry.key();
-        (node.key(), node.record.get(guard))
-    })
-}

@@ -105,12 +105,16 @@ mod model {
 pub(crate) enum Planted {
     /// A version is linked without publishing what it holds.
     WeakLink,
+    /// A head is put back without publishing what it holds.
+    WeakUnlink,
     /// The mint does not publish the heads that were linked before it.
     WeakMint,
     /// A commit is made ready without publishing the heads that it linked.
     WeakReady,
     /// A stamp is learnt without what comes with it.
     WeakState,
+    /// A version is given its stamp without what comes with it.
+    WeakSettle,
     /// Who loses the decision goes by the stamp that it minted itself.
     OwnStamp,
     /// A reader takes a ready commit for one that is not there.
@@ -119,6 +123,8 @@ pub(crate) enum Planted {
     NoKick,
     /// The horizon looks at the snapshots before it looks at the grace.
     SlotsFirst,
+    /// The grace is raised without what the readers that are gone have read.
+    WeakGrace,
     /// A snapshot is closed without ordering its reads before that.
     WeakRelease,
     /// A slot of the registry is taken without what its last snapshot left.

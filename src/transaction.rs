@@ -13,6 +13,7 @@ use crate::retry::{AbortReason, Attempt, Transacted, retry};
 use crate::value::NewValue;
 use crate::version::Stamp;
 use bytes::Bytes;
+use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::{Bound, ControlFlow};
@@ -20,6 +21,9 @@ use std::sync::Arc;
 
 /// How many entries a list reads before the epoch is pinned anew.
 const BATCH: usize = 256;
+
+/// What is to be done to one key, in order: nearly always one thing.
+type Ops = SmallVec<[Op<'static>; 1]>;
 
 /// One attempt at a transaction: what the closure of [`Kv::transact`] is given.
 ///
@@ -32,7 +36,7 @@ pub struct Transaction<'a> {
     /// The version of each key that was read.
     reads: BTreeMap<Key, Option<Stamp>>,
     ranges: Vec<Bounds>,
-    writes: BTreeMap<Key, Vec<Op<'static>>>,
+    writes: BTreeMap<Key, Ops>,
     aborted: Option<AbortReason>,
 }
 
@@ -68,7 +72,7 @@ impl<'a> Transaction<'a> {
         let key = key.into();
         let engine = open(self.engine)?;
         engine.limits().check_key_write(key.as_bytes().len())?;
-        let ops = self.writes.get(&key).map_or(&[][..], Vec::as_slice);
+        let ops = self.writes.get(&key).map_or(&[][..], SmallVec::as_slice);
         let mut read = None;
         let entry = engine.at(&key, &self.point, |hit| {
             read = hit.map(Hit::stamp);
@@ -166,20 +170,17 @@ impl<'a> Transaction<'a> {
     }
 
     fn commit(self) -> Result<Outcome> {
-        let checks = self.reads.into_iter().map(|(key, read)| Check {
-            key,
-            expect: read.map_or(Expect::Absent, Expect::At),
-        });
-        let mutations = self.writes.into_iter().flat_map(|(key, ops)| {
-            ops.into_iter().map(move |op| Mutation {
-                key: key.clone(),
-                op,
-            })
-        });
-        let write = Write {
-            checks: checks.collect(),
-            mutations: mutations.collect(),
-        };
+        let mut write = Write::default();
+        for (key, read) in self.reads {
+            let expect = read.map_or(Expect::Absent, Expect::At);
+            write.checks.push(Check { key, expect });
+        }
+        for (key, ops) in self.writes {
+            for op in ops {
+                let key = key.clone();
+                write.mutations.push(Mutation { key, op });
+            }
+        }
         let reads = RangeReads {
             at: self.point.at(),
             ranges: self.ranges,
@@ -297,11 +298,11 @@ fn up_to(bounds: Bounds, last: &Key, reverse: bool) -> Bounds {
     }
 }
 
-type Own<'t> = (&'t Key, &'t Vec<Op<'static>>);
+type Own<'t> = (&'t Key, &'t Ops);
 
 /// What the transaction has written within bounds that are not empty, in the order of a list.
 fn own_writes<'t>(
-    writes: &'t BTreeMap<Key, Vec<Op<'static>>>,
+    writes: &'t BTreeMap<Key, Ops>,
     bounds: &Bounds,
     reverse: bool,
 ) -> std::iter::Peekable<Box<dyn Iterator<Item = Own<'t>> + 't>> {
@@ -377,6 +378,9 @@ impl Kv {
     /// the [`RetryPolicy`](crate::RetryPolicy), so it should have no effect but what it writes
     /// through the transaction. It is called under no lock; it may call the database by other
     /// handles, though what it does there is not part of the transaction.
+    ///
+    /// A closure that writes, by another handle, what it also reads through the transaction
+    /// conflicts with itself, for ever unless the policy ends it.
     ///
     /// A transaction that writes nothing commits nothing: its reads were of one moment anyway.
     ///

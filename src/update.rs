@@ -9,6 +9,7 @@ use crate::kv::Kv;
 use crate::retry::{AbortReason, Attempt, Transacted, retry};
 use crate::value::NewValue;
 use crate::version::Versionstamp;
+use smallvec::{SmallVec, smallvec};
 
 /// What is to become of an entry: what the closure of [`Kv::update`] returns.
 #[derive(Debug)]
@@ -55,24 +56,24 @@ impl From<Result<Self>> for Change {
 /// What is to become of several entries: what the closure of [`Kv::update_many`] returns. One
 /// [`Change`] for each, in the order of the keys.
 #[derive(Debug)]
-pub struct Changes(Vec<Change>);
+pub struct Changes(SmallVec<[Change; 1]>);
 
 impl From<Vec<Change>> for Changes {
     fn from(changes: Vec<Change>) -> Self {
-        Self(changes)
+        Self(changes.into())
     }
 }
 
 impl<const N: usize> From<[Change; N]> for Changes {
     fn from(changes: [Change; N]) -> Self {
-        Self(changes.into())
+        Self(changes.into_iter().collect())
     }
 }
 
 impl From<Change> for Changes {
     /// The only change; or an abort, whatever the number of entries.
     fn from(change: Change) -> Self {
-        Self(vec![change])
+        Self(smallvec![change])
     }
 }
 
@@ -116,7 +117,7 @@ impl Kv {
         let key = [key.into()];
         self.update_keys(&key, |entries| match entries {
             [entry] => decide(entry).into().into(),
-            _ => Changes(Vec::new()),
+            _ => Changes(SmallVec::new()),
         })
     }
 
@@ -163,7 +164,7 @@ impl Kv {
             engine.limits().check_key_write(key.as_bytes().len())?;
         }
         retry(engine, self.retry_policy(), || {
-            let mut entries = Vec::with_capacity(keys.len());
+            let mut entries = SmallVec::<[Entry; 1]>::with_capacity(keys.len());
             engine.newest_many(keys.iter(), |key, hit| {
                 entries.push(Entry::new(key.clone(), hit));
             });
@@ -176,7 +177,9 @@ impl Kv {
                     Kind::Keep => continue,
                     Kind::Set(value) => Op::Set(value),
                     Kind::Delete => Op::Delete,
-                    Kind::Abort(reason) => return Ok(Attempt::Aborted(reason, entries)),
+                    Kind::Abort(reason) => {
+                        return Ok(Attempt::Aborted(reason, entries.into_vec()));
+                    }
                     Kind::Fail(error) => return Err(error),
                 };
                 if let Some(key) = keys.get(index).cloned() {

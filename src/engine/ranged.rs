@@ -138,15 +138,13 @@ impl Engine {
     }
 
     /// Every record in an interval, whatever its versions.
-    fn records_in<'g>(
+    fn records_in<'g, 'b>(
         &'g self,
-        bounds: &Bounds,
+        bounds: &'b Bounds,
         guard: &'g Guard,
-    ) -> impl Iterator<Item = RecordRef<'g, Large>> + use<'g> {
-        let end = bounds.end.clone();
+    ) -> impl Iterator<Item = RecordRef<'g, Large>> + use<'g, 'b> {
         self.index
-            .ascend(&bounds.start, guard)
-            .take_while(move |(key, _)| end.as_ref().is_none_or(|end| *key < &end[..]))
+            .ascend(&bounds.start, bounds.end.as_deref(), guard)
             .map(|(_, record)| record)
     }
 

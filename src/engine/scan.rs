@@ -92,13 +92,10 @@ impl Engine {
     ) -> ControlFlow<B> {
         let Bounds { start, end } = walk.bounds.clone();
         if walk.reverse {
-            let records = self.index.descend(end.as_deref(), guard);
-            let records = records.take_while(|(key, _)| *key >= &start[..]);
+            let records = self.index.descend(&start, end.as_deref(), guard);
             self.visit(walk, batch, at, records, each)
         } else {
-            let records = self.index.ascend(&start, guard);
-            let end = end.as_deref();
-            let records = records.take_while(|(key, _)| end.is_none_or(|end| *key < end));
+            let records = self.index.ascend(&start, end.as_deref(), guard);
             self.visit(walk, batch, at, records, each)
         }
     }

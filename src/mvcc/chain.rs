@@ -585,9 +585,10 @@ impl<'g, T: Payload> RecordRef<'g, T> {
         // ORDERING: Relaxed. Only the holder of the stripe changes either pointer.
         let older = load_own(&version.header().older);
         debug_assert_eq!(self.head().map(|head| head.version), Some(version.version));
-        // ORDERING: E-LINK, writer side: `older` was published before, and again here.
-        // MODEL: chain::rolled_back_version_outlives_its_readers.
-        self.header().head.store(older, Ordering::Release);
+        // ORDERING: E-LINK, writer side: `older` was published before, and again here, to those who
+        // see the head only now. MODEL: chain::head_that_is_put_back_is_whole.
+        let publish = ordering(Ordering::Release, Planted::WeakUnlink);
+        self.header().head.store(older, publish);
         defer_free(version.version, guard);
     }
 }

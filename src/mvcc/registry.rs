@@ -223,8 +223,10 @@ impl Registry {
         guard.defer(move || {
             // ORDERING: E-GRACE. Release: the epoch runs this after every guard is gone that was
             // pinned before the load above; whoever sees the new grace is ordered after them.
-            // MODEL: registry::snapshot_keeps_its_version, registry::grace_waits_for_short_readers.
-            registry.grace.reached.fetch_max(target, Ordering::AcqRel);
+            // MODEL: registry::snapshot_keeps_its_version, registry::grace_waits_for_short_readers,
+            // registry::grace_brings_the_reads_along.
+            let publish = ordering(Ordering::AcqRel, Planted::WeakGrace);
+            registry.grace.reached.fetch_max(target, publish);
         });
     }
 }

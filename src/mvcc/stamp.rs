@@ -199,7 +199,9 @@ impl StampWord {
     /// pointer.
     pub(crate) fn settle(&self, stamp: Stamp) {
         // ORDERING: Release, for the same reason as in `decide`: the stamp brings its mint along.
-        self.0.store(decided(stamp), Ordering::Release);
+        // MODEL: publish::point_reads_see_whole_commits.
+        let publish = ordering(Ordering::Release, Planted::WeakSettle);
+        self.0.store(decided(stamp), publish);
     }
 
     /// Announces that a stamp is about to be minted and that it will be used only if the ranges

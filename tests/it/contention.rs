@@ -6,6 +6,7 @@ use kvick::{Change, Clock, Entry, Kv, ManualClock, RetryPolicy, Transacted};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, TryRecvError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,8 +21,8 @@ fn at_most(attempts: u32) -> RetryPolicy {
 /// How often an attempt conflicts before whoever tries is given the turn, and more.
 const MANY: u32 = 12;
 
-/// Waits until somebody else has written what was read; or, where nobody does, for as long as makes
-/// it certain that all others have been held up.
+/// Waits until somebody else has written what was read, or for as long as others that are not held
+/// up would hardly leave it alone.
 fn dawdle(kv: &Kv, read: &Entry) {
     let begin = Instant::now();
     while begin.elapsed() < Duration::from_millis(2)
@@ -33,6 +34,48 @@ fn dawdle(kv: &Kv, read: &Entry) {
     {
         thread::yield_now();
     }
+}
+
+#[test]
+fn a_transaction_that_is_always_spoilt_is_given_its_turn() {
+    // X05: each attempt asks another thread to write what was read, and goes on only once that is
+    // done; or after so long that the other one must have been held up, and not just have been kept
+    // from a processor.
+    const LONG: Duration = Duration::from_millis(300);
+    unstuck(|| {
+        let kv = Kv::new();
+        let (ask, asked) = mpsc::channel::<u32>();
+        let (tell, told) = mpsc::channel();
+        let spoiler = kv.clone();
+        let writer = thread::spawn(move || {
+            for attempt in asked {
+                spoiler.set("hot", u64::from(attempt)).unwrap();
+                tell.send(attempt).unwrap();
+            }
+        });
+        let mut attempts = 0;
+        let done = kv.with_retry(at_most(40)).transact(|tx| {
+            attempts += 1;
+            tx.get("hot")?;
+            ask.send(attempts).unwrap();
+            let end = Instant::now() + LONG;
+            let left = || end.saturating_duration_since(Instant::now());
+            while told
+                .recv_timeout(left())
+                .is_ok_and(|attempt| attempt < attempts)
+            {}
+            tx.set("done", 1_u64);
+            Ok(())
+        });
+        assert!(done.unwrap().is_committed());
+        assert!(attempts > 8, "nobody has spoilt it");
+        drop(ask);
+        wait_until(|| {
+            told.try_recv()
+                .is_err_and(|left| left == TryRecvError::Disconnected)
+        });
+        writer.join().unwrap();
+    });
 }
 
 #[test]

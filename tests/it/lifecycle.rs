@@ -6,9 +6,10 @@ use crate::support::threads::race;
 use crate::support::{assert_refused, committed, everything};
 use kvick::{
     AtomicOp, Change, Cursor, Entries, Entry, Error, ErrorKind, Key, Keys, Kv, List, ManualClock,
-    Outcome, Range, Snapshot, Stats, Transacted, Value, Versionstamp,
+    Outcome, Range, RetryPolicy, Snapshot, Stats, Transacted, Value, Versionstamp,
 };
 use std::fmt::Debug;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -199,11 +200,7 @@ fn a_read_only_handle_reads_and_does_not_write() {
         Ok(())
     }));
     assert_read_only(reader.read_only().set("key", 2_u64));
-    assert_read_only(
-        reader
-            .with_retry(kvick::RetryPolicy::default())
-            .set("key", 2_u64),
-    );
+    assert_read_only(reader.with_retry(RetryPolicy::default()).set("key", 2_u64));
 
     assert_eq!(reader.get("key").unwrap().as_u64(), Some(1));
     assert_eq!(everything(&reader), before);
@@ -312,6 +309,36 @@ fn keys_that_come_and_go_leave_nothing_behind() {
             );
             let grown = live_bytes() - before;
             assert!(grown.abs() < 128 << 10, "{grown} bytes more");
+        },
+    );
+}
+
+#[test]
+fn commits_that_are_taken_back_leave_nothing_behind() {
+    alone(
+        "lifecycle::commits_that_are_taken_back_leave_nothing_behind",
+        || {
+            let kv = unswept();
+            let once = kv.with_retry(RetryPolicy::default().attempts_max(NonZeroU32::MIN));
+            for round in 0..200_u64 {
+                // By the time that the range is found changed, the new keys have been linked.
+                let done = once.transact(|tx| {
+                    tx.list("range").count()?;
+                    kv.set(("range", round), 1_u64)?;
+                    tx.set(("new", round, 1), vec![b'v'; 100]);
+                    tx.set(("new", round, 2), vec![b'v'; 2_000]);
+                    Ok(())
+                });
+                assert!(!done.unwrap().is_committed());
+            }
+            assert_eq!(kv.stats().entry_count, 200);
+            assert_eq!(kv.delete_prefix("range").unwrap().count, 200);
+            kv.sweep();
+            let stats = kv.stats();
+            assert_eq!(
+                (stats.entry_count, stats.version_count, stats.bytes),
+                (0, 0, 0)
+            );
         },
     );
 }

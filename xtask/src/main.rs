@@ -25,16 +25,17 @@ usage: cargo xtask test [--only STEP]...  run every step, or those named, in ord
        cargo xtask asan                   the same as test --only asan
        cargo xtask miri [--install]       the same as test --only miri; with --install, ask rustup
                                           for what Miri needs first
-       cargo xtask record                 the result of cargo bench, as a table
+       cargo xtask record [RUN]...        the result of cargo bench as a table; of several runs,
+                                          each row of the one least disturbed
 ";
 
 /// What the command line asks for.
 #[derive(Debug)]
-enum Request {
+enum Request<'a> {
     Run(Vec<&'static Step>),
     InstallMiriThenRun(Vec<&'static Step>),
     List,
-    Record,
+    Record(&'a [&'a str]),
     Help,
 }
 
@@ -60,7 +61,7 @@ fn main() -> ExitCode {
             report::list();
             ExitCode::SUCCESS
         }
-        Ok(Request::Record) => match record::print() {
+        Ok(Request::Record(runs)) => match record::print(runs) {
             Ok(()) => ExitCode::SUCCESS,
             Err(reason) => {
                 println!("{reason}");
@@ -78,13 +79,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn parse(words: &[&str]) -> Result<Request, String> {
+fn parse<'a>(words: &'a [&'a str]) -> Result<Request<'a>, String> {
     match words {
         ["help" | "--help" | "-h"] => Ok(Request::Help),
         ["test"] => Ok(Request::Run(steps::required().collect())),
         ["test", "--list"] => Ok(Request::List),
         ["test", only @ ..] => chosen(only).map(Request::Run),
-        ["record"] => Ok(Request::Record),
+        ["record", runs @ ..] => Ok(Request::Record(runs)),
         ["asan"] => step("asan").map(|asan| Request::Run(vec![asan])),
         ["miri"] => step("miri").map(|miri| Request::Run(vec![miri])),
         ["miri", "--install"] => step("miri").map(|miri| Request::InstallMiriThenRun(vec![miri])),

@@ -1,6 +1,9 @@
-//! The result of `cargo bench` as a table, for `benches/record`.
+//! The results of `cargo bench` as a table, for `benches/record`.
 //!
-//! Criterion leaves a file for each benchmark, in JSON of which two numbers are wanted here.
+//! Criterion leaves a file for each benchmark, in JSON of which one number is wanted here. Where the
+//! machine has other things to do, there are several runs (`cargo bench -- --save-baseline NAME`),
+//! and each row is of the run in which the machine was least disturbed: the one whose pin, measured
+//! beside it, was the fastest.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -48,8 +51,9 @@ const ROWS: [Row; 16] = [
     row("for_each_of_10000", "scan 10,000, zero-copy", None),
 ];
 
-/// Prints the table.
-pub(crate) fn print() -> Result<(), String> {
+/// Prints the table of these runs; without any, of the latest.
+pub(crate) fn print(runs: &[&str]) -> Result<(), String> {
+    let runs = if runs.is_empty() { &["new"] } else { runs };
     if !Path::new(RESULTS).is_dir() {
         return Err(format!("{RESULTS} is not there: run cargo bench"));
     }
@@ -60,7 +64,12 @@ pub(crate) fn print() -> Result<(), String> {
     println!("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
     for row in &ROWS {
         for (index, size) in SIZES.into_iter().enumerate() {
-            let median = |subject| median_ns(row.group, subject, size);
+            let pin_of = |run: &str| median_ns(row.group, "pin", size, run);
+            let measured = runs.iter().filter_map(|run| Some((pin_of(run)?, *run)));
+            let Some((_, run)) = measured.min_by(|one, other| one.0.total_cmp(&other.0)) else {
+                continue;
+            };
+            let median = |subject| median_ns(row.group, subject, size, run);
             let Some(ours) = median("kvick") else {
                 continue;
             };
@@ -100,8 +109,8 @@ fn ratio(ratio: Option<f64>) -> String {
 
 /// The median time of one operation, if the benchmark has been run. One iteration of `insert` is as
 /// many operations as there are keys.
-fn median_ns(group: &str, subject: &str, size: &str) -> Option<f64> {
-    let folder: PathBuf = [RESULTS, group, subject, size, "new"].iter().collect();
+fn median_ns(group: &str, subject: &str, size: &str, run: &str) -> Option<f64> {
+    let folder: PathBuf = [RESULTS, group, subject, size, run].iter().collect();
     let estimates = fs::read_to_string(folder.join("estimates.json")).ok()?;
     let (_, median) = estimates.split_once(r#""median":"#)?;
     let (_, estimate) = median.split_once(r#""point_estimate":"#)?;

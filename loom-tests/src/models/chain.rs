@@ -2,6 +2,7 @@
 
 use super::{
     Canary, Core, Participant, at_once, check, draft, join, must_fail, must_fail_by, spawn,
+    unpinned,
 };
 use crate::memory::FREED;
 use crate::mvcc::publish::Install;
@@ -143,6 +144,36 @@ fn rolled_back_version_outlives_its_readers_twin() {
     must_fail_by("what was rolled back is freed at once", FREED, || {
         a_reader_meets_a_roll_back(at_once);
     });
+}
+
+/// E-LINK: a head that is put back is seen by some for the first time.
+fn a_reader_meets_a_head_that_is_put_back() {
+    let core = Core::new(1);
+    let me = core.participant();
+    // The fence of pinning would hide what this is about; and nothing is freed before the end.
+    let reader = spawn(&core, |core, _| core.newest(0, unpinned()));
+    let guard = me.pin();
+    assert!(core.newest(0, &guard).is_none());
+    let stamp = core.set(0, 1, &guard);
+    let mut install = Install::new();
+    install.link(core.record(0, &guard), draft(2));
+    install.roll_back(&guard);
+    drop(guard);
+    assert!(join(reader).is_none_or(|found| found == (1, stamp)));
+}
+
+#[test]
+fn head_that_is_put_back_is_whole() {
+    check(a_reader_meets_a_head_that_is_put_back);
+}
+
+#[test]
+fn head_that_is_put_back_is_whole_twin() {
+    must_fail(
+        Planted::WeakUnlink,
+        "Causality violation",
+        a_reader_meets_a_head_that_is_put_back,
+    );
 }
 
 /// PINNED: the leader of a commit that is rolled back lives for as long as somebody may have come

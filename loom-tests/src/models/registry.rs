@@ -140,6 +140,39 @@ fn grace_waits_for_short_readers_twin() {
     });
 }
 
+/// E-GRACE: one thread reads, another raises the grace, a third frees what was read.
+fn a_grace_goes_from_thread_to_thread() {
+    let core = Core::new(1);
+    let (me, other) = (core.participant(), core.participant());
+    core.set(0, 1, &me.pin());
+    let guard = me.pin();
+    let at = core.counter.latest();
+    start_grace_beyond(&core, &other);
+    let raiser = spawn(&core, |_, me| me.pin().flush());
+    let sweeper = spawn(&core, |core, me| {
+        let guard = me.pin();
+        core.sweep(&core.registry.horizon(), &guard);
+    });
+    assert_eq!(core.at(0, at, &guard), Some(1));
+    drop(guard);
+    join(raiser);
+    join(sweeper);
+}
+
+#[test]
+fn grace_brings_the_reads_along() {
+    check(a_grace_goes_from_thread_to_thread);
+}
+
+#[test]
+fn grace_brings_the_reads_along_twin() {
+    must_fail(
+        Planted::WeakGrace,
+        "Causality violation",
+        a_grace_goes_from_thread_to_thread,
+    );
+}
+
 /// E-RELEASE: what a snapshot has read may be freed once it is closed, and not before.
 fn a_snapshot_is_closed() {
     let core = Core::new(1);
