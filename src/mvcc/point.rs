@@ -59,10 +59,13 @@ fn is_same(stored: &[u8], key: &[u8]) -> bool {
     if stored.len() != key.len() {
         return false;
     }
-    // The last step overlaps the one before it.
-    if let (Some(stored_end), Some(end)) = (stored.last_chunk::<16>(), key.last_chunk::<16>()) {
-        let (stored, _) = stored.as_chunks::<16>();
-        let (key, _) = key.as_chunks::<16>();
+    // The last step comes first. It overlaps the one before it, unless that is the last itself.
+    if let (Some((_, stored_end)), Some((_, end))) = (
+        stored.split_last_chunk::<16>(),
+        key.split_last_chunk::<16>(),
+    ) {
+        let (stored, _) = stored[..stored.len() - 1].as_chunks::<16>();
+        let (key, _) = key[..key.len() - 1].as_chunks::<16>();
         return stored_end == end && stored.iter().zip(key).all(|(stored, key)| stored == key);
     }
     match (
