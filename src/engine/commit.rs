@@ -207,7 +207,8 @@ impl Engine {
             self.counter.mint()
         };
         stripe.counts.commit_count += 1;
-        let makes_way = self.sweep_some(&mut stripe, &mut unreachable, &guard);
+        self.sweep_some(&mut stripe, &mut unreachable, &guard);
+        let makes_way = self.makes_way(stamp, 1);
         drop(stripe);
         drop(unreachable);
         self.tick(stamp, guard, makes_way);
@@ -359,11 +360,10 @@ impl Engine {
         if let Some(stripe) = locked.iter_mut().next() {
             stripe.counts.commit_count += 1;
         }
-        let mut makes_way = false;
         for stripe in locked.iter_mut() {
-            makes_way |= self.sweep_some(stripe, unreachable, guard);
+            self.sweep_some(stripe, unreachable, guard);
         }
-        makes_way
+        self.makes_way(stamp, plan.installed.len())
     }
 
     /// A record for a key that has none. The stripe is that of the key, and locked.

@@ -14,7 +14,7 @@ use super::payload::Large;
 use super::{Engine, Stripe};
 use crate::index::NODE_BYTES;
 use crate::mvcc::chain::{RecordPtr, RecordRef, Superseded, Unreachable};
-use crate::mvcc::registry::{Horizon, Registry};
+use crate::mvcc::registry::{GRACE_STEP, Horizon, Registry};
 use crate::sync::epoch::{self, Guard};
 use crate::version::Stamp;
 use std::collections::VecDeque;
@@ -36,10 +36,13 @@ const SWEEP_STEP_MAX: usize = 64;
 /// the memory it frees is what the next one allocates.
 const SWEEP_KEEP: usize = 8;
 
-/// How many may wait in an engine, its stripes taken alike, before writers make way. So many come
-/// together only while the grace stands still, because a thread that is pinned has been taken off
-/// its processor: yielding gives it back.
-const BACKLOG_MAX: usize = 16_384;
+/// How many versions may wait in an engine before writers make way. So many come together only
+/// while the grace stands still, because a thread that is pinned has been taken off its processor:
+/// yielding gives it back.
+const BACKLOG_MAX: u64 = 16_384;
+
+/// How many commits the grace may be behind in any case, without anybody being in its way.
+const LAG_MAX: u64 = 8 * GRACE_STEP;
 
 /// How many a full sweep looks at before it lets go of the stripe for a moment.
 const SWEEP_BATCH: usize = 256;
@@ -159,24 +162,30 @@ impl SweepQueue {
 }
 
 impl Engine {
-    /// A commit's share of the sweeping, in a stripe that it holds. Whether so much is waiting
-    /// there that the commit should let others go first when it is done.
+    /// A commit's share of the sweeping, in a stripe that it holds.
     pub(super) fn sweep_some(
         &self,
         stripe: &mut Stripe,
         unreachable: &mut Unreachable<Large>,
         guard: &Guard,
-    ) -> bool {
+    ) {
         let step = stripe.sweep.step();
-        let is_due = stripe.sweep.is_due(&self.registry);
-        if is_due {
+        if stripe.sweep.is_due(&self.registry) {
             self.sweep_stripe(stripe, step, unreachable, guard);
             if stripe.sweep.deferred >= DEFERRED_STEP {
                 self.deferred.add(mem::take(&mut stripe.sweep.deferred));
             }
         }
-        // What is due goes bit by bit. What is not waits for a thread that is pinned.
-        !is_due && stripe.sweep.waiting.len() > BACKLOG_MAX >> self.config.stripe_bits
+    }
+
+    /// Whether a commit that has written so many keys should let others go first, now that it is
+    /// done: since the grace stands, commits like it have left more than may wait.
+    ///
+    /// Asked of the grace and not of the queues. With few hot keys all that waits is in few
+    /// stripes, and after a large deletion much waits though nobody is in the way.
+    pub(super) fn makes_way(&self, stamp: Stamp, key_count: usize) -> bool {
+        let behind = stamp.get().saturating_sub(self.registry.grace().get());
+        behind > LAG_MAX && behind.saturating_mul(key_count as u64) > BACKLOG_MAX
     }
 
     /// Looks at up to `budget` pieces of garbage of a stripe that is locked; how many there were to
