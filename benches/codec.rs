@@ -6,7 +6,7 @@ mod yardstick;
 use criterion::Criterion;
 use kvick::Key;
 use std::hint::black_box;
-use yardstick::{criterion, group};
+use yardstick::{Running, criterion, group};
 
 fn main() {
     let mut c = criterion();
@@ -19,7 +19,7 @@ fn main() {
 
 const LONG: &str = "a text that makes the key too long to be held inline";
 
-fn encode(c: &mut Criterion) {
+fn encode(c: &mut Criterion<Running>) {
     let mut group = group(c, "encode", 1);
     group.bench_function("string", |b| b.iter(|| Key::from(black_box("counter"))));
     group.bench_function("string_string", |b| {
@@ -39,7 +39,7 @@ fn encode(c: &mut Criterion) {
     });
 }
 
-fn decode(c: &mut Criterion) {
+fn decode(c: &mut Criterion<Running>) {
     let mut group = group(c, "decode", 1);
     let keys = [
         ("string_string", Key::from(("users", "alice"))),
@@ -52,7 +52,7 @@ fn decode(c: &mut Criterion) {
     }
 }
 
-fn clone(c: &mut Criterion) {
+fn clone(c: &mut Criterion<Running>) {
     let mut group = group(c, "clone", 1);
     for (name, key) in [
         ("inline", Key::from(("users", "alice"))),
@@ -67,7 +67,7 @@ fn clone(c: &mut Criterion) {
 }
 
 /// Two keys that differ in their last part, as those of one table do.
-fn compare(c: &mut Criterion) {
+fn compare(c: &mut Criterion<Running>) {
     let mut group = group(c, "compare", 1);
     let (alice, bob) = (Key::from(("users", "alice")), Key::from(("users", "bob")));
     let again = alice.clone();

@@ -7,7 +7,7 @@ mod support;
 
 use criterion::{Criterion, Throughput};
 use kvick::{AtomicOp, Change, Key, Kv, Versionstamp};
-use support::yardstick::{criterion, group};
+use support::yardstick::{Running, criterion, group};
 use support::{Entries, Map, Random, SIZES, Stores, VALUE, put, put_locked, value};
 
 fn main() {
@@ -63,7 +63,7 @@ fn put_checked_locked<const N: usize>(
 }
 
 /// Reads the version of a key and sets the key if it is still of that version.
-fn read_check_set(c: &mut Criterion, stores: &Stores) {
+fn read_check_set(c: &mut Criterion<Running>, stores: &Stores) {
     let mut group = group(c, "read_check_set", stores.size);
     group.throughput(Throughput::Elements(1));
     group.bench_function(stores.id("kvick"), |b| {
@@ -85,7 +85,7 @@ fn read_check_set(c: &mut Criterion, stores: &Stores) {
 }
 
 /// Reads the versions of two keys and sets both if both are still of those versions.
-fn transfer(c: &mut Criterion, stores: &Stores) {
+fn transfer(c: &mut Criterion<Running>, stores: &Stores) {
     let mut group = group(c, "transfer", stores.size);
     group.throughput(Throughput::Elements(1));
     group.bench_function(stores.id("kvick"), |b| {
@@ -113,7 +113,7 @@ fn transfer(c: &mut Criterion, stores: &Stores) {
 }
 
 /// Adds to the same key again and again.
-fn sum(c: &mut Criterion, stores: &Stores) {
+fn sum(c: &mut Criterion<Running>, stores: &Stores) {
     let mut group = group(c, "sum", stores.size);
     group.throughput(Throughput::Elements(1));
     group.bench_function(stores.id("kvick"), |b| {
@@ -136,7 +136,7 @@ fn put_all<const N: usize>(map: &Map, keys: [Key; N]) {
 }
 
 /// Sets ten keys at once.
-fn ten_keys(c: &mut Criterion, stores: &Stores) {
+fn ten_keys(c: &mut Criterion<Running>, stores: &Stores) {
     let mut group = group(c, "commit_of_10", stores.size);
     group.throughput(Throughput::Elements(10));
     group.bench_function(stores.id("kvick"), |b| {
@@ -159,7 +159,7 @@ fn ten_keys(c: &mut Criterion, stores: &Stores) {
 }
 
 /// Reads a key and sets it by a closure that is called again where the key has changed.
-fn update(c: &mut Criterion, stores: &Stores) {
+fn update(c: &mut Criterion<Running>, stores: &Stores) {
     let mut group = group(c, "update", stores.size);
     group.throughput(Throughput::Elements(1));
     group.bench_function(stores.id("kvick"), |b| {
@@ -176,7 +176,7 @@ fn update(c: &mut Criterion, stores: &Stores) {
 }
 
 /// Reads two keys and sets both in a transaction. The baseline holds its lock throughout.
-fn transact(c: &mut Criterion, stores: &Stores) {
+fn transact(c: &mut Criterion<Running>, stores: &Stores) {
     let mut group = group(c, "transact", stores.size);
     group.throughput(Throughput::Elements(1));
     group.bench_function(stores.id("kvick"), |b| {

@@ -4,11 +4,12 @@
 
 mod support;
 
+use cpu_time::ThreadTime;
 use criterion::{Criterion, Throughput};
 use kvick::{Key, Kv};
 use std::hint::black_box;
-use std::time::{Duration, Instant};
-use support::yardstick::{criterion, group};
+use std::time::Duration;
+use support::yardstick::{Running, criterion, group};
 use support::{Map, Random, SIZES, Stores, filled_kv, filled_map, key, put, set};
 
 fn main() {
@@ -28,7 +29,7 @@ fn main() {
 }
 
 /// Looks at a value where it lies.
-fn get(c: &mut Criterion, stores: &Stores) {
+fn get(c: &mut Criterion<Running>, stores: &Stores) {
     let mut group = group(c, "get", stores.size);
     group.throughput(Throughput::Elements(1));
     // What making the key costs, which is part of every figure.
@@ -56,7 +57,7 @@ fn first_byte_in(map: &Map, key: &Key) -> Option<u8> {
 }
 
 /// Copies a value out.
-fn get_owned(c: &mut Criterion, stores: &Stores) {
+fn get_owned(c: &mut Criterion<Running>, stores: &Stores) {
     let mut group = group(c, "get_owned", stores.size);
     group.throughput(Throughput::Elements(1));
     group.bench_function(stores.id("kvick"), |b| {
@@ -73,7 +74,7 @@ fn get_owned(c: &mut Criterion, stores: &Stores) {
 }
 
 /// Looks for a key that is not there.
-fn get_miss(c: &mut Criterion, stores: &Stores) {
+fn get_miss(c: &mut Criterion<Running>, stores: &Stores) {
     let missing = |random: &mut Random| key(stores.size + random.below(stores.size));
     let mut group = group(c, "get_miss", stores.size);
     group.throughput(Throughput::Elements(1));
@@ -88,7 +89,7 @@ fn get_miss(c: &mut Criterion, stores: &Stores) {
 }
 
 /// Opens a snapshot, looks at a value, and closes it. The baseline has none.
-fn snapshot(c: &mut Criterion, stores: &Stores) {
+fn snapshot(c: &mut Criterion<Running>, stores: &Stores) {
     let mut group = group(c, "snapshot", stores.size);
     group.throughput(Throughput::Elements(1));
     group.bench_function(stores.id("kvick"), |b| {
@@ -103,7 +104,7 @@ fn snapshot(c: &mut Criterion, stores: &Stores) {
     });
 }
 
-fn set_existing(c: &mut Criterion, stores: &Stores) {
+fn set_existing(c: &mut Criterion<Running>, stores: &Stores) {
     let mut group = group(c, "set", stores.size);
     group.throughput(Throughput::Elements(1));
     group.bench_function(stores.id("kvick"), |b| {
@@ -117,7 +118,7 @@ fn set_existing(c: &mut Criterion, stores: &Stores) {
 }
 
 /// Deletes a key and sets it again: two commits.
-fn delete_and_set(c: &mut Criterion, stores: &Stores) {
+fn delete_and_set(c: &mut Criterion<Running>, stores: &Stores) {
     let mut group = group(c, "delete_and_set", stores.size);
     group.throughput(Throughput::Elements(1));
     group.bench_function(stores.id("kvick"), |b| {
@@ -140,7 +141,7 @@ fn delete_and_set(c: &mut Criterion, stores: &Stores) {
 
 /// Fills an empty store in random order. One iteration is all of that, and an element one key, so
 /// the time of an element is the mean over the whole growth. Emptying the store is not counted.
-fn insert(c: &mut Criterion, size: u32) {
+fn insert(c: &mut Criterion<Running>, size: u32) {
     let mut group = group(c, "insert", size);
     group.throughput(Throughput::Elements(size.into()));
     group.sample_size(10);
@@ -156,7 +157,7 @@ fn insert(c: &mut Criterion, size: u32) {
 /// How long it takes to build something so many times, without dropping it.
 fn timed<T>(iterations: u64, build: impl Fn() -> T) -> Duration {
     let one = |_| {
-        let begin = Instant::now();
+        let begin = ThreadTime::now();
         let store = black_box(build());
         let took = begin.elapsed();
         drop(store);

@@ -8,7 +8,7 @@ mod support;
 use criterion::{Criterion, Throughput};
 use kvick::{Kv, List, Range};
 use std::hint::black_box;
-use support::yardstick::{criterion, group};
+use support::yardstick::{Running, criterion, group};
 use support::{Random, SIZES, Stores};
 
 fn main() {
@@ -32,7 +32,7 @@ fn list<'kv>(kv: &'kv Kv, stores: &Stores, random: &mut Random, len: u32) -> Lis
 }
 
 /// Looks at each entry where it lies.
-fn visit(c: &mut Criterion, stores: &Stores, len: u32) {
+fn visit(c: &mut Criterion<Running>, stores: &Stores, len: u32) {
     let mut group = group(c, &format!("for_each_of_{len}"), stores.size);
     group.throughput(Throughput::Elements(len.into()));
     group.bench_function(stores.id("kvick"), |b| {
@@ -57,7 +57,7 @@ fn visit(c: &mut Criterion, stores: &Stores, len: u32) {
 }
 
 /// Copies the entries out.
-fn collect(c: &mut Criterion, stores: &Stores, len: u32) {
+fn collect(c: &mut Criterion<Running>, stores: &Stores, len: u32) {
     let mut group = group(c, &format!("entries_of_{len}"), stores.size);
     group.throughput(Throughput::Elements(len.into()));
     group.bench_function(stores.id("kvick"), |b| {

@@ -93,6 +93,7 @@ struct Inline {
 
 /// The hash of an encoded key: the same for equal keys within a process, and not to be foreseen
 /// from outside, so that nobody can choose keys that collide.
+#[inline]
 fn hash_of(bytes: &[u8]) -> u64 {
     let mut hasher = FoldHasher::with_seed(0, SharedSeed::global_random());
     hasher.write(bytes);
@@ -186,6 +187,7 @@ impl Key {
     }
 
     /// The key with this encoding.
+    #[inline]
     pub(crate) fn from_encoded(encoded: &[u8]) -> Self {
         let mut bytes = [0; INLINE_BYTES_MAX];
         match bytes.get_mut(..encoded.len()) {
@@ -200,6 +202,7 @@ impl Key {
         }
     }
 
+    #[inline]
     fn inline(bytes: [u8; INLINE_BYTES_MAX], len: usize) -> Self {
         debug_assert!(len <= INLINE_BYTES_MAX);
         // PANICS: never. The array is not longer than this.
