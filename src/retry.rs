@@ -67,7 +67,7 @@ pub enum Transacted<T> {
     Aborted {
         /// Why.
         reason: AbortReason,
-        /// What the closure had been shown or had read: single keys, each once.
+        /// What the closure had been shown, or had read by its key.
         read: Vec<Entry>,
         /// How often the closure was called.
         attempts: u32,

@@ -38,7 +38,8 @@ impl Snapshot {
         }
     }
 
-    /// The version of the latest commit that it sees; all zeros where nothing had been committed.
+    /// Where it stands among the versions: it sees exactly the commits with this one or a smaller.
+    /// All zeros where nothing had been committed.
     pub fn versionstamp(&self) -> Versionstamp {
         self.point.at().into()
     }

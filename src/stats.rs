@@ -26,7 +26,8 @@ pub struct Stats {
     pub open_snapshot_count: usize,
     /// The version that the oldest of them sees.
     pub oldest_snapshot: Option<Versionstamp>,
-    /// The version of the latest commit; all zeros before the first.
+    /// The latest version that was minted: that of the latest commit, or one that a commit which
+    /// conflicted over a range, or a reader that helped, left unused. All zeros before the first.
     pub latest: Versionstamp,
 }
 

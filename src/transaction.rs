@@ -379,6 +379,9 @@ impl Kv {
     /// through the transaction. It is called under no lock; it may call the database by other
     /// handles, though what it does there is not part of the transaction.
     ///
+    /// A closure that writes, by another handle, what it also reads through the transaction
+    /// conflicts with itself, for ever unless the policy ends it.
+    ///
     /// A transaction that writes nothing commits nothing: its reads were of one moment anyway.
     ///
     /// ```

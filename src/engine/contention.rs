@@ -4,7 +4,7 @@
 //! lost several times asks for the *turn*; while one has it, every other commit waits before it
 //! begins, so that the next attempt meets nobody but those that had begun before. The wait is
 //! bounded, by the patience of the holder, which doubles with each attempt that is lost in spite of
-//! the turn. So a transaction of finite length gets through, and whatever the user's closure does
+//! the turn. So a transaction of up to a minute gets through, and whatever the user's closure does
 //! meanwhile, commit, or wait for a thread that commits, nothing can wait for ever: the turn is
 //! a courtesy and no lock. (Spec 9.3, X05, X06.)
 
@@ -17,7 +17,9 @@ pub(crate) const TURN_AFTER: u32 = 8;
 
 /// How long others wait for the first holder's attempt, and how long an asker waits for the turn.
 const PATIENCE_MIN: Duration = Duration::from_millis(1);
-const PATIENCE_MAX: Duration = Duration::from_millis(512);
+
+/// How often that doubles: up to a minute. A closure that takes longer can be starved.
+const DOUBLINGS_MAX: u32 = 16;
 
 /// Whose turn it is, if anybody's.
 #[derive(Debug)]
@@ -68,10 +70,8 @@ impl Turn {
     /// Asks for the turn before an attempt, of which `lost` have failed. `None` where the line is
     /// longer than this caller's patience; the attempt is then made without.
     pub(crate) fn take(&self, lost: u32) -> Option<TurnGuard<'_>> {
-        let doublings = lost.saturating_sub(TURN_AFTER).min(16);
-        let patience = PATIENCE_MIN
-            .saturating_mul(1 << doublings)
-            .min(PATIENCE_MAX);
+        let doublings = lost.saturating_sub(TURN_AFTER).min(DOUBLINGS_MAX);
+        let patience = PATIENCE_MIN.saturating_mul(1 << doublings);
         let thread = thread::current().id();
         if self
             .holder

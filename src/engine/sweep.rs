@@ -24,9 +24,12 @@ use std::mem;
 /// for each key that it writes there.
 const SWEEP_STEP: usize = 4;
 
-/// The share of a long queue that a commit looks at: one in this many. So a backlog shrinks, however
-/// many keys the commits write.
+/// The share of a long queue that a commit looks at: one in this many.
 const SWEEP_SHARE: usize = 4;
+
+/// The most that it looks at for this reason: a small commit is not to pay for a large deletion.
+/// One that itself adds a lot looks at twice as much. So a backlog shrinks in any case.
+const SWEEP_STEP_MAX: usize = 64;
 
 /// How many a commit leaves in each stripe. By the time one more comes, the grace has long reached
 /// the first of these, so that in the steady state each commit frees just what it supersedes, and
@@ -81,6 +84,8 @@ pub(super) struct SweepQueue {
     /// How many of those held have not been looked at since a snapshot closed.
     held_unseen: usize,
     closed_seen: u64,
+    /// How many have come since a commit last looked.
+    added: usize,
     /// How much was handed to the epoch and has not been told to [`deferred`].
     deferred: u64,
 }
@@ -89,6 +94,7 @@ impl SweepQueue {
     /// Takes over what a version has superseded.
     pub(super) fn push_superseded(&mut self, superseded: Superseded<Large>) {
         self.waiting.push_back(Garbage::Superseded(superseded));
+        self.added += 1;
     }
 
     /// The key of this record was deleted, at `until`.
@@ -96,7 +102,18 @@ impl SweepQueue {
         if record.start_dying() {
             let record = record.ptr();
             self.waiting.push_back(Garbage::Deleted { until, record });
+            self.added += 1;
         }
+    }
+
+    /// How much a commit should look at in this stripe.
+    fn step(&mut self) -> usize {
+        let waiting = self.waiting.len();
+        (waiting / SWEEP_SHARE)
+            .clamp(SWEEP_STEP, SWEEP_STEP_MAX)
+            .max(2 * mem::take(&mut self.added))
+            .min(waiting.saturating_sub(SWEEP_KEEP))
+            .max(1)
     }
 
     /// Whether a commit should look at something, as far as can be told without a horizon.
@@ -150,16 +167,16 @@ impl Engine {
         unreachable: &mut Unreachable<Large>,
         guard: &Guard,
     ) -> bool {
-        if stripe.sweep.is_due(&self.registry) {
-            let waiting = stripe.sweep.waiting.len();
-            let step = SWEEP_STEP.max(waiting / SWEEP_SHARE);
-            let budget = waiting.saturating_sub(SWEEP_KEEP).min(step);
-            self.sweep_stripe(stripe, budget.max(1), unreachable, guard);
+        let step = stripe.sweep.step();
+        let is_due = stripe.sweep.is_due(&self.registry);
+        if is_due {
+            self.sweep_stripe(stripe, step, unreachable, guard);
             if stripe.sweep.deferred >= DEFERRED_STEP {
                 self.deferred.add(mem::take(&mut stripe.sweep.deferred));
             }
         }
-        stripe.sweep.waiting.len() > BACKLOG_MAX >> self.config.stripe_bits
+        // What is due goes bit by bit. What is not waits for a thread that is pinned.
+        !is_due && stripe.sweep.waiting.len() > BACKLOG_MAX >> self.config.stripe_bits
     }
 
     /// Looks at up to `budget` pieces of garbage of a stripe that is locked; how many there were to

@@ -182,8 +182,14 @@ fn a_value_may_use_the_database_as_it_is_dropped() {
                 kv: kv.clone(),
                 dropped: Arc::clone(&dropped),
             };
-            let key = u32::try_from(round).unwrap() % KEYS;
-            kv.set(("caller", key), Bytes::from_owner(caller)).unwrap();
+            let key = ("caller", u32::try_from(round).unwrap() % KEYS);
+            let value = Bytes::from_owner(caller);
+            if round % 2 == 0 {
+                kv.set(key, value).unwrap();
+            } else {
+                let both = kv.atomic().set(key, value).set("both", "ways").commit();
+                assert!(both.unwrap().is_committed());
+            }
             if round % 20 == 0 {
                 snapshot = kv.snapshot();
             }

@@ -15,6 +15,9 @@ const GRACE_STEP: u64 = 32;
 const SWEEP_KEEP: u64 = 8;
 const SWEEP_STEP: u64 = 4;
 
+/// The `SWEEP_STEP_MAX` there.
+const SWEEP_STEP_MAX: usize = 64;
+
 /// What one writer thread gets.
 const STRIPES: u64 = 16;
 
@@ -136,6 +139,29 @@ fn commits_of_many_keys_sweep_as_much_as_they_leave() {
     let bound = bound(1) * KEYS_OF_A_COMMIT as usize;
     println!("{garbage_max} at most, bound {bound}");
     assert!(garbage_max <= bound);
+    drop(kv);
+    alone.leaves_nothing();
+}
+
+#[test]
+fn a_small_commit_sweeps_little_however_much_waits() {
+    let alone = Alone::begin();
+    let kv = engine();
+    let count = scaled(50_000);
+    for number in 0..count {
+        kv.set(("log", number), "of no importance").unwrap();
+    }
+    assert_eq!(kv.delete_prefix("log").unwrap().count, count);
+    let mut swept_max = 0;
+    let mut before = garbage(&kv);
+    for number in 0..1_000 {
+        kv.set(number, "of no importance").unwrap();
+        let after = garbage(&kv);
+        swept_max = swept_max.max(before.saturating_sub(after));
+        before = after;
+    }
+    println!("{swept_max} at most by one commit, {before} are left");
+    assert!(swept_max <= SWEEP_STEP_MAX);
     drop(kv);
     alone.leaves_nothing();
 }

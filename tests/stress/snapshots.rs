@@ -1,5 +1,6 @@
 //! Snapshots that are held: what they cost, and what they keep.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use kvick::{Kv, Snapshot};
@@ -119,6 +120,45 @@ fn updates_under_a_held_snapshot_leave_a_few_versions_of_each_key() {
     println!("{newest:?} for the newest values, {held:?} for those of the snapshot");
     assert!(held.as_nanos() <= newest.as_nanos() * SLOWER_MAX);
     drop(snapshot);
+    drop(kv);
+    alone.leaves_nothing();
+}
+
+#[test]
+fn readers_of_a_held_snapshot_pass_by_what_is_freed_meanwhile() {
+    const READERS: usize = 2;
+    const KEYS: u32 = 2;
+    let alone = Alone::begin();
+    let kv = Kv::new();
+    for key in 0..KEYS {
+        kv.set(key, u64::MAX).unwrap();
+    }
+    let snapshot = kv.snapshot();
+    let is_over = AtomicBool::new(false);
+    let reads = threads(READERS + 1, |thread| {
+        let mut count = 0;
+        if thread == READERS {
+            // Each of these is superseded at once and seen by nobody, and lies between the newest
+            // and what the readers are after.
+            for number in 0..scaled(100_000) as u64 {
+                kv.set(0, number).unwrap();
+                kv.set(1, number).unwrap();
+            }
+            is_over.store(true, Ordering::Relaxed);
+        } else {
+            while !is_over.load(Ordering::Relaxed) {
+                for key in 0..KEYS {
+                    let entry = snapshot.get(key).unwrap();
+                    assert_eq!(entry.as_u64(), Some(u64::MAX));
+                    count += 1;
+                }
+            }
+        }
+        count
+    });
+    println!("{reads:?} reads");
+    drop(snapshot);
+    settle(&kv);
     drop(kv);
     alone.leaves_nothing();
 }
