@@ -12,6 +12,7 @@ use kvick::{Key, Kv, Versionstamp};
 use parking_lot::RwLock;
 use std::cell::LazyCell;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How many keys there are.
 pub(crate) const SIZES: [u32; 3] = [1_000, 100_000, 1_000_000];
@@ -49,12 +50,16 @@ pub(crate) fn shuffled(size: u32) -> impl Iterator<Item = u32> {
         .filter(move |number| *number < size)
 }
 
-/// A cheap source of numbers, always the same ones.
+/// A cheap source of numbers.
 pub(crate) struct Random(u64);
 
 impl Random {
+    /// Each is of another sequence than those before it: criterion begins anew for every sample,
+    /// and the same keys again would be those that the caches still hold.
     pub(crate) fn new() -> Self {
-        Self(0x2545_f491_4f6c_dd1d)
+        static COUNT: AtomicU64 = AtomicU64::new(1);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        Self(number.wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 
     pub(crate) fn below(&mut self, bound: u32) -> u32 {
