@@ -8,7 +8,7 @@ mod support;
 use criterion::{Criterion, Throughput};
 use kvick::{AtomicOp, Change, Key, Kv, Versionstamp};
 use support::yardstick::{Running, criterion, group};
-use support::{Entries, Map, Random, SIZES, Stores, VALUE, put, put_locked, value};
+use support::{Entries, Map, Random, SIZES, Stores, VALUE, measure, put, put_locked, value};
 
 fn main() {
     let mut c = criterion();
@@ -42,17 +42,17 @@ fn version_in(map: &Map, key: &Key) -> u64 {
 }
 
 /// Sets keys of the baseline if they are of these versions.
-fn put_checked<const N: usize>(map: &Map, expected: [(Key, u64); N]) -> bool {
+fn put_checked<const N: usize>(map: &Map, expected: [(&Key, u64); N]) -> bool {
     let values = [(); N].map(|()| value());
     put_checked_locked(&mut map.write(), expected, values)
 }
 
 fn put_checked_locked<const N: usize>(
     entries: &mut Entries,
-    expected: [(Key, u64); N],
+    expected: [(&Key, u64); N],
     values: [Box<[u8]>; N],
 ) -> bool {
-    let holds = |(key, version): &(Key, u64)| entries.get(key).is_some_and(|it| it.0 == *version);
+    let holds = |(key, version): &(&Key, u64)| entries.get(*key).is_some_and(|it| it.0 == *version);
     if !expected.iter().all(holds) {
         return false;
     }
@@ -66,19 +66,18 @@ fn put_checked_locked<const N: usize>(
 fn read_check_set(c: &mut Criterion<Running>, stores: &Stores) {
     let mut group = group(c, "read_check_set", stores.size);
     group.throughput(Throughput::Elements(1));
+    let draw = |random: &mut Random| random.key(stores.size);
     group.bench_function(stores.id("kvick"), |b| {
-        let (kv, mut random) = (&*stores.kv, Random::new());
-        b.iter(|| {
-            let key = random.key(stores.size);
-            let read = version(kv, &key);
-            commit(kv.atomic().check_versionstamp(&key, read).set(&key, &VALUE))
+        let kv = &*stores.kv;
+        measure(b, draw, |key| {
+            let read = version(kv, key);
+            commit(kv.atomic().check_versionstamp(key, read).set(key, &VALUE))
         });
     });
     group.bench_function(stores.id("btreemap"), |b| {
-        let (map, mut random) = (&*stores.map, Random::new());
-        b.iter(|| {
-            let key = random.key(stores.size);
-            let read = version_in(map, &key);
+        let map = &*stores.map;
+        measure(b, draw, |key| {
+            let read = version_in(map, key);
             put_checked(map, [(key, read)])
         });
     });
@@ -88,25 +87,24 @@ fn read_check_set(c: &mut Criterion<Running>, stores: &Stores) {
 fn transfer(c: &mut Criterion<Running>, stores: &Stores) {
     let mut group = group(c, "transfer", stores.size);
     group.throughput(Throughput::Elements(1));
+    let draw = |random: &mut Random| [(); 2].map(|()| random.key(stores.size));
     group.bench_function(stores.id("kvick"), |b| {
-        let (kv, mut random) = (&*stores.kv, Random::new());
-        b.iter(|| {
-            let (from, to) = (random.key(stores.size), random.key(stores.size));
-            let (from_read, to_read) = (version(kv, &from), version(kv, &to));
+        let kv = &*stores.kv;
+        measure(b, draw, |[from, to]| {
+            let (from_read, to_read) = (version(kv, from), version(kv, to));
             commit(
                 kv.atomic()
-                    .check_versionstamp(&from, from_read)
-                    .check_versionstamp(&to, to_read)
-                    .set(&from, &VALUE)
-                    .set(&to, &VALUE),
+                    .check_versionstamp(from, from_read)
+                    .check_versionstamp(to, to_read)
+                    .set(from, &VALUE)
+                    .set(to, &VALUE),
             )
         });
     });
     group.bench_function(stores.id("btreemap"), |b| {
-        let (map, mut random) = (&*stores.map, Random::new());
-        b.iter(|| {
-            let (from, to) = (random.key(stores.size), random.key(stores.size));
-            let (from_read, to_read) = (version_in(map, &from), version_in(map, &to));
+        let map = &*stores.map;
+        measure(b, draw, |[from, to]| {
+            let (from_read, to_read) = (version_in(map, from), version_in(map, to));
             put_checked(map, [(from, from_read), (to, to_read)])
         });
     });
@@ -122,15 +120,15 @@ fn sum(c: &mut Criterion<Running>, stores: &Stores) {
     });
     group.bench_function(stores.id("btreemap"), |b| {
         let (map, key) = (&*stores.map, Key::from("counter"));
-        put(map, key.clone());
+        put(map, &key);
         b.iter(|| map.write().get_mut(&key).map(|(number, _)| *number += 1));
     });
 }
 
-fn put_all<const N: usize>(map: &Map, keys: [Key; N]) {
+fn put_all<const N: usize>(map: &Map, keys: &[Key; N]) {
     let values = [(); N].map(|()| value());
     let mut entries = map.write();
-    for (key, value) in keys.into_iter().zip(values) {
+    for (key, value) in keys.iter().zip(values) {
         put_locked(&mut entries, key, value);
     }
 }
@@ -139,22 +137,20 @@ fn put_all<const N: usize>(map: &Map, keys: [Key; N]) {
 fn ten_keys(c: &mut Criterion<Running>, stores: &Stores) {
     let mut group = group(c, "commit_of_10", stores.size);
     group.throughput(Throughput::Elements(10));
+    let draw = |random: &mut Random| [(); 10].map(|()| random.key(stores.size));
     group.bench_function(stores.id("kvick"), |b| {
-        let (kv, mut random) = (&*stores.kv, Random::new());
-        b.iter(|| {
+        let kv = &*stores.kv;
+        measure(b, draw, |keys| {
             let mut atomic = kv.atomic();
-            for _ in 0..10 {
-                atomic.set(random.key(stores.size), &VALUE);
+            for key in keys {
+                atomic.set(key, &VALUE);
             }
             commit(&atomic)
         });
     });
     group.bench_function(stores.id("btreemap"), |b| {
-        let (map, mut random) = (&*stores.map, Random::new());
-        b.iter(|| {
-            let keys: [_; 10] = std::array::from_fn(|_| random.key(stores.size));
-            put_all(map, keys);
-        });
+        let map = &*stores.map;
+        measure(b, draw, |keys| put_all(map, keys));
     });
 }
 
@@ -162,16 +158,17 @@ fn ten_keys(c: &mut Criterion<Running>, stores: &Stores) {
 fn update(c: &mut Criterion<Running>, stores: &Stores) {
     let mut group = group(c, "update", stores.size);
     group.throughput(Throughput::Elements(1));
+    let draw = |random: &mut Random| random.key(stores.size);
     group.bench_function(stores.id("kvick"), |b| {
-        let (kv, mut random) = (&*stores.kv, Random::new());
-        b.iter(|| {
-            let updated = kv.update(random.key(stores.size), |_| Change::set(&VALUE));
+        let kv = &*stores.kv;
+        measure(b, draw, |key| {
+            let updated = kv.update(key, |_| Change::set(&VALUE));
             assert!(updated.is_ok_and(|updated| updated.is_committed()));
         });
     });
     group.bench_function(stores.id("btreemap"), |b| {
-        let (map, mut random) = (&*stores.map, Random::new());
-        b.iter(|| put(map, random.key(stores.size)));
+        let map = &*stores.map;
+        measure(b, draw, |key| put(map, key));
     });
 }
 
@@ -179,30 +176,27 @@ fn update(c: &mut Criterion<Running>, stores: &Stores) {
 fn transact(c: &mut Criterion<Running>, stores: &Stores) {
     let mut group = group(c, "transact", stores.size);
     group.throughput(Throughput::Elements(1));
+    let draw = |random: &mut Random| [(); 2].map(|()| random.key(stores.size));
     group.bench_function(stores.id("kvick"), |b| {
-        let (kv, mut random) = (&*stores.kv, Random::new());
-        b.iter(|| {
-            let (from, to) = (random.key(stores.size), random.key(stores.size));
+        let kv = &*stores.kv;
+        measure(b, draw, |[from, to]| {
             let transacted = kv.transact(|transaction| {
-                transaction.get(&from)?;
-                transaction.get(&to)?;
-                transaction.set(&from, &VALUE);
-                transaction.set(&to, &VALUE);
+                transaction.get(from)?;
+                transaction.get(to)?;
+                transaction.set(from, &VALUE);
+                transaction.set(to, &VALUE);
                 Ok(())
             });
             assert!(transacted.is_ok_and(|transacted| transacted.is_committed()));
         });
     });
     group.bench_function(stores.id("btreemap"), |b| {
-        let (map, mut random) = (&*stores.map, Random::new());
-        b.iter(|| {
-            let keys = [random.key(stores.size), random.key(stores.size)];
-            read_and_put(&mut map.write(), keys)
-        });
+        let map = &*stores.map;
+        measure(b, draw, |keys| read_and_put(&mut map.write(), keys));
     });
 }
 
-fn read_and_put(entries: &mut Entries, keys: [Key; 2]) -> [Option<(u64, Box<[u8]>)>; 2] {
+fn read_and_put(entries: &mut Entries, keys: &[Key; 2]) -> [Option<(u64, Box<[u8]>)>; 2] {
     let read = keys.each_ref().map(|key| entries.get(key).cloned());
     for key in keys {
         put_locked(entries, key, value());

@@ -10,13 +10,14 @@ use kvick::{Key, Kv};
 use std::hint::black_box;
 use std::time::Duration;
 use support::yardstick::{Running, criterion, group};
-use support::{Map, Random, SIZES, Stores, filled_kv, filled_map, key, put, set};
+use support::{Map, Random, SIZES, Stores, filled_kv, filled_map, key, measure, put, set};
 
 fn main() {
     let mut c = criterion();
     for size in SIZES {
         let stores = Stores::new(size);
         get(&mut c, &stores);
+        get_built(&mut c, &stores);
         get_owned(&mut c, &stores);
         get_miss(&mut c, &stores);
         snapshot(&mut c, &stores);
@@ -32,22 +33,18 @@ fn main() {
 fn get(c: &mut Criterion<Running>, stores: &Stores) {
     let mut group = group(c, "get", stores.size);
     group.throughput(Throughput::Elements(1));
-    // What making the key costs, which is part of every figure.
-    group.bench_function(stores.id("key"), |b| {
-        let mut random = Random::new();
-        b.iter(|| random.key(stores.size));
-    });
+    let draw = |random: &mut Random| random.key(stores.size);
     group.bench_function(stores.id("kvick"), |b| {
-        let (kv, mut random) = (&*stores.kv, Random::new());
-        b.iter(|| first_byte(kv, random.key(stores.size)));
+        let kv = &*stores.kv;
+        measure(b, draw, |key| first_byte(kv, key));
     });
     group.bench_function(stores.id("btreemap"), |b| {
-        let (map, mut random) = (&*stores.map, Random::new());
-        b.iter(|| first_byte_in(map, &random.key(stores.size)));
+        let map = &*stores.map;
+        measure(b, draw, |key| first_byte_in(map, key));
     });
 }
 
-fn first_byte(kv: &Kv, key: Key) -> Option<u8> {
+fn first_byte(kv: &Kv, key: impl Into<Key>) -> Option<u8> {
     let read = kv.with_entry(key, |entry| entry?.as_bytes()?.first().copied());
     read.expect("the engine is open")
 }
@@ -56,35 +53,50 @@ fn first_byte_in(map: &Map, key: &Key) -> Option<u8> {
     map.read().get(key)?.1.first().copied()
 }
 
+/// The same under a key that is built for the read.
+fn get_built(c: &mut Criterion<Running>, stores: &Stores) {
+    let mut group = group(c, "get_built", stores.size);
+    group.throughput(Throughput::Elements(1));
+    let draw = |random: &mut Random| random.below(stores.size);
+    group.bench_function(stores.id("kvick"), |b| {
+        let kv = &*stores.kv;
+        measure(b, draw, |number| first_byte(kv, ("users", *number)));
+    });
+    group.bench_function(stores.id("btreemap"), |b| {
+        let map = &*stores.map;
+        measure(b, draw, |number| {
+            first_byte_in(map, &Key::from(("users", *number)))
+        });
+    });
+}
+
 /// Copies a value out.
 fn get_owned(c: &mut Criterion<Running>, stores: &Stores) {
     let mut group = group(c, "get_owned", stores.size);
     group.throughput(Throughput::Elements(1));
+    let draw = |random: &mut Random| random.key(stores.size);
     group.bench_function(stores.id("kvick"), |b| {
-        let (kv, mut random) = (&*stores.kv, Random::new());
-        b.iter(|| {
-            let entry = kv.get(random.key(stores.size));
-            entry.expect("the engine is open")
-        });
+        let kv = &*stores.kv;
+        measure(b, draw, |key| kv.get(key).expect("the engine is open"));
     });
     group.bench_function(stores.id("btreemap"), |b| {
-        let (map, mut random) = (&*stores.map, Random::new());
-        b.iter(|| map.read().get(&random.key(stores.size)).cloned());
+        let map = &*stores.map;
+        measure(b, draw, |key| map.read().get(key).cloned());
     });
 }
 
 /// Looks for a key that is not there.
 fn get_miss(c: &mut Criterion<Running>, stores: &Stores) {
-    let missing = |random: &mut Random| key(stores.size + random.below(stores.size));
     let mut group = group(c, "get_miss", stores.size);
     group.throughput(Throughput::Elements(1));
+    let draw = |random: &mut Random| key(stores.size + random.below(stores.size));
     group.bench_function(stores.id("kvick"), |b| {
-        let (kv, mut random) = (&*stores.kv, Random::new());
-        b.iter(|| first_byte(kv, missing(&mut random)));
+        let kv = &*stores.kv;
+        measure(b, draw, |key| first_byte(kv, key));
     });
     group.bench_function(stores.id("btreemap"), |b| {
-        let (map, mut random) = (&*stores.map, Random::new());
-        b.iter(|| first_byte_in(map, &missing(&mut random)));
+        let map = &*stores.map;
+        measure(b, draw, |key| first_byte_in(map, key));
     });
 }
 
@@ -92,10 +104,10 @@ fn get_miss(c: &mut Criterion<Running>, stores: &Stores) {
 fn snapshot(c: &mut Criterion<Running>, stores: &Stores) {
     let mut group = group(c, "snapshot", stores.size);
     group.throughput(Throughput::Elements(1));
+    let draw = |random: &mut Random| random.key(stores.size);
     group.bench_function(stores.id("kvick"), |b| {
-        let (kv, mut random) = (&*stores.kv, Random::new());
-        b.iter(|| {
-            let key = random.key(stores.size);
+        let kv = &*stores.kv;
+        measure(b, draw, |key| {
             let snapshot = kv.snapshot();
             snapshot
                 .with_entry(key, |entry| entry?.as_bytes()?.first().copied())
@@ -107,13 +119,14 @@ fn snapshot(c: &mut Criterion<Running>, stores: &Stores) {
 fn set_existing(c: &mut Criterion<Running>, stores: &Stores) {
     let mut group = group(c, "set", stores.size);
     group.throughput(Throughput::Elements(1));
+    let draw = |random: &mut Random| random.key(stores.size);
     group.bench_function(stores.id("kvick"), |b| {
-        let (kv, mut random) = (&*stores.kv, Random::new());
-        b.iter(|| set(kv, &random.key(stores.size)));
+        let kv = &*stores.kv;
+        measure(b, draw, |key| set(kv, key));
     });
     group.bench_function(stores.id("btreemap"), |b| {
-        let (map, mut random) = (&*stores.map, Random::new());
-        b.iter(|| put(map, random.key(stores.size)));
+        let map = &*stores.map;
+        measure(b, draw, |key| put(map, key));
     });
 }
 
@@ -121,19 +134,18 @@ fn set_existing(c: &mut Criterion<Running>, stores: &Stores) {
 fn delete_and_set(c: &mut Criterion<Running>, stores: &Stores) {
     let mut group = group(c, "delete_and_set", stores.size);
     group.throughput(Throughput::Elements(1));
+    let draw = |random: &mut Random| random.key(stores.size);
     group.bench_function(stores.id("kvick"), |b| {
-        let (kv, mut random) = (&*stores.kv, Random::new());
-        b.iter(|| {
-            let key = random.key(stores.size);
-            kv.delete(&key).expect("the engine is open");
-            set(kv, &key)
+        let kv = &*stores.kv;
+        measure(b, draw, |key| {
+            kv.delete(key).expect("the engine is open");
+            set(kv, key)
         });
     });
     group.bench_function(stores.id("btreemap"), |b| {
-        let (map, mut random) = (&*stores.map, Random::new());
-        b.iter(|| {
-            let key = random.key(stores.size);
-            map.write().remove(&key);
+        let map = &*stores.map;
+        measure(b, draw, |key| {
+            map.write().remove(key);
             put(map, key);
         });
     });

@@ -6,10 +6,10 @@
 mod support;
 
 use criterion::{Criterion, Throughput};
-use kvick::{Kv, List, Range};
+use kvick::{Key, Kv, List, Range};
 use std::hint::black_box;
 use support::yardstick::{Running, criterion, group};
-use support::{Random, SIZES, Stores};
+use support::{Random, SIZES, Stores, measure};
 
 fn main() {
     let mut c = criterion();
@@ -25,8 +25,7 @@ fn main() {
 }
 
 /// So many entries from a random key on.
-fn list<'kv>(kv: &'kv Kv, stores: &Stores, random: &mut Random, len: u32) -> List<'kv> {
-    let start = random.key(stores.size - len);
+fn list<'kv>(kv: &'kv Kv, start: &Key, len: u32) -> List<'kv> {
     kv.list(Range::prefix("users").start(start))
         .limit(len as usize)
 }
@@ -35,10 +34,11 @@ fn list<'kv>(kv: &'kv Kv, stores: &Stores, random: &mut Random, len: u32) -> Lis
 fn visit(c: &mut Criterion<Running>, stores: &Stores, len: u32) {
     let mut group = group(c, &format!("for_each_of_{len}"), stores.size);
     group.throughput(Throughput::Elements(len.into()));
+    let draw = |random: &mut Random| random.key(stores.size - len);
     group.bench_function(stores.id("kvick"), |b| {
-        let (kv, mut random) = (&*stores.kv, Random::new());
-        b.iter(|| {
-            let list = list(kv, stores, &mut random, len);
+        let kv = &*stores.kv;
+        measure(b, draw, |start| {
+            let list = list(kv, start, len);
             list.for_each(|entry| {
                 black_box(entry.as_bytes().and_then(<[u8]>::first));
             })
@@ -46,10 +46,9 @@ fn visit(c: &mut Criterion<Running>, stores: &Stores, len: u32) {
         });
     });
     group.bench_function(stores.id("btreemap"), |b| {
-        let (map, mut random) = (&*stores.map, Random::new());
-        b.iter(|| {
-            let start = random.key(stores.size - len);
-            for (_, (_, value)) in map.read().range(start..).take(len as usize) {
+        let map = &*stores.map;
+        measure(b, draw, |start| {
+            for (_, (_, value)) in map.read().range::<Key, _>(start..).take(len as usize) {
                 black_box(value.first());
             }
         });
@@ -60,20 +59,20 @@ fn visit(c: &mut Criterion<Running>, stores: &Stores, len: u32) {
 fn collect(c: &mut Criterion<Running>, stores: &Stores, len: u32) {
     let mut group = group(c, &format!("entries_of_{len}"), stores.size);
     group.throughput(Throughput::Elements(len.into()));
+    let draw = |random: &mut Random| random.key(stores.size - len);
     group.bench_function(stores.id("kvick"), |b| {
-        let (kv, mut random) = (&*stores.kv, Random::new());
-        b.iter(|| {
-            let list = list(kv, stores, &mut random, len);
+        let kv = &*stores.kv;
+        measure(b, draw, |start| {
+            let list = list(kv, start, len);
             for entry in list.entries().expect("the range is valid") {
                 black_box(entry);
             }
         });
     });
     group.bench_function(stores.id("btreemap"), |b| {
-        let (map, mut random) = (&*stores.map, Random::new());
-        b.iter(|| {
-            let start = random.key(stores.size - len);
-            for (key, (version, value)) in map.read().range(start..).take(len as usize) {
+        let map = &*stores.map;
+        measure(b, draw, |start| {
+            for (key, (version, value)) in map.read().range::<Key, _>(start..).take(len as usize) {
                 black_box((key.clone(), *version, value.clone()));
             }
         });

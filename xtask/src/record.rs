@@ -28,8 +28,9 @@ const fn row(group: &'static str, about: &'static str, prototype: Option<[u32; 3
     }
 }
 
-const ROWS: [Row; 16] = [
+const ROWS: [Row; 17] = [
     row("get", "get, zero-copy", Some([18, 105, 306])),
+    row("get_built", "get, key built for it", None),
     row("get_owned", "get, owned", None),
     row("get_miss", "get, missing", None),
     row("snapshot", "snapshot: open, get, drop", None),
