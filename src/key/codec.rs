@@ -23,7 +23,7 @@
 
 use super::bigint::BigInt;
 use super::part::{KeyPart, canonical};
-use super::{INLINE_BYTES_MAX, Key};
+use super::{INLINE_BYTES_MAX, InlineBytes, Key};
 use crate::error::{Error, Result};
 use std::borrow::Cow;
 
@@ -45,7 +45,7 @@ const ESCAPE: u8 = 0xff;
 /// A key in the making. It stays in its inline bytes for as long as the key will fit there, so that
 /// encoding a short key allocates nothing.
 pub(super) struct Encoder {
-    inline: [u8; INLINE_BYTES_MAX],
+    inline: InlineBytes,
     /// The bytes in use of `inline`; meaningless once anything is in `long`.
     len: usize,
     /// All of the key, once it is longer than `inline`; empty until then.
@@ -55,7 +55,7 @@ pub(super) struct Encoder {
 impl Encoder {
     pub(super) fn new() -> Self {
         Self {
-            inline: [0; INLINE_BYTES_MAX],
+            inline: InlineBytes::default(),
             len: 0,
             long: Vec::new(),
         }
@@ -88,7 +88,8 @@ impl Encoder {
             return None;
         }
         let start = self.len;
-        let room = self.inline.get_mut(start..start.checked_add(len)?)?;
+        let (inline, _) = self.inline.split_at_mut(INLINE_BYTES_MAX);
+        let room = inline.get_mut(start..start.checked_add(len)?)?;
         self.len += len;
         Some(room)
     }

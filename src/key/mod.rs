@@ -34,9 +34,14 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-/// The longest key that is held inline. It makes a `Key` six words: the hash, the tag, and four for
-/// the bytes and their number.
-const INLINE_BYTES_MAX: usize = 31;
+/// What is held inline: the bytes of a key, zeros, and in the last place their number. It makes a
+/// `Key` six words: the hash, the tag, and these four, which are copied as whole words. (As an array
+/// of 31 and a number they would be copied in pieces that overlap, and processors are slow at
+/// reading back what was just written in other pieces.)
+type InlineBytes = [u8; 32];
+
+/// The longest key that is held inline.
+const INLINE_BYTES_MAX: usize = size_of::<InlineBytes>() - 1;
 
 /// The name of an entry: a tuple of [parts](KeyPart).
 ///
@@ -83,13 +88,9 @@ enum Repr {
     Shared(Arc<[u8]>),
 }
 
-/// Aligned, so that it is copied by whole words.
 #[derive(Clone, Copy)]
 #[repr(align(8))]
-struct Inline {
-    bytes: [u8; INLINE_BYTES_MAX],
-    len: u8,
-}
+struct Inline(InlineBytes);
 
 /// The hash of an encoded key: the same for equal keys within a process, and not to be foreseen
 /// from outside, so that nobody can choose keys that collide.
@@ -171,7 +172,10 @@ impl Key {
     /// The encoded key.
     pub fn as_bytes(&self) -> &[u8] {
         match &self.repr {
-            Repr::Inline(Inline { bytes, len }) => &bytes[..usize::from(*len)],
+            Repr::Inline(Inline(bytes)) => {
+                let [.., len] = *bytes;
+                &bytes[..usize::from(len)]
+            }
             Repr::Shared(bytes) => bytes,
         }
     }
@@ -189,28 +193,27 @@ impl Key {
     /// The key with this encoding.
     #[inline]
     pub(crate) fn from_encoded(encoded: &[u8]) -> Self {
-        let mut bytes = [0; INLINE_BYTES_MAX];
-        match bytes.get_mut(..encoded.len()) {
-            Some(room) => {
-                room.copy_from_slice(encoded);
-                Self::inline(bytes, encoded.len())
-            }
-            None => Self {
+        if encoded.len() > INLINE_BYTES_MAX {
+            return Self {
                 hash: hash_of(encoded),
                 repr: Repr::Shared(encoded.into()),
-            },
+            };
         }
+        let mut bytes = InlineBytes::default();
+        bytes[..encoded.len()].copy_from_slice(encoded);
+        Self::inline(bytes, encoded.len())
     }
 
     #[inline]
-    fn inline(bytes: [u8; INLINE_BYTES_MAX], len: usize) -> Self {
+    fn inline(mut bytes: InlineBytes, len: usize) -> Self {
         debug_assert!(len <= INLINE_BYTES_MAX);
-        // PANICS: never. The array is not longer than this.
+        // PANICS: never. The callers have filled no more than this.
         let hash = hash_of(&bytes[..len]);
-        let len = u8::try_from(len).expect("an inline key has at most 31 bytes");
+        let [.., last] = &mut bytes;
+        *last = u8::try_from(len).expect("an inline key has at most 31 bytes");
         Self {
             hash,
-            repr: Repr::Inline(Inline { bytes, len }),
+            repr: Repr::Inline(Inline(bytes)),
         }
     }
 }
@@ -218,7 +221,7 @@ impl Key {
 impl Default for Key {
     /// The empty key.
     fn default() -> Self {
-        Self::inline([0; INLINE_BYTES_MAX], 0)
+        Self::inline(InlineBytes::default(), 0)
     }
 }
 
