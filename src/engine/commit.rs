@@ -54,6 +54,7 @@ struct Target<'w, 'g> {
     key: &'w Key,
     /// The new version, where it can be known beforehand: the last mutation is a set.
     prepared: Option<Draft<Large>>,
+    /// Its record, if there is one; before the stripes are locked, as it seems.
     record: Option<RecordRef<'g, Large>>,
     /// The entry that is there, with its stamp.
     live: Option<(VersionRef<'g, Large>, Stamp)>,
@@ -171,12 +172,13 @@ impl Engine {
 
     /// One mutation, and perhaps a check of its key; the stamp, or `None` where the check failed.
     fn commit_one(&self, expect: Option<Expect>, key: &Key, op: &Op<'_>) -> Result<Option<Stamp>> {
-        let prepared = prepare(op);
         let guard = epoch::pin();
+        let found = self.find_ahead(key, &guard);
+        let prepared = prepare(op);
         let mut unreachable = Unreachable::new();
         let mut stripe = self.stripes.lock_one(self.stripe_of(key.hash_code()));
 
-        let record = self.find(key, &guard);
+        let record = self.find_again(found, key, &guard);
         let live = record.and_then(live_head);
         if expect.is_some_and(|expect| !expect.holds(live.map(|(_, stamp)| stamp))) {
             stripe.counts.conflict_count += 1;
@@ -219,7 +221,7 @@ impl Engine {
     fn commit_many(&self, write: &Write<'_>) -> Result<Outcome> {
         let guard = epoch::pin();
         let mut plan = Plan::new();
-        let stripes = self.plan(write, &mut plan);
+        let stripes = self.plan(write, &mut plan, &guard);
         let mut unreachable = Unreachable::new();
         let mut locked = self.stripes.lock(&stripes);
 
@@ -241,11 +243,43 @@ impl Engine {
         Ok(Outcome::Committed(Effects { stamp }))
     }
 
-    /// Works out all that needs no lock: the keys, the versions that can be known, the stripes.
-    pub(super) fn plan<'w>(&self, write: &'w Write<'_>, plan: &mut Plan<'w, '_>) -> StripeSet {
+    /// The record of a key whose stripe is not locked yet: most likely what
+    /// [`find_again`](Self::find_again) will find. The lookup is most of what a commit waits for,
+    /// and before the locks, those of several keys wait together.
+    fn find_ahead<'g>(&self, key: &Key, guard: &'g Guard) -> Option<RecordRef<'g, Large>> {
+        let found = self.find(key, guard);
+        if let Some(record) = found {
+            record.touch();
+        }
+        found
+    }
+
+    /// The record of a key whose stripe is locked, given what was found before it was.
+    fn find_again<'g>(
+        &self,
+        found: Option<RecordRef<'g, Large>>,
+        key: &Key,
+        guard: &'g Guard,
+    ) -> Option<RecordRef<'g, Large>> {
+        // INDEXED: a record that has not been retired is the one of its key.
+        // MODEL: life::commit_is_not_buried_with_what_it_found.
+        found
+            .filter(|record| !record.is_retired())
+            .or_else(|| self.find(key, guard))
+    }
+
+    /// Works out all that needs no lock: the keys and their records, as it seems, the versions that
+    /// can be known, the stripes.
+    pub(super) fn plan<'w, 'g>(
+        &self,
+        write: &'w Write<'_>,
+        plan: &mut Plan<'w, 'g>,
+        guard: &'g Guard,
+    ) -> StripeSet {
         let mut stripes = StripeSet::default();
         if write.checks.is_empty() && write.mutations.is_empty() {
-            // Commits are counted behind the locks that they take, so this one takes one.
+            // An operation without keys mints a version and is counted like any other (A08), behind
+            // a lock that it takes.
             stripes.insert(0);
         }
         for check in &write.checks {
@@ -269,7 +303,7 @@ impl Engine {
                 plan.targets.push(Target {
                     key: &mutation.key,
                     prepared,
-                    record: None,
+                    record: self.find_ahead(&mutation.key, guard),
                     live: None,
                     pending: Pending::Stored(None),
                 });
@@ -280,17 +314,13 @@ impl Engine {
             let index = u32::try_from(index).expect("fewer than 2^32 keys");
             plan.target_of.push(index);
         }
-        if stripes.is_empty() {
-            // An operation without keys mints a version, and is counted, like any other (A08).
-            stripes.insert(0);
-        }
         stripes
     }
 
     /// Finds what is stored under the keys to be written. Their stripes are locked.
     pub(super) fn look_up<'g>(&self, plan: &mut Plan<'_, 'g>, guard: &'g Guard) {
         for target in &mut plan.targets {
-            target.record = self.find(target.key, guard);
+            target.record = self.find_again(target.record, target.key, guard);
             target.live = target.record.and_then(live_head);
         }
     }

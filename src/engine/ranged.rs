@@ -40,7 +40,7 @@ impl Engine {
     fn commit_fine(&self, write: &Write<'_>, reads: &RangeReads) -> Fine {
         let guard = epoch::pin();
         let mut plan = Plan::new();
-        let stripes = self.plan(write, &mut plan);
+        let stripes = self.plan(write, &mut plan, &guard);
         let mut unreachable = Unreachable::new();
         let mut locked = self.stripes.lock(&stripes);
 
@@ -93,7 +93,7 @@ impl Engine {
     fn commit_exclusive(&self, write: &Write<'_>, reads: &RangeReads) -> Result<Outcome> {
         let guard = epoch::pin();
         let mut plan = Plan::new();
-        self.plan(write, &mut plan);
+        self.plan(write, &mut plan, &guard);
         let mut unreachable = Unreachable::new();
         let mut locked = self.stripes.lock_all();
 

@@ -43,7 +43,7 @@ impl Walk {
         self.bounds.end = Some(Bytes::new());
     }
 
-    /// Whether nothing more can come.
+    /// Whether nothing more will come.
     pub(crate) fn is_done(&self) -> bool {
         self.bounds.is_empty()
     }
@@ -51,7 +51,7 @@ impl Walk {
 
 impl Engine {
     /// Shows up to `batch` entries to `each`, at an open snapshot or at this moment, and moves the
-    /// walk on behind them; or until `each` breaks off, behind that entry.
+    /// walk on behind them; or until `each` breaks off, which ends the walk.
     ///
     /// The epoch is pinned meanwhile. Finding the first entry takes logarithmic time, each further
     /// one constant time forward and logarithmic time in reverse.
@@ -117,7 +117,11 @@ impl Engine {
             } else {
                 passes_left -= 1;
             }
-            if left == 0 || passes_left == 0 || flow.is_break() {
+            if flow.is_break() {
+                walk.finish();
+                return flow;
+            }
+            if left == 0 || passes_left == 0 {
                 walk.pass(key);
                 return flow;
             }

@@ -299,9 +299,17 @@ struct Record<T> {
     head: AtomicPtr<Version<T>>,
     hash: u64,
     key_len: u32,
-    is_dying: AtomicU32,
+    /// One of the constants below. Read and written under the stripe's lock only.
+    life: AtomicU32,
     key: [u8; 0],
 }
+
+/// A record that is in the indexes, as far as anybody knows for good.
+const LIVING: u32 = 0;
+/// A record that waits to be removed.
+const DYING: u32 = 1;
+/// A record that has left the indexes.
+const RETIRED: u32 = 2;
 
 impl<T> Record<T> {
     fn layout(key_len: u32) -> Layout {
@@ -353,7 +361,7 @@ impl<T> RecordPtr<T> {
             head: AtomicPtr::new(ptr::null_mut()),
             hash,
             key_len,
-            is_dying: AtomicU32::new(0),
+            life: AtomicU32::new(LIVING),
             key: [],
         };
         // SAFETY: freshly allocated for this type, aligned, and ours alone.
@@ -427,6 +435,11 @@ impl<T: Payload> RecordPtr<T> {
     /// The caller holds the stripe of the key and has removed the record from every index
     /// (INDEXED); nothing that waits will look at it any more (QUEUED).
     pub(crate) fn retire(self, guard: &Guard) {
+        // ORDERING: Relaxed. Read and written under the stripe's lock only.
+        self.get(guard)
+            .header()
+            .life
+            .store(RETIRED, Ordering::Relaxed);
         let free = move || {
             // MODEL: life::buried_record_outlives_its_readers.
             // SAFETY: the record can be found no more, so after every guard pinned at `retire`
@@ -565,16 +578,31 @@ impl<'g, T> RecordRef<'g, T> {
     /// holds the stripe of the key.
     pub(crate) fn start_dying(self) -> bool {
         // ORDERING: Relaxed. Read and written under the stripe's lock only.
-        let is_fresh = self.header().is_dying.load(Ordering::Relaxed) == 0;
+        let is_fresh = self.header().life.load(Ordering::Relaxed) == LIVING;
         // ORDERING: Relaxed, as above.
-        self.header().is_dying.store(1, Ordering::Relaxed);
+        self.header().life.store(DYING, Ordering::Relaxed);
         is_fresh
     }
 
     /// Takes that back. The caller holds the stripe of the key.
     pub(crate) fn stop_dying(self) {
         // ORDERING: Relaxed. Read and written under the stripe's lock only.
-        self.header().is_dying.store(0, Ordering::Relaxed);
+        self.header().life.store(LIVING, Ordering::Relaxed);
+    }
+
+    /// Whether the record has left the indexes since it was found. The caller holds the stripe of
+    /// the key; while it does, that does not change.
+    pub(crate) fn is_retired(self) -> bool {
+        // ORDERING: Relaxed. Read and written under the stripe's lock only.
+        self.header().life.load(Ordering::Relaxed) == RETIRED
+    }
+
+    /// Looks at the newest version, so that it is near when it is wanted: a lock keeps a processor
+    /// from loading ahead what is wanted behind it.
+    pub(crate) fn touch(self) {
+        if let Some(head) = self.head() {
+            head.word().state();
+        }
     }
 }
 

@@ -56,18 +56,20 @@ impl<W> Stripes<W> {
 
     /// Locks all stripes of a set, in ascending order. The caller holds none.
     pub(crate) fn lock(&self, set: &StripeSet) -> Locked<'_, W> {
-        let mut guards = SmallVec::new();
+        let mut locked = Locked {
+            guards: SmallVec::new(),
+        };
         for (first, word) in (0..).step_by(WORD_BITS).zip(set.words) {
             let mut rest = word;
             while rest != 0 {
                 let stripe = first + rest.trailing_zeros() as usize;
                 // LOCK ORDER: ASCENDING: the words in order, and of each the lowest bit first.
                 // MODEL: stripes::overlapping_sets_do_not_deadlock.
-                guards.push((stripe, self.stripes[stripe].lock()));
+                locked.guards.push((stripe, self.stripes[stripe].lock()));
                 rest &= rest - 1;
             }
         }
-        Locked { guards }
+        locked
     }
 
     /// Locks every stripe, in ascending order. The caller holds none. Nothing is in flight while
@@ -93,10 +95,6 @@ pub(crate) struct StripeSet {
 impl StripeSet {
     pub(crate) fn insert(&mut self, stripe: usize) {
         self.words[stripe / WORD_BITS] |= 1 << (stripe % WORD_BITS);
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.words == [0; STRIPES_MAX / WORD_BITS]
     }
 }
 

@@ -45,8 +45,18 @@ impl Engine {
 
     /// Commits one version of the key. LOCK ORDER: the stripe, then the ordered index.
     fn commit(&self, version: Draft<Canary>, guard: &Guard) -> Stamp {
+        self.commit_to(Self::by_hash, version, guard)
+    }
+
+    /// Commits to the record that `find` finds behind the lock.
+    fn commit_to<'g>(
+        &self,
+        find: impl FnOnce(&Self, &'g Guard) -> Option<RecordRef<'g, Canary>>,
+        version: Draft<Canary>,
+        guard: &'g Guard,
+    ) -> Stamp {
         let mut occupancy = self.occupancy.lock();
-        let record = self.by_hash(guard).unwrap_or_else(|| {
+        let record = find(self, guard).unwrap_or_else(|| {
             let record = RecordPtr::new(HASH, KEY);
             self.table.insert(&mut occupancy, record, guard);
             self.ordered.lock().insert(KEY.to_vec(), record);
@@ -195,5 +205,51 @@ fn second_life_is_visible_in_order_twin() {
                 stamp
             });
         },
+    );
+}
+
+/// Whether a record that was found before the stripe was locked is taken for the one of its key.
+type StillThere = fn(RecordRef<'_, Canary>) -> bool;
+
+/// INDEXED: a key is buried between the lookup and the lock of a commit.
+fn a_commit_meets_a_burial(still_there: StillThere) {
+    let (engine, me) = with_a_deleted_key();
+    let shared = Arc::clone(&engine);
+    let committer = spawn(&engine.core, move |_, me| {
+        let guard = me.pin();
+        let found = shared.by_hash(&guard);
+        let find_again = |engine: &Engine, guard| {
+            found
+                .filter(|record| still_there(*record))
+                .or_else(|| engine.by_hash(guard))
+        };
+        shared.commit_to(find_again, draft(2), &guard)
+    });
+    let shared = Arc::clone(&engine);
+    let sweeper = spawn(&engine.core, move |_, me| shared.sweep(bury, &me.pin()));
+    let stamp = join(committer);
+    join(sweeper);
+    let guard = me.pin();
+    for find in [Engine::by_hash, Engine::by_order] {
+        let found = find(&engine, &guard).and_then(|record| record.newest(&engine.core.counter));
+        assert_eq!(
+            found.map(read),
+            Some((2, stamp)),
+            "a commit that was buried"
+        );
+    }
+}
+
+#[test]
+fn commit_is_not_buried_with_what_it_found() {
+    check(|| a_commit_meets_a_burial(|record| !record.is_retired()));
+}
+
+#[test]
+fn commit_is_not_buried_with_what_it_found_twin() {
+    must_fail_by(
+        "what was found before the lock is taken for what is there",
+        "a commit that was buried",
+        || a_commit_meets_a_burial(|_| true),
     );
 }
