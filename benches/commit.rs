@@ -1,7 +1,7 @@
 //! Commits that depend on what was read, and commits of several keys.
 //!
 //! `kvick` is the engine, `btreemap` a `RwLock<BTreeMap>` that is locked anew for each read and each
-//! commit, `pin` and `fetch_add` are yardsticks.
+//! commit, `pin`, `fetch_add` and `load` are yardsticks.
 
 mod support;
 

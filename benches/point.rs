@@ -1,6 +1,7 @@
 //! One key at a time: reads and writes without a check.
 //!
-//! `kvick` is the engine, `btreemap` a `RwLock<BTreeMap>`, `pin` and `fetch_add` are yardsticks.
+//! `kvick` is the engine, `btreemap` a `RwLock<BTreeMap>`; `pin`, `fetch_add` and `load` are
+//! yardsticks.
 
 mod support;
 

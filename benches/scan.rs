@@ -1,7 +1,7 @@
 //! Entries in the order of their keys, from a random one on.
 //!
-//! `kvick` is the engine, `btreemap` a `RwLock<BTreeMap>` that is locked throughout, `pin` and
-//! `fetch_add` are yardsticks.
+//! `kvick` is the engine, `btreemap` a `RwLock<BTreeMap>` that is locked throughout; `pin`,
+//! `fetch_add` and `load` are yardsticks.
 
 mod support;
 

@@ -15,6 +15,7 @@ use parking_lot::RwLock;
 use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use yardstick::shuffled;
 
 /// How many keys there are.
 pub(crate) const SIZES: [u32; 3] = [1_000, 100_000, 1_000_000];
@@ -34,22 +35,6 @@ pub(crate) fn key(number: u32) -> Key {
     let mut encoded = *b"\x02users\0\x21\0\0\0\0\0\0\0\0";
     encoded[8..].copy_from_slice(&ordered.to_be_bytes());
     Key::raw(encoded)
-}
-
-/// The numbers below `size`, each once, in an order that is random and always the same.
-pub(crate) fn shuffled(size: u32) -> impl Iterator<Item = u32> {
-    let bits = size.next_power_of_two().trailing_zeros();
-    let mask = (1 << bits) - 1;
-    (0..=mask)
-        .map(move |mut number: u32| {
-            // Each step permutes the numbers of so many bits.
-            for factor in [0x9e37_79b1, 0x85eb_ca77, 0xc2b2_ae3d] {
-                number = number.wrapping_mul(factor) & mask;
-                number ^= number >> (bits / 2);
-            }
-            number
-        })
-        .filter(move |number| *number < size)
 }
 
 /// A cheap source of numbers.

@@ -1,13 +1,15 @@
 //! What the machine can do at best, measured beside everything else.
 //!
 //! A machine is slower one minute and faster the next, so a figure means little by itself. Each
-//! group begins with two yardsticks: an epoch pin, without which nothing can be read, and one
-//! atomic addition, without which nothing can be stamped. The ratio to them is what compares with
-//! another run, or another machine.
+//! group begins with three yardsticks: an epoch pin, without which nothing can be read, one atomic
+//! addition, without which nothing can be stamped, and one load from memory as large as the store,
+//! whose address the load before it has brought: a lookup is a few of those. The ratio to them is
+//! what compares with another run, or another machine.
 
 use cpu_time::ThreadTime;
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion};
+use std::cell::RefCell;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -57,8 +59,56 @@ pub(crate) fn criterion() -> Criterion<Running> {
         .configure_from_args()
 }
 
-/// A group, named for the operation, with the yardsticks already measured. The size only says
-/// beside which measurements they stand.
+/// What an entry takes of memory that a lookup can touch: its record, and a version of 100 bytes.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Lines([u32; 48]);
+
+/// A walk through memory as large as a store, from each place to another that cannot be foreseen.
+struct Walk {
+    size: u32,
+    next: Vec<Lines>,
+}
+
+impl Walk {
+    fn new(size: u32) -> Self {
+        // Each place, in random order, leads to the next of that order, and the last to the first.
+        let order: Vec<u32> = shuffled(size).collect();
+        let mut next = vec![Lines([0; 48]); size as usize];
+        for (place, following) in order.iter().zip(order.iter().cycle().skip(1)) {
+            next[*place as usize].0[0] = *following;
+        }
+        Self { size, next }
+    }
+
+    fn step(&self, place: u32) -> u32 {
+        self.next[place as usize].0[0]
+    }
+}
+
+/// The numbers below `size`, each once, in an order that is random and always the same.
+pub(crate) fn shuffled(size: u32) -> impl Iterator<Item = u32> {
+    let bits = size.next_power_of_two().trailing_zeros();
+    let mask = (1 << bits) - 1;
+    (0..=mask)
+        .map(move |mut number: u32| {
+            // Each step permutes the numbers of so many bits.
+            for factor in [0x9e37_79b1, 0x85eb_ca77, 0xc2b2_ae3d] {
+                number = number.wrapping_mul(factor) & mask;
+                number ^= number >> (bits / 2);
+            }
+            number
+        })
+        .filter(move |number| *number < size)
+}
+
+thread_local! {
+    /// The walk of the last group: the next one is of the same size, most of the time.
+    static WALK: RefCell<Walk> = RefCell::new(Walk::new(1));
+}
+
+/// A group, named for the operation, with the yardsticks already measured. The size is the number
+/// of entries that the measurements are made with.
 pub(crate) fn group<'c>(
     c: &'c mut Criterion<Running>,
     operation: &str,
@@ -73,6 +123,16 @@ pub(crate) fn group<'c>(
     group.bench_function(BenchmarkId::new("fetch_add", size), |b| {
         let counter = AtomicU64::new(0);
         b.iter(|| black_box(&counter).fetch_add(1, Ordering::AcqRel));
+    });
+    group.bench_function(BenchmarkId::new("load", size), |b| {
+        WALK.with_borrow_mut(|walk| {
+            if walk.size != size {
+                *walk = Walk::new(size);
+            }
+            let mut place = 0;
+            b.iter(|| place = walk.step(place));
+            black_box(place);
+        });
     });
     group
 }

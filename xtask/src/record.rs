@@ -2,8 +2,8 @@
 //!
 //! Criterion leaves a file for each benchmark, in JSON of which one number is wanted here. Where the
 //! machine has other things to do, there are several runs (`cargo bench -- --save-baseline NAME`),
-//! and each row is of the run in which the machine was least disturbed: the one whose pin, measured
-//! beside it, was the fastest.
+//! and each row is of the run in which the machine was least disturbed: the one whose load from
+//! memory, measured beside it, was the fastest.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -59,14 +59,14 @@ pub(crate) fn print(runs: &[&str]) -> Result<(), String> {
         return Err(format!("{RESULTS} is not there: run cargo bench"));
     }
     println!(
-        "| operation | keys | kvick | btreemap | pin | fetch_add | kvick / pin | btreemap / kvick \
-         | prototype | prototype / its pin |"
+        "| operation | keys | kvick | btreemap | pin | fetch_add | load | kvick / pin \
+         | kvick / load | btreemap / kvick | prototype | kvick / prototype |"
     );
-    println!("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
+    println!("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
     for row in &ROWS {
         for (index, size) in SIZES.into_iter().enumerate() {
-            let pin_of = |run: &str| median_ns(row.group, "pin", size, run);
-            let measured = runs.iter().filter_map(|run| Some((pin_of(run)?, *run)));
+            let load_of = |run: &str| median_ns(row.group, "load", size, run);
+            let measured = runs.iter().filter_map(|run| Some((load_of(run)?, *run)));
             let Some((_, run)) = measured.min_by(|one, other| one.0.total_cmp(&other.0)) else {
                 continue;
             };
@@ -74,27 +74,26 @@ pub(crate) fn print(runs: &[&str]) -> Result<(), String> {
             let Some(ours) = median("kvick") else {
                 continue;
             };
-            let (pin, map) = (median("pin"), median("btreemap"));
+            let (pin, load, map) = (median("pin"), median("load"), median("btreemap"));
             let prototype = row.prototype.map(|figures| f64::from(figures[index]));
             println!(
-                "| {} | {size} | {} | {} | {} | {} | {} | {} | {} | {} |",
+                "| {} | {size} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
                 row.about,
                 ns(Some(ours)),
                 ns(map),
                 ns(pin),
                 ns(median("fetch_add")),
+                ns(load),
                 ratio(pin.map(|pin| ours / pin)),
+                ratio(load.map(|load| ours / load)),
                 ratio(map.map(|map| map / ours)),
                 ns(prototype),
-                ratio(prototype.map(|prototype| prototype / PROTOTYPE_PIN_NS)),
+                ratio(prototype.map(|prototype| ours / prototype)),
             );
         }
     }
     Ok(())
 }
-
-/// What an epoch pin took on the machine of the prototype.
-const PROTOTYPE_PIN_NS: f64 = 8.0;
 
 fn ns(time: Option<f64>) -> String {
     match time {
@@ -117,7 +116,7 @@ fn median_ns(group: &str, subject: &str, size: &str, run: &str) -> Option<f64> {
     let (_, estimate) = median.split_once(r#""point_estimate":"#)?;
     let end = estimate.find([',', '}'])?;
     let time: f64 = estimate[..end].parse().ok()?;
-    let is_yardstick = matches!(subject, "pin" | "fetch_add");
+    let is_yardstick = matches!(subject, "pin" | "fetch_add" | "load");
     let operations: f64 = match group {
         "insert" if !is_yardstick => size.parse().ok()?,
         _ => 1.0,
