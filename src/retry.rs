@@ -67,7 +67,8 @@ pub enum Transacted<T> {
     Aborted {
         /// Why.
         reason: AbortReason,
-        /// What the closure had been shown, or had read by its key.
+        /// What the closure had been shown, or had read by its key, in the order in which it first
+        /// was.
         read: Vec<Entry>,
         /// How often the closure was called.
         attempts: u32,

@@ -7,17 +7,18 @@ use crate::engine::scan::Walk;
 use crate::engine::write::{Check, Expect, Mutation, Op, RangeReads, Write};
 use crate::entry::Entry;
 use crate::error::{Error, Result};
-use crate::key::{Bounds, Key, Range};
+use crate::key::{Bounds, Key, KeyMap, Range};
 use crate::kv::{Kv, open};
 use crate::retry::{AbortReason, Attempt, Transacted, retry};
 use crate::value::NewValue;
 use crate::version::Stamp;
 use bytes::Bytes;
 use smallvec::SmallVec;
-use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::{Bound, ControlFlow};
+use std::iter::Peekable;
+use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::vec;
 
 /// How many entries a list reads before the epoch is pinned anew.
 const BATCH: usize = 256;
@@ -34,9 +35,9 @@ pub struct Transaction<'a> {
     engine: &'a Arc<Engine>,
     point: Arc<ReadPoint>,
     /// The version of each key that was read.
-    reads: BTreeMap<Key, Option<Stamp>>,
+    reads: KeyMap<Option<Stamp>>,
     ranges: Vec<Bounds>,
-    writes: BTreeMap<Key, Ops>,
+    writes: KeyMap<Ops>,
     aborted: Option<AbortReason>,
 }
 
@@ -55,9 +56,9 @@ impl<'a> Transaction<'a> {
         Self {
             engine,
             point: Arc::new(engine.open_read_point()),
-            reads: BTreeMap::new(),
+            reads: KeyMap::new(),
             ranges: Vec::new(),
-            writes: BTreeMap::new(),
+            writes: KeyMap::new(),
             aborted: None,
         }
     }
@@ -119,31 +120,22 @@ impl<'a> Transaction<'a> {
     /// Adds to a `u64`, as [`AtomicOp::sum`](crate::AtomicOp::sum) does. The key is not read, so
     /// two transactions that add to the same key do not conflict.
     pub fn sum(&mut self, key: impl Into<Key>, operand: u64) {
-        self.writes
-            .entry(key.into())
-            .or_default()
-            .push(Op::Sum(operand));
+        self.writes.entry(key.into()).push(Op::Sum(operand));
     }
 
     /// Lowers a `u64`, as [`AtomicOp::min`](crate::AtomicOp::min) does, without reading it.
     pub fn min(&mut self, key: impl Into<Key>, operand: u64) {
-        self.writes
-            .entry(key.into())
-            .or_default()
-            .push(Op::Min(operand));
+        self.writes.entry(key.into()).push(Op::Min(operand));
     }
 
     /// Raises a `u64`, as [`AtomicOp::max`](crate::AtomicOp::max) does, without reading it.
     pub fn max(&mut self, key: impl Into<Key>, operand: u64) {
-        self.writes
-            .entry(key.into())
-            .or_default()
-            .push(Op::Max(operand));
+        self.writes.entry(key.into()).push(Op::Max(operand));
     }
 
     /// What was to be done to the key before does not matter any more.
     fn replace(&mut self, key: Key, op: Op<'static>) {
-        let ops = self.writes.entry(key).or_default();
+        let ops = self.writes.entry(key);
         ops.clear();
         ops.push(op);
     }
@@ -160,9 +152,9 @@ impl<'a> Transaction<'a> {
         Err(Error::aborted())
     }
 
-    /// Everything that was read by its key, as it was read.
+    /// Everything that was read by its key, as it was read, in the order in which it was.
     fn entries_read(&self) -> Vec<Entry> {
-        let entries = self.reads.keys().map(|key| {
+        let entries = self.reads.iter().map(|(key, _)| {
             self.engine
                 .at(key, &self.point, |hit| Entry::new(key.clone(), hit))
         });
@@ -175,11 +167,13 @@ impl<'a> Transaction<'a> {
             let expect = read.map_or(Expect::Absent, Expect::At);
             write.checks.push(Check { key, expect });
         }
-        for (key, ops) in self.writes {
+        for (key, mut ops) in self.writes {
+            let last = ops.pop();
             for op in ops {
                 let key = key.clone();
                 write.mutations.push(Mutation { key, op });
             }
+            write.mutations.extend(last.map(|op| Mutation { key, op }));
         }
         let reads = RangeReads {
             at: self.point.at(),
@@ -298,30 +292,27 @@ fn up_to(bounds: Bounds, last: &Key, reverse: bool) -> Bounds {
     }
 }
 
-type Own<'t> = (&'t Key, &'t Ops);
+/// A write of the transaction's own.
+type Own<'t> = &'t (Key, Ops);
 
-/// What the transaction has written within bounds that are not empty, in the order of a list.
+/// What the transaction has written within bounds, in the order of a list.
 fn own_writes<'t>(
-    writes: &'t BTreeMap<Key, Ops>,
+    writes: &'t KeyMap<Ops>,
     bounds: &Bounds,
     reverse: bool,
-) -> std::iter::Peekable<Box<dyn Iterator<Item = Own<'t>> + 't>> {
-    let end = bounds
-        .end
-        .as_deref()
-        .map_or(Bound::Unbounded, Bound::Excluded);
-    let own = writes.range::<[u8], _>((Bound::Included(&bounds.start[..]), end));
-    let own: Box<dyn Iterator<Item = Own<'t>>> = if reverse {
-        Box::new(own.rev())
-    } else {
-        Box::new(own)
-    };
-    own.peekable()
+) -> Peekable<vec::IntoIter<Own<'t>>> {
+    let is_within = |(key, _): &Own<'_>| bounds.contains(key.as_bytes());
+    let mut own: Vec<Own<'_>> = writes.iter().filter(is_within).collect();
+    own.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+    if reverse {
+        own.reverse();
+    }
+    own.into_iter().peekable()
 }
 
 /// Stored entries and own writes becoming one list.
 struct Merge<'t> {
-    own: std::iter::Peekable<Box<dyn Iterator<Item = Own<'t>> + 't>>,
+    own: Peekable<vec::IntoIter<Own<'t>>>,
     reverse: bool,
     limit: usize,
     entries: Vec<Entry>,

@@ -14,6 +14,7 @@ mod bigint;
 mod codec;
 mod convert;
 mod cursor;
+mod map;
 mod part;
 mod range;
 
@@ -22,6 +23,7 @@ pub use self::cursor::Cursor;
 pub use self::part::KeyPart;
 pub use self::range::Range;
 
+pub(crate) use self::map::KeyMap;
 pub(crate) use self::range::Bounds;
 
 use self::codec::Encoder;

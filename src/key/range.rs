@@ -245,6 +245,11 @@ impl Bounds {
         self.end.as_ref().is_some_and(|end| self.start >= *end)
     }
 
+    /// Whether a key is in here.
+    pub(crate) fn contains(&self, key: &[u8]) -> bool {
+        self.start <= key && self.end.as_ref().is_none_or(|end| key < end)
+    }
+
     /// The keys below `prefix`.
     fn below(prefix: &Key) -> Self {
         Self {

@@ -86,7 +86,8 @@ enum Act {
 /// What an attempt has read, for the question whether it conflicts.
 #[derive(Default)]
 struct Reads {
-    keys: BTreeSet<Key>,
+    /// In the order in which they were first read.
+    keys: Vec<Key>,
     /// With the last key that a full list gave: nothing beyond it was read.
     ranges: Vec<(Selector, bool, Option<Key>)>,
 }
@@ -183,7 +184,9 @@ impl Attempt<'_> {
     }
 
     fn get(&mut self, tx: &mut Transaction<'_>, key: &Key) {
-        self.reads.keys.insert(key.clone());
+        if !self.reads.keys.contains(key) {
+            self.reads.keys.push(key.clone());
+        }
         match (tx.get(key), self.overlay.value(self.base, key)) {
             (Ok(entry), Ok(expected)) => {
                 assert_eq!(entry.value(), expected.as_ref(), "{key:?}");
