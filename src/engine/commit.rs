@@ -22,7 +22,7 @@ use crate::mvcc::publish::{Install, publish_one};
 use crate::mvcc::stripes::{Locked, StripeSet};
 use crate::sync::epoch::{self, Guard};
 use crate::sync::pause;
-use crate::value::Value;
+use crate::value::{Value, ValueRef};
 use crate::version::Stamp;
 use smallvec::SmallVec;
 use std::collections::HashMap;
@@ -56,8 +56,6 @@ struct Target<'w, 'g> {
     prepared: Option<Draft<Large>>,
     /// Its record, if there is one; before the stripes are locked, as it seems.
     record: Option<RecordRef<'g, Large>>,
-    /// The entry that is there, with its stamp.
-    live: Option<(VersionRef<'g, Large>, Stamp)>,
     pending: Pending<'w, 'g>,
 }
 
@@ -77,7 +75,6 @@ pub(super) struct Plan<'w, 'g> {
 pub(super) struct Installed<'g> {
     pub(super) record: RecordRef<'g, Large>,
     pub(super) version: VersionRef<'g, Large>,
-    pub(super) was_live: bool,
     pub(super) is_new: bool,
 }
 
@@ -98,8 +95,7 @@ impl<'w> Plan<'w, '_> {
             return Ok(());
         }
         for target in &mut self.targets {
-            let stored = target.live.and_then(|(version, _)| payload::view(version));
-            target.pending = Pending::Stored(stored);
+            target.pending = Pending::Stored(target.record.and_then(stored));
         }
         for (mutation, target) in write.mutations.iter().zip(&self.target_of) {
             self.targets[*target as usize].pending.apply(&mutation.op)?;
@@ -108,11 +104,21 @@ impl<'w> Plan<'w, '_> {
     }
 }
 
-/// The entry that a record holds, with its stamp. The stripe of the key is locked.
-fn live_head(record: RecordRef<'_, Large>) -> Option<(VersionRef<'_, Large>, Stamp)> {
-    record
-        .settled_head()
-        .filter(|(version, _)| !version.is_tombstone())
+/// The stamp of the entry that a record holds. The stripe of the key is locked.
+fn current(record: RecordRef<'_, Large>) -> Option<Stamp> {
+    let (_, stamp) = record.has_entry().then(|| record.settled_head())??;
+    Some(stamp)
+}
+
+/// The value of the entry that a record holds. The stripe of the key is locked.
+fn stored(record: RecordRef<'_, Large>) -> Option<ValueRef<'_>> {
+    let (version, _) = record.settled_head()?;
+    payload::view(version)
+}
+
+/// Whether a key has an entry, by its record. The stripe of the key is locked.
+fn has_entry(record: Option<RecordRef<'_, Large>>) -> bool {
+    record.is_some_and(RecordRef::has_entry)
 }
 
 impl Engine {
@@ -179,18 +185,16 @@ impl Engine {
         let mut stripe = self.stripes.lock_one(self.stripe_of(key.hash_code()));
 
         let record = self.find_again(found, key, &guard);
-        let live = record.and_then(live_head);
-        if expect.is_some_and(|expect| !expect.holds(live.map(|(_, stamp)| stamp))) {
+        if expect.is_some_and(|expect| !expect.holds(record.and_then(current))) {
             stripe.counts.conflict_count += 1;
             return Ok(None);
         }
         let draft = if prepared.is_some() {
             prepared
         } else {
-            let stored = live.and_then(|(version, _)| payload::view(version));
-            let mut pending = Pending::Stored(stored);
+            let mut pending = Pending::Stored(record.and_then(stored));
             pending.apply(op)?;
-            finish(pending, live.is_some())
+            finish(pending, has_entry(record))
         };
         let stamp = if let Some(draft) = draft {
             let is_new = record.is_none();
@@ -199,7 +203,6 @@ impl Engine {
             let installed = Installed {
                 record,
                 version,
-                was_live: live.is_some(),
                 is_new,
             };
             stripe.settle(&installed, stamp);
@@ -249,7 +252,7 @@ impl Engine {
     fn find_ahead<'g>(&self, key: &Key, guard: &'g Guard) -> Option<RecordRef<'g, Large>> {
         let found = self.find(key, guard);
         if let Some(record) = found {
-            record.touch();
+            record.prefetch_head();
         }
         found
     }
@@ -304,7 +307,6 @@ impl Engine {
                     key: &mutation.key,
                     prepared,
                     record: self.find_ahead(&mutation.key, guard),
-                    live: None,
                     pending: Pending::Stored(None),
                 });
             } else {
@@ -321,7 +323,6 @@ impl Engine {
     pub(super) fn look_up<'g>(&self, plan: &mut Plan<'_, 'g>, guard: &'g Guard) {
         for target in &mut plan.targets {
             target.record = self.find_again(target.record, target.key, guard);
-            target.live = target.record.and_then(live_head);
         }
     }
 
@@ -335,11 +336,11 @@ impl Engine {
         let mut failed = FailedChecks::new();
         for (index, check) in write.checks.iter().enumerate() {
             // What is checked is written, most of the time, and at the same place.
-            let current = match plan.targets.get(index) {
-                Some(target) if *target.key == check.key => target.live,
-                _ => self.find(&check.key, guard).and_then(live_head),
+            let record = match plan.targets.get(index) {
+                Some(target) if *target.key == check.key => target.record,
+                _ => self.find(&check.key, guard),
             };
-            if !check.expect.holds(current.map(|(_, stamp)| stamp)) {
+            if !check.expect.holds(record.and_then(current)) {
                 failed.push(index);
             }
         }
@@ -355,7 +356,7 @@ impl Engine {
     ) {
         for target in &mut plan.targets {
             let prepared = target.prepared.take();
-            let Some(draft) = prepared.or_else(|| finish(target.pending, target.live.is_some()))
+            let Some(draft) = prepared.or_else(|| finish(target.pending, has_entry(target.record)))
             else {
                 continue;
             };
@@ -367,7 +368,6 @@ impl Engine {
             plan.installed.push(Installed {
                 record,
                 version: plan.install.link(record, draft),
-                was_live: target.live.is_some(),
                 is_new,
             });
         }
@@ -438,13 +438,16 @@ impl Stripe {
         } = *installed;
         self.counts.version_count += 1;
         self.counts.bytes += version.size();
-        let is_live = !version.is_tombstone();
-        match (installed.was_live, is_live) {
-            (false, true) => self.counts.entry_count += 1,
-            (true, false) => self.counts.entry_count -= 1,
-            _ => {}
+        let is_entry = !version.is_tombstone();
+        if is_entry != record.has_entry() {
+            record.set_has_entry(is_entry);
+            if is_entry {
+                self.counts.entry_count += 1;
+            } else {
+                self.counts.entry_count -= 1;
+            }
         }
-        if !is_live {
+        if !is_entry {
             self.sweep.push_deleted(record, stamp);
         }
         if let Some(superseded) = Superseded::by(record, version, stamp) {

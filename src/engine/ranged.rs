@@ -161,15 +161,11 @@ impl Engine {
 
         let mut plan = Plan::new();
         for record in self.records_in(bounds, &guard) {
-            if record
-                .settled_head()
-                .is_some_and(|(version, _)| !version.is_tombstone())
-            {
+            if record.has_entry() {
                 let version = plan.install.link(record, payload::draft_tombstone());
                 plan.installed.push(Installed {
                     record,
                     version,
-                    was_live: true,
                     is_new: false,
                 });
             }

@@ -299,17 +299,17 @@ struct Record<T> {
     head: AtomicPtr<Version<T>>,
     hash: u64,
     key_len: u32,
-    /// One of the constants below. Read and written under the stripe's lock only.
-    life: AtomicU32,
+    /// Of the constants below. Read and written under the stripe's lock only.
+    marks: AtomicU32,
     key: [u8; 0],
 }
 
-/// A record that is in the indexes, as far as anybody knows for good.
-const LIVING: u32 = 0;
-/// A record that waits to be removed.
+/// The record waits to be removed.
 const DYING: u32 = 1;
-/// A record that has left the indexes.
+/// The record has left the indexes.
 const RETIRED: u32 = 2;
+/// The newest version that was settled is an entry, and no tombstone.
+const ENTRY: u32 = 4;
 
 impl<T> Record<T> {
     fn layout(key_len: u32) -> Layout {
@@ -361,7 +361,7 @@ impl<T> RecordPtr<T> {
             head: AtomicPtr::new(ptr::null_mut()),
             hash,
             key_len,
-            life: AtomicU32::new(LIVING),
+            marks: AtomicU32::new(0),
             key: [],
         };
         // SAFETY: freshly allocated for this type, aligned, and ours alone.
@@ -435,11 +435,7 @@ impl<T: Payload> RecordPtr<T> {
     /// The caller holds the stripe of the key and has removed the record from every index
     /// (INDEXED); nothing that waits will look at it any more (QUEUED).
     pub(crate) fn retire(self, guard: &Guard) {
-        // ORDERING: Relaxed. Read and written under the stripe's lock only.
-        self.get(guard)
-            .header()
-            .life
-            .store(RETIRED, Ordering::Relaxed);
+        self.get(guard).mark(RETIRED, true);
         let free = move || {
             // MODEL: life::buried_record_outlives_its_readers.
             // SAFETY: the record can be found no more, so after every guard pinned at `retire`
@@ -574,37 +570,68 @@ impl<'g, T> RecordRef<'g, T> {
         }
     }
 
+    /// Whether the record bears a mark. The caller holds the stripe of the key.
+    fn is_marked(self, mark: u32) -> bool {
+        // ORDERING: Relaxed. Read and written under the stripe's lock only.
+        self.header().marks.load(Ordering::Relaxed) & mark != 0
+    }
+
+    /// Sets or clears a mark. The caller holds the stripe of the key.
+    fn mark(self, mark: u32, is_set: bool) {
+        // ORDERING: Relaxed. Read and written under the stripe's lock only.
+        let marks = self.header().marks.load(Ordering::Relaxed);
+        let marks = if is_set { marks | mark } else { marks & !mark };
+        // ORDERING: Relaxed, as above.
+        self.header().marks.store(marks, Ordering::Relaxed);
+    }
+
     /// Says that the record waits to be removed; `false` where it was said before. The caller
     /// holds the stripe of the key.
     pub(crate) fn start_dying(self) -> bool {
-        // ORDERING: Relaxed. Read and written under the stripe's lock only.
-        let is_fresh = self.header().life.load(Ordering::Relaxed) == LIVING;
-        // ORDERING: Relaxed, as above.
-        self.header().life.store(DYING, Ordering::Relaxed);
+        let is_fresh = !self.is_marked(DYING);
+        self.mark(DYING, true);
         is_fresh
     }
 
     /// Takes that back. The caller holds the stripe of the key.
     pub(crate) fn stop_dying(self) {
-        // ORDERING: Relaxed. Read and written under the stripe's lock only.
-        self.header().life.store(LIVING, Ordering::Relaxed);
+        self.mark(DYING, false);
     }
 
     /// Whether the record has left the indexes since it was found. The caller holds the stripe of
     /// the key; while it does, that does not change.
     pub(crate) fn is_retired(self) -> bool {
-        // ORDERING: Relaxed. Read and written under the stripe's lock only.
-        self.header().life.load(Ordering::Relaxed) == RETIRED
+        self.is_marked(RETIRED)
     }
 
-    /// Looks at the newest version, so that it is near when it is wanted: a lock keeps a processor
-    /// from loading ahead what is wanted behind it.
-    pub(crate) fn touch(self) {
-        if let Some(head) = self.head() {
-            head.word().state();
-        }
+    /// Whether the key has an entry, without a look at the version. The caller holds the stripe of
+    /// the key, and its own commit has not settled.
+    pub(crate) fn has_entry(self) -> bool {
+        self.is_marked(ENTRY)
+    }
+
+    /// Says whether it has one, once a commit has settled. The caller holds the stripe of the key.
+    pub(crate) fn set_has_entry(self, has_entry: bool) {
+        self.mark(ENTRY, has_entry);
+    }
+
+    /// Has the newest version brought near, without waiting for it.
+    pub(crate) fn prefetch_head(self) {
+        // ORDERING: Relaxed. Nothing is read through the pointer.
+        prefetch(self.header().head.load(Ordering::Relaxed).cast());
     }
 }
+
+/// Has the memory at an address brought near, without waiting for it.
+#[cfg(all(target_arch = "x86_64", not(any(loom, miri))))]
+fn prefetch(address: *const u8) {
+    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+    // SAFETY: it is a hint, which may be given for any address.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) };
+}
+
+#[cfg(not(all(target_arch = "x86_64", not(any(loom, miri)))))]
+fn prefetch(_: *const u8) {}
 
 impl<'g, T: Payload> RecordRef<'g, T> {
     /// Takes back a version that was linked by a commit that will never be decided. The caller
