@@ -31,6 +31,10 @@ const SWEEP_SHARE: usize = 4;
 /// One that itself adds a lot looks at twice as much. So a backlog shrinks in any case.
 const SWEEP_STEP_MAX: usize = 64;
 
+/// How many a commit looks at of those that a snapshot held, after one has closed. Few, because most
+/// snapshots that close have held nothing; the background sweep goes through all of them.
+const HELD_STEP: usize = 2;
+
 /// How many a commit leaves in each stripe. By the time one more comes, the grace has long reached
 /// the first of these, so that in the steady state each commit frees just what it supersedes, and
 /// the memory it frees is what the next one allocates.
@@ -78,6 +82,13 @@ impl Garbage {
     }
 }
 
+/// How many pieces of garbage to look at, of each queue.
+#[derive(Clone, Copy)]
+struct Budget {
+    waiting: usize,
+    held: usize,
+}
+
 /// The garbage of a stripe.
 #[derive(Debug, Default)]
 pub(super) struct SweepQueue {
@@ -110,13 +121,15 @@ impl SweepQueue {
     }
 
     /// How much a commit should look at in this stripe.
-    fn step(&mut self) -> usize {
+    fn step(&mut self) -> Budget {
         let waiting = self.waiting.len();
-        (waiting / SWEEP_SHARE)
-            .clamp(SWEEP_STEP, SWEEP_STEP_MAX)
-            .max(2 * mem::take(&mut self.added))
-            .min(waiting.saturating_sub(SWEEP_KEEP))
-            .max(1)
+        Budget {
+            waiting: (waiting / SWEEP_SHARE)
+                .clamp(SWEEP_STEP, SWEEP_STEP_MAX)
+                .max(2 * mem::take(&mut self.added))
+                .min(waiting.saturating_sub(SWEEP_KEEP)),
+            held: self.held_unseen.min(HELD_STEP),
+        }
     }
 
     /// Whether a commit should look at something, as far as can be told without a horizon.
@@ -127,15 +140,17 @@ impl SweepQueue {
             || (!self.held.is_empty() && self.closed_seen != registry.closed_count())
     }
 
-    /// Something that may be forgotten now.
-    fn next(&mut self, horizon: &Horizon) -> Option<Garbage> {
-        if self
-            .waiting
-            .front()
-            .is_some_and(|front| !horizon.waits(front.until()))
-        {
-            return self.waiting.pop_front();
+    /// The next that has waited long enough.
+    fn next_waiting(&mut self, horizon: &Horizon) -> Option<Garbage> {
+        let front = self.waiting.front()?;
+        if horizon.waits(front.until()) {
+            return None;
         }
+        self.waiting.pop_front()
+    }
+
+    /// The next that was held, and perhaps is no more.
+    fn next_held(&mut self) -> Option<Garbage> {
         self.held_unseen = self.held_unseen.checked_sub(1)?;
         self.held.pop_front()
     }
@@ -169,8 +184,9 @@ impl Engine {
         unreachable: &mut Unreachable<Large>,
         guard: &Guard,
     ) {
-        let step = stripe.sweep.step();
         if stripe.sweep.is_due(&self.registry) {
+            stripe.sweep.notice_closed(self.registry.closed_count());
+            let step = stripe.sweep.step();
             self.sweep_stripe(stripe, step, unreachable, guard);
             if stripe.sweep.deferred >= DEFERRED_STEP {
                 self.deferred.add(mem::take(&mut stripe.sweep.deferred));
@@ -188,38 +204,56 @@ impl Engine {
         behind > LAG_MAX && behind.saturating_mul(key_count as u64) > BACKLOG_MAX
     }
 
-    /// Looks at up to `budget` pieces of garbage of a stripe that is locked; how many there were to
-    /// look at.
+    /// Looks at some of the garbage of a stripe that is locked; how many pieces there were to look
+    /// at. Snapshots that have closed are noticed by the caller, before.
     fn sweep_stripe(
         &self,
         stripe: &mut Stripe,
-        budget: usize,
+        budget: Budget,
         unreachable: &mut Unreachable<Large>,
         guard: &Guard,
     ) -> usize {
-        // Loaded before the horizon, so that a snapshot that closes meanwhile is noticed later.
-        stripe.sweep.notice_closed(self.registry.closed_count());
         let horizon = self.registry.horizon();
-        for done in 0..budget {
-            let garbage = match stripe.sweep.next(&horizon) {
-                Some(Garbage::Superseded(superseded)) => superseded,
-                Some(Garbage::Deleted { record, .. }) => {
-                    self.bury(stripe, record, &horizon, guard);
-                    continue;
-                }
-                None => return done,
+        let mut done = 0;
+        for _ in 0..budget.waiting {
+            let Some(garbage) = stripe.sweep.next_waiting(&horizon) else {
+                break;
             };
-            let is_past = horizon.is_past(garbage.until());
-            match garbage.reclaim(&horizon, unreachable, guard) {
-                Ok(bytes) => {
-                    stripe.counts.version_count -= 1;
-                    stripe.counts.bytes -= bytes;
-                    stripe.sweep.deferred += u64::from(!is_past);
-                }
-                Err(held) => stripe.sweep.held.push_back(Garbage::Superseded(held)),
-            }
+            self.forget(stripe, garbage, &horizon, unreachable, guard);
+            done += 1;
         }
-        budget
+        for _ in 0..budget.held {
+            let Some(garbage) = stripe.sweep.next_held() else {
+                break;
+            };
+            self.forget(stripe, garbage, &horizon, unreachable, guard);
+            done += 1;
+        }
+        done
+    }
+
+    /// Forgets a piece of garbage, or puts it to what is held.
+    fn forget(
+        &self,
+        stripe: &mut Stripe,
+        garbage: Garbage,
+        horizon: &Horizon,
+        unreachable: &mut Unreachable<Large>,
+        guard: &Guard,
+    ) {
+        let superseded = match garbage {
+            Garbage::Superseded(superseded) => superseded,
+            Garbage::Deleted { record, .. } => return self.bury(stripe, record, horizon, guard),
+        };
+        let is_past = horizon.is_past(superseded.until());
+        match superseded.reclaim(horizon, unreachable, guard) {
+            Ok(bytes) => {
+                stripe.counts.version_count -= 1;
+                stripe.counts.bytes -= bytes;
+                stripe.sweep.deferred += u64::from(!is_past);
+            }
+            Err(held) => stripe.sweep.held.push_back(Garbage::Superseded(held)),
+        }
     }
 
     /// Removes the record of a deleted key, if nobody needs the tombstone; unless the key has been
@@ -231,7 +265,8 @@ impl Engine {
         horizon: &Horizon,
         guard: &Guard,
     ) {
-        // QUEUED: a record is retired only here, and is in the queues once.
+        // QUEUED: a record that has ever held a version is retired only here, and is in the queues
+        // once.
         let dying = record.get(guard);
         let Some((head, until)) = dying.settled_head() else {
             return;
@@ -289,11 +324,21 @@ impl Engine {
 
     /// Sweeps one stripe; whether something is left.
     fn sweep_all_of(&self, stripe: usize) -> bool {
+        let budget = Budget {
+            waiting: SWEEP_BATCH,
+            held: SWEEP_BATCH,
+        };
+        let mut is_first = true;
         loop {
             let guard = epoch::pin();
             let mut unreachable = Unreachable::new();
             let mut stripe = self.stripes.lock_one(stripe);
-            let done = self.sweep_stripe(&mut stripe, SWEEP_BATCH, &mut unreachable, &guard);
+            if mem::take(&mut is_first) {
+                // Not for each batch: where snapshots go on closing, what is held would be gone
+                // through again and again.
+                stripe.sweep.notice_closed(self.registry.closed_count());
+            }
+            let done = self.sweep_stripe(&mut stripe, budget, &mut unreachable, &guard);
             stripe.sweep.give_back_room();
             let is_left = !stripe.sweep.is_empty();
             self.deferred.add(mem::take(&mut stripe.sweep.deferred));

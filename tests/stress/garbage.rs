@@ -5,6 +5,8 @@
 
 use kvick::{Kv, Outcome};
 use rand::RngExt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::support::{Alone, garbage, number, random, scaled, settle, threads};
 
@@ -188,5 +190,73 @@ fn keys_that_come_and_go_together_hold_no_more_memory_as_they_go_on() {
     println!("{bytes_max} bytes at most");
     assert!(bytes_max <= BYTES_MAX);
     drop(kv);
+    alone.leaves_nothing();
+}
+
+#[test]
+fn commits_free_what_a_closed_snapshot_held() {
+    const KEYS: u32 = 1_000;
+    let alone = Alone::begin();
+    for writer_threads in [1, 2, 16] {
+        let builder = Kv::builder().background_sweep(false);
+        let kv = builder.writer_threads(writer_threads).build();
+        let overwrite = |kv: &Kv| {
+            for key in 0..KEYS {
+                kv.set(key, "of no importance").unwrap();
+            }
+        };
+        overwrite(&kv);
+        let snapshot = kv.snapshot();
+        overwrite(&kv);
+        assert!(garbage(&kv) >= KEYS as usize, "does it hold nothing?");
+        drop(snapshot);
+        // A commit goes through two of those that its stripe held, so half as many commits do.
+        for _ in 0..4 {
+            overwrite(&kv);
+        }
+        let stripes = STRIPES * writer_threads as u64;
+        let bound = 3 * GRACE_STEP + 2 + stripes * (SWEEP_KEEP + SWEEP_STEP);
+        let left = garbage(&kv);
+        println!("{stripes} stripes: {left} left, bound {bound}");
+        assert!(left as u64 <= bound, "{left} are left of {stripes} stripes");
+    }
+    alone.leaves_nothing();
+}
+
+#[test]
+fn a_full_sweep_ends_while_snapshots_close() {
+    const KEYS: u32 = 1_000;
+    let alone = Alone::begin();
+    let kv = engine();
+    // More than a batch for each stripe, all of it held for good.
+    let mut snapshots = Vec::new();
+    for round in 0..scaled(20_000) / KEYS as usize {
+        for key in 0..KEYS {
+            kv.set(key, round as u64).unwrap();
+        }
+        snapshots.push(kv.snapshot());
+    }
+    let is_swept = AtomicBool::new(false);
+    let turns = threads(2, |thread| {
+        let begin = Instant::now();
+        let mut turns = 0;
+        if thread == 0 {
+            for _ in 0..10 {
+                kv.sweep();
+                turns += 1;
+            }
+            is_swept.store(true, Ordering::SeqCst);
+        } else {
+            while !is_swept.load(Ordering::SeqCst) {
+                drop(kv.snapshot());
+                turns += 1;
+                // So that a sweep that does not end is a failure and no standstill.
+                assert!(begin.elapsed() < Duration::from_secs(60), "it does not end");
+            }
+        }
+        turns
+    });
+    println!("{} snapshots closed meanwhile", turns[1]);
+    drop((snapshots, kv));
     alone.leaves_nothing();
 }
