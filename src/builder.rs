@@ -48,10 +48,11 @@ impl Builder {
     }
 
     /// How many threads are expected to write at the same time: the engine has sixteen locks for
-    /// each, at least 16 and at most 256 in all. Default: as many as the machine runs at once.
+    /// each, rounded up to a power of two, and at most 256 in all. Default: as many threads as the
+    /// machine runs at once, but at most 8.
     ///
     /// More locks make it rarer that two commits of different keys meet. An empty engine takes
-    /// about 250 bytes for each.
+    /// about 270 bytes for each.
     pub fn writer_threads(mut self, threads: usize) -> Self {
         self.threads = Some(threads);
         self
@@ -60,8 +61,8 @@ impl Builder {
     /// Whether an idle engine is swept in the background. Default: yes.
     ///
     /// One thread serves all engines of the process; it starts with the first commit to any of
-    /// them that leaves something to sweep, and sleeps while there is nothing. Without it, what
-    /// the last commits superseded waits for the next ones, or for [`Kv::sweep`].
+    /// them, and sleeps while there is nothing to do. Without it, what the last commits superseded
+    /// waits for the next ones, or for [`Kv::sweep`].
     pub fn background_sweep(mut self, enabled: bool) -> Self {
         self.maintenance = enabled;
         self

@@ -63,7 +63,7 @@ pub struct Deleted {
 }
 
 impl Kv {
-    /// An empty database with Deno's limits. It takes a few microseconds and a few kilobytes.
+    /// An empty database with Deno's limits. It takes a few microseconds, and less than 64 KiB.
     pub fn new() -> Self {
         Builder::new().build()
     }

@@ -154,7 +154,7 @@ pub(crate) fn retry<T>(
             return Ok(Transacted::Exhausted { attempts });
         }
         if attempts < TURN_AFTER {
-            back_off(attempts, engine.latest().get());
+            back_off(attempts);
         }
     }
 }

@@ -8,7 +8,9 @@
 //! meanwhile, commit, or wait for a thread that commits, nothing can wait for ever: the turn is
 //! a courtesy and no lock. (Spec 9.3, X05, X06.)
 
-use crate::sync::{AtomicBool, Condvar, Mutex, MutexGuard, Ordering, pause};
+use crate::sync::{AtomicBool, Condvar, Mutex, MutexGuard, Ordering, pause, spin_loop};
+use std::cell::Cell;
+use std::hash::{BuildHasher, RandomState};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
@@ -111,19 +113,34 @@ impl Drop for TurnGuard<'_> {
     }
 }
 
-/// Waits before the attempt that follows `lost` failed ones: not at all at first, then longer each
-/// time, by up to twice as much as the last time, at random, so that two that collide part.
-pub(crate) fn back_off(lost: u32, seed: u64) {
-    /// The first pause is a few cache misses long.
-    const FIRST: Duration = Duration::from_nanos(500);
-    const LAST: Duration = Duration::from_millis(1);
-    let ceiling = FIRST.saturating_mul(1 << lost.min(16)).min(LAST);
-    // A splitmix64 step: any two seeds give pauses that have nothing to do with each other.
-    let mut random = seed
-        .wrapping_add(u64::from(lost))
-        .wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    random = (random ^ (random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    random ^= random >> 27;
-    let nanos = u64::try_from(ceiling.as_nanos()).unwrap_or(u64::MAX);
-    pause(Duration::from_nanos(nanos / 2 + random % (nanos / 2 + 1)));
+/// Waits before the attempt that follows `lost` failed ones: longer each time, by up to twice as much
+/// as the last time, at random, so that two that collide part. Between some tens of nanoseconds and,
+/// before [`TURN_AFTER`], a few microseconds, which is what attempts of few keys take; longer pauses
+/// got no more through, and had a longer tail where there are more threads than processors.
+pub(crate) fn back_off(lost: u32) {
+    /// Half as many spins as the first pause has at most.
+    const FIRST: u64 = 2;
+    /// From here on whoever is in the way may have been taken off its processor.
+    const YIELD_FROM: u32 = 3;
+    let ceiling = FIRST << lost.min(TURN_AFTER);
+    for _ in 0..ceiling / 2 + draw() % (ceiling / 2 + 1) {
+        spin_loop();
+    }
+    if lost >= YIELD_FROM {
+        pause(Duration::ZERO);
+    }
+}
+
+/// A number that no other thread is likely to draw at the same time.
+fn draw() -> u64 {
+    std::thread_local! {
+        static STATE: Cell<u64> = Cell::new(RandomState::new().hash_one(thread::current().id()));
+    }
+    // A splitmix64 step.
+    STATE.with(|state| {
+        let drawn = state.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+        state.set(drawn);
+        let mixed = (drawn ^ (drawn >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed ^ (mixed >> 27)
+    })
 }

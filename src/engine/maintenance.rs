@@ -2,11 +2,12 @@
 //!
 //! Under load the commits sweep. What the last of them leave behind, and what a snapshot lets go
 //! of when nothing is written any more, is swept by one thread for all engines of the process. It
-//! exists from the first commit that makes garbage, sleeps while no engine has any, and holds an
-//! engine only while it sweeps it.
+//! exists from the first commit on, or the first snapshot that closes, sleeps while there are no
+//! more of them, and holds an engine only while it sweeps it.
 
 use super::Engine;
 use crate::sync::{AtomicBool, Condvar, Mutex, OnceLock, Ordering, pause};
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Weak;
 use std::thread;
 use std::time::Duration;
@@ -46,8 +47,11 @@ impl Maintenance {
         // ORDERING: Relaxed, as in `wake`.
         if !self.is_awake.swap(true, Ordering::Relaxed) {
             let thread = Sweeper::get();
-            thread.engines.lock().push(Weak::clone(&self.engine));
-            thread.enlisted.notify_one();
+            // ORDERING: Relaxed. Where it is missed, a few engines are enlisted for nobody.
+            if thread.is_running.load(Ordering::Relaxed) {
+                thread.engines.lock().push(Weak::clone(&self.engine));
+                thread.enlisted.notify_one();
+            }
         }
     }
 }
@@ -57,6 +61,8 @@ impl Maintenance {
 struct Sweeper {
     engines: Mutex<Vec<Weak<Engine>>>,
     enlisted: Condvar,
+    /// Whether there is such a thread: the system may refuse one.
+    is_running: AtomicBool,
 }
 
 impl Sweeper {
@@ -69,13 +75,17 @@ impl Sweeper {
             Self {
                 engines: Mutex::new(Vec::new()),
                 enlisted: Condvar::new(),
+                is_running: AtomicBool::new(true),
             }
         });
         if is_new {
-            // Where no thread can be had, engines are swept by their commits alone.
-            let _ = thread::Builder::new()
-                .name("kvick-sweep".into())
-                .spawn(|| sweeper.run());
+            let thread = thread::Builder::new().name("kvick-sweep".into());
+            if thread.spawn(|| sweeper.run()).is_err() {
+                // Engines are swept by their commits alone, then.
+                // ORDERING: Relaxed, as in `enlist`.
+                sweeper.is_running.store(false, Ordering::Relaxed);
+                sweeper.engines.lock().clear();
+            }
         }
         sweeper
     }
@@ -103,7 +113,9 @@ impl Sweeper {
         // ORDERING: Relaxed, as in `wake`. Cleared before the sweep: a commit that comes later
         // enlists the engine anew.
         engine.maintenance.is_awake.store(false, Ordering::Relaxed);
-        let is_left = engine.sweep();
+        // What a value of the caller's does when it is dropped may panic. That is reported by then,
+        // and no reason not to sweep the other engines.
+        let is_left = panic::catch_unwind(AssertUnwindSafe(|| engine.sweep())).unwrap_or(true);
         // ORDERING: Relaxed, as in `wake`.
         is_left && !engine.maintenance.is_awake.swap(true, Ordering::Relaxed)
     }

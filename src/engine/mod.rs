@@ -50,13 +50,18 @@ pub(crate) struct Config {
     pub(crate) maintenance: bool,
 }
 
+/// An engine for more threads than these has to be asked for: its empty stripes take more than the
+/// 64 KiB that an empty engine may.
+const DEFAULT_THREADS_MAX: usize = 8;
+
 impl Config {
     /// The stripes for as many threads as the machine runs at once.
     pub(crate) fn default_stripe_bits() -> u32 {
         // Asking the system takes longer than building an engine.
         static BITS: OnceLock<u32> = OnceLock::new();
         *BITS.get_or_init(|| {
-            Self::stripe_bits_for(std::thread::available_parallelism().map_or(1, NonZero::get))
+            let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+            Self::stripe_bits_for(threads.min(DEFAULT_THREADS_MAX))
         })
     }
 

@@ -4,6 +4,7 @@ use crate::support::allocations::live_bytes;
 use crate::support::alone::alone;
 use crate::support::threads::race;
 use crate::support::{assert_refused, committed, everything};
+use bytes::Bytes;
 use kvick::{
     AtomicOp, Change, Cursor, Entries, Entry, Error, ErrorKind, Key, Keys, Kv, List, ManualClock,
     Outcome, Range, RetryPolicy, Snapshot, Stats, Transacted, Value, Versionstamp,
@@ -11,6 +12,7 @@ use kvick::{
 use std::fmt::Debug;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -223,6 +225,12 @@ fn an_empty_engine_is_small_and_quickly_made() {
             let bytes = live_bytes() - before;
             assert!((1..=64 << 10).contains(&bytes), "{bytes} bytes");
             drop(kv);
+            // What the default comes to on the largest machine.
+            let before = live_bytes();
+            let kv = Kv::builder().writer_threads(8).build();
+            let bytes = live_bytes() - before;
+            assert!((1..=64 << 10).contains(&bytes), "{bytes} bytes");
+            drop(kv);
 
             let mut times: Vec<_> = (0..201)
                 .map(|_| {
@@ -238,6 +246,48 @@ fn an_empty_engine_is_small_and_quickly_made() {
             assert!(times[100] < Duration::from_millis(1), "{:?}", times[100]);
         },
     );
+}
+
+/// Panics when it is dropped, having said so.
+struct Panics(Arc<AtomicBool>);
+
+impl AsRef<[u8]> for Panics {
+    fn as_ref(&self) -> &[u8] {
+        &[0; 2_000]
+    }
+}
+
+impl Drop for Panics {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+        panic!("the test wants this");
+    }
+}
+
+#[test]
+fn a_value_that_panics_when_it_is_dropped_does_not_end_the_background_sweep() {
+    fn eventually(condition: impl Fn() -> bool) {
+        let begin = Instant::now();
+        while !condition() {
+            assert!(begin.elapsed() < Duration::from_secs(60), "too late");
+            thread::yield_now();
+        }
+    }
+    let kv = Kv::new();
+    let has_panicked = Arc::new(AtomicBool::new(false));
+    let value = Bytes::from_owner(Panics(Arc::clone(&has_panicked)));
+    kv.set("key", value).unwrap();
+    kv.set("key", "another value").unwrap();
+    eventually(|| has_panicked.load(Ordering::SeqCst));
+    for kv in [Kv::new(), kv] {
+        for number in 0..100_u64 {
+            kv.set("another key", number).unwrap();
+        }
+        eventually(|| {
+            let stats = kv.stats();
+            stats.version_count == stats.entry_count
+        });
+    }
 }
 
 #[test]
