@@ -26,7 +26,7 @@ use std::sync::Arc;
 ///
 /// Single operations are linearizable; [atomic operations](Self::atomic) and
 /// [transactions](Self::transact) are strictly serializable, in the order of their versionstamps.
-/// Readers take no lock and never wait for a writer.
+/// Readers are lock-free and never wait for a writer.
 ///
 /// ```
 /// use kvick::Kv;

@@ -20,7 +20,8 @@ pub struct Stats {
     pub bytes: usize,
     /// Commits that took effect, since the beginning.
     pub commit_count: u64,
-    /// Commits that did not because a check failed, since the beginning.
+    /// Commits that did not because a check failed, or a range that was read had changed, since the
+    /// beginning.
     pub conflict_count: u64,
     /// Snapshots that are open, those of lists and transactions included.
     pub open_snapshot_count: usize,

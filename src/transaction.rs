@@ -367,8 +367,8 @@ impl Kv {
     /// `run` can read keys and ranges, decide, and write; all of that takes effect at one moment,
     /// as if nothing else had happened meanwhile, or not at all. It can be called several times, by
     /// the [`RetryPolicy`](crate::RetryPolicy), so it should have no effect but what it writes
-    /// through the transaction. It is called under no lock; it may call the database by other
-    /// handles, though what it does there is not part of the transaction.
+    /// through the transaction. It may call the database by other handles, though what it does
+    /// there is not part of the transaction.
     ///
     /// A closure that writes, by another handle, what it also reads through the transaction
     /// conflicts with itself, for ever unless the policy ends it.

@@ -274,8 +274,9 @@ impl<'g, T> VersionRef<'g, T> {
     /// The version at an address that a word of this chain's payload type named as leader.
     fn leader(address: usize) -> Self {
         // The address was exposed in `address`. The leader is live: a commit settles every word
-        // before it gives up the leader's stripe, so a word that still points there was read under
-        // a guard older than anything that supersedes the leader (PINNED).
+        // before it gives up the leader's stripe, and one that is rolled back unlinks the leader
+        // last (LED). So a word that still points there was read under a guard older than whatever
+        // frees the leader (PINNED).
         Self {
             version: NonNull::new(ptr::with_exposed_provenance_mut(address))
                 .expect("LED: a leader's address is not null"),

@@ -16,8 +16,11 @@
 //!               can follow it: one whose snapshot is below the version that it stands on
 //! HORIZON       horizon <= every registered snapshot; every short reader has S >= grace
 //! PINNED        no reference to a version or record outlives the guard it was read under
+//! LED           a version that names a leader is settled, or unlinked, before its leader can be
+//!               superseded or unlinked
 //! INDEXED       an index holds a record only until it is removed there under the stripe of its
-//!               key; the record is retired after it has left every index
+//!               key; the record is retired, and marked so, after it has left every index. So under
+//!               its stripe, a record that is not marked is the one of its key
 //! QUEUED        what waits in a sweep queue and is not past the horizon has a record that is there
 //! ASCENDING     stripes are locked in ascending order, at most once each
 //! ```
