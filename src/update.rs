@@ -92,8 +92,7 @@ impl Kv {
     /// as it was read; otherwise reads again, and so on, by the [`RetryPolicy`](crate::RetryPolicy).
     ///
     /// `decide` is shown the entry, which may be [missing](Entry::is_missing), and can be called
-    /// several times: it should have no effect but its result. No commit waits for it
-    /// without a bound, so it may take its time.
+    /// several times: it should have no effect but its result.
     /// Writes only what changed: [`Change::keep`] commits nothing.
     ///
     /// ```
