@@ -120,13 +120,13 @@ impl SweepQueue {
         }
     }
 
-    /// How much a commit should look at in this stripe.
-    fn step(&mut self) -> Budget {
+    /// How much a commit that has added so much should look at in this stripe.
+    fn step(&self, added: usize) -> Budget {
         let waiting = self.waiting.len();
         Budget {
             waiting: (waiting / SWEEP_SHARE)
                 .clamp(SWEEP_STEP, SWEEP_STEP_MAX)
-                .max(2 * mem::take(&mut self.added))
+                .max(2 * added)
                 .min(waiting.saturating_sub(SWEEP_KEEP)),
             held: self.held_unseen.min(HELD_STEP),
         }
@@ -140,17 +140,16 @@ impl SweepQueue {
             || (!self.held.is_empty() && self.closed_seen != registry.closed_count())
     }
 
-    /// The next that has waited long enough.
-    fn next_waiting(&mut self, horizon: &Horizon) -> Option<Garbage> {
-        let front = self.waiting.front()?;
-        if horizon.waits(front.until()) {
-            return None;
+    /// Something that may be forgotten now: what has waited long enough, then what was held and
+    /// perhaps is no more.
+    #[inline]
+    fn next(&mut self, horizon: &Horizon, budget: &mut Budget) -> Option<Garbage> {
+        let is_due = |front: &Garbage| !horizon.waits(front.until());
+        if budget.waiting > 0 && self.waiting.front().is_some_and(is_due) {
+            budget.waiting -= 1;
+            return self.waiting.pop_front();
         }
-        self.waiting.pop_front()
-    }
-
-    /// The next that was held, and perhaps is no more.
-    fn next_held(&mut self) -> Option<Garbage> {
+        budget.held = budget.held.checked_sub(1)?;
         self.held_unseen = self.held_unseen.checked_sub(1)?;
         self.held.pop_front()
     }
@@ -184,9 +183,13 @@ impl Engine {
         unreachable: &mut Unreachable<Large>,
         guard: &Guard,
     ) {
+        // Its own, also where nothing is due: the next commit may be a small one.
+        let added = mem::take(&mut stripe.sweep.added);
         if stripe.sweep.is_due(&self.registry) {
-            stripe.sweep.notice_closed(self.registry.closed_count());
-            let step = stripe.sweep.step();
+            if !stripe.sweep.held.is_empty() {
+                stripe.sweep.notice_closed(self.registry.closed_count());
+            }
+            let step = stripe.sweep.step(added);
             self.sweep_stripe(stripe, step, unreachable, guard);
             if stripe.sweep.deferred >= DEFERRED_STEP {
                 self.deferred.add(mem::take(&mut stripe.sweep.deferred));
@@ -209,51 +212,32 @@ impl Engine {
     fn sweep_stripe(
         &self,
         stripe: &mut Stripe,
-        budget: Budget,
+        mut budget: Budget,
         unreachable: &mut Unreachable<Large>,
         guard: &Guard,
     ) -> usize {
         let horizon = self.registry.horizon();
         let mut done = 0;
-        for _ in 0..budget.waiting {
-            let Some(garbage) = stripe.sweep.next_waiting(&horizon) else {
-                break;
-            };
-            self.forget(stripe, garbage, &horizon, unreachable, guard);
+        while let Some(garbage) = stripe.sweep.next(&horizon, &mut budget) {
             done += 1;
-        }
-        for _ in 0..budget.held {
-            let Some(garbage) = stripe.sweep.next_held() else {
-                break;
+            let superseded = match garbage {
+                Garbage::Superseded(superseded) => superseded,
+                Garbage::Deleted { record, .. } => {
+                    self.bury(stripe, record, &horizon, guard);
+                    continue;
+                }
             };
-            self.forget(stripe, garbage, &horizon, unreachable, guard);
-            done += 1;
+            let is_past = horizon.is_past(superseded.until());
+            match superseded.reclaim(&horizon, unreachable, guard) {
+                Ok(bytes) => {
+                    stripe.counts.version_count -= 1;
+                    stripe.counts.bytes -= bytes;
+                    stripe.sweep.deferred += u64::from(!is_past);
+                }
+                Err(held) => stripe.sweep.held.push_back(Garbage::Superseded(held)),
+            }
         }
         done
-    }
-
-    /// Forgets a piece of garbage, or puts it to what is held.
-    fn forget(
-        &self,
-        stripe: &mut Stripe,
-        garbage: Garbage,
-        horizon: &Horizon,
-        unreachable: &mut Unreachable<Large>,
-        guard: &Guard,
-    ) {
-        let superseded = match garbage {
-            Garbage::Superseded(superseded) => superseded,
-            Garbage::Deleted { record, .. } => return self.bury(stripe, record, horizon, guard),
-        };
-        let is_past = horizon.is_past(superseded.until());
-        match superseded.reclaim(horizon, unreachable, guard) {
-            Ok(bytes) => {
-                stripe.counts.version_count -= 1;
-                stripe.counts.bytes -= bytes;
-                stripe.sweep.deferred += u64::from(!is_past);
-            }
-            Err(held) => stripe.sweep.held.push_back(Garbage::Superseded(held)),
-        }
     }
 
     /// Removes the record of a deleted key, if nobody needs the tombstone; unless the key has been
