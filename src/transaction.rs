@@ -7,12 +7,11 @@ use crate::engine::scan::Walk;
 use crate::engine::write::{Check, Expect, Mutation, Op, RangeReads, Write};
 use crate::entry::Entry;
 use crate::error::{Error, Result};
-use crate::key::{Bounds, Key, KeyMap, Range};
+use crate::key::{BoundBytes, Bounds, Key, KeyMap, Range, followed_by};
 use crate::kv::{Kv, open};
 use crate::retry::{AbortReason, Attempt, Transacted, retry};
 use crate::value::NewValue;
 use crate::version::Stamp;
-use bytes::Bytes;
 use smallvec::SmallVec;
 use std::fmt;
 use std::iter::Peekable;
@@ -281,12 +280,12 @@ fn up_to(bounds: Bounds, last: &Key, reverse: bool) -> Bounds {
     let last = last.as_bytes();
     if reverse {
         Bounds {
-            start: Bytes::copy_from_slice(last),
+            start: BoundBytes::from_slice(last),
             ..bounds
         }
     } else {
         Bounds {
-            end: Some([last, &[0]].concat().into()),
+            end: Some(followed_by(last, 0)),
             ..bounds
         }
     }

@@ -7,10 +7,10 @@ use super::Engine;
 use super::payload::Large;
 use super::read::{Hit, ReadPoint};
 use crate::index::Met;
-use crate::key::Bounds;
+use crate::key::{BoundBytes, Bounds, followed_by};
 use crate::sync::epoch::{self, Guard};
 use crate::version::Stamp;
-use bytes::Bytes;
+use std::mem;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -30,17 +30,19 @@ impl Walk {
         Self { bounds, reverse }
     }
 
-    /// Goes on behind this key.
-    fn pass(&mut self, key: &[u8]) {
-        if self.reverse {
-            self.bounds.end = Some(Bytes::copy_from_slice(key));
+    /// Goes on in these bounds, behind this key.
+    fn go_on(&mut self, bounds: Bounds, key: &[u8]) {
+        self.bounds = if self.reverse {
+            Bounds {
+                end: Some(BoundBytes::from_slice(key)),
+                ..bounds
+            }
         } else {
-            self.bounds.start = [key, &[0]].concat().into();
-        }
-    }
-
-    fn finish(&mut self) {
-        self.bounds.end = Some(Bytes::new());
+            Bounds {
+                start: followed_by(key, 0),
+                ..bounds
+            }
+        };
     }
 
     /// Whether nothing more will come.
@@ -90,43 +92,44 @@ impl Engine {
         guard: &Guard,
         each: impl FnMut(&[u8], Hit<'_>) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
-        let Bounds { start, end } = walk.bounds.clone();
-        if walk.reverse {
-            let records = self.index.descend(&start, end.as_deref(), guard);
-            self.visit(walk, batch, at, records, each)
+        // Whatever ends the walk, a panic of `each` included, leaves nothing to go on with.
+        let bounds = mem::replace(&mut walk.bounds, Bounds::nothing());
+        let (start, end) = (&bounds.start[..], bounds.end.as_deref());
+        let (flow, last) = if walk.reverse {
+            self.visit(batch, at, self.index.descend(start, end, guard), each)
         } else {
-            let records = self.index.ascend(&start, end.as_deref(), guard);
-            self.visit(walk, batch, at, records, each)
+            self.visit(batch, at, self.index.ascend(start, end, guard), each)
+        };
+        if let Some(last) = last {
+            walk.go_on(bounds, last);
         }
+        flow
     }
 
+    /// Shows up to `batch` entries to `each`; and the last key, where the walk is to go on behind
+    /// it.
     fn visit<'g, B>(
         &self,
-        walk: &mut Walk,
         batch: usize,
         at: Stamp,
         records: impl Iterator<Item = Met<'g, Large>>,
         mut each: impl FnMut(&[u8], Hit<'_>) -> ControlFlow<B>,
-    ) -> ControlFlow<B> {
+    ) -> (ControlFlow<B>, Option<&'g [u8]>) {
         let (mut left, mut passes_left) = (batch, PASSED_MAX);
         for (key, record) in records {
-            let mut flow = ControlFlow::Continue(());
             if let Some(hit) = record.at(at, &self.counter).and_then(Hit::new) {
-                flow = each(key, hit);
+                let flow = each(key, hit);
+                if flow.is_break() {
+                    return (flow, None);
+                }
                 left -= 1;
             } else {
                 passes_left -= 1;
             }
-            if flow.is_break() {
-                walk.finish();
-                return flow;
-            }
             if left == 0 || passes_left == 0 {
-                walk.pass(key);
-                return flow;
+                return (ControlFlow::Continue(()), Some(key));
             }
         }
-        walk.finish();
-        ControlFlow::Continue(())
+        (ControlFlow::Continue(()), None)
     }
 }

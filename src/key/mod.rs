@@ -24,7 +24,7 @@ pub use self::part::KeyPart;
 pub use self::range::Range;
 
 pub(crate) use self::map::KeyMap;
-pub(crate) use self::range::Bounds;
+pub(crate) use self::range::{BoundBytes, Bounds, followed_by};
 
 use self::codec::Encoder;
 use crate::error::Result;

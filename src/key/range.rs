@@ -13,6 +13,7 @@ use super::Key;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 /// A selection of keys, to list.
 ///
@@ -147,17 +148,17 @@ impl Range {
                     return Err(Error::start_after_end());
                 }
                 Bounds {
-                    start: Bytes::copy_from_slice(start.as_bytes()),
-                    end: Some(Bytes::copy_from_slice(end.as_bytes())),
+                    start: BoundBytes::from_slice(start.as_bytes()),
+                    end: Some(BoundBytes::from_slice(end.as_bytes())),
                 }
             }
             Selector::All => Bounds {
-                start: Bytes::new(),
+                start: BoundBytes::new(),
                 end: None,
             },
             Selector::Raw { start, end } => Bounds {
-                start: start.clone(),
-                end: Some(end.clone()),
+                start: BoundBytes::from_slice(start),
+                end: Some(BoundBytes::from_slice(end)),
             },
             Selector::Invalid(why) => return Err(Error::invalid_selector(why)),
         };
@@ -230,16 +231,34 @@ impl From<&Self> for Range {
     }
 }
 
+/// An encoded key, or what lies between two; on the heap only where it is long.
+pub(crate) type BoundBytes = SmallVec<[u8; 40]>;
+
+/// These bytes, and one more.
+pub(crate) fn followed_by(bytes: &[u8], last: u8) -> BoundBytes {
+    let mut bound = BoundBytes::from_slice(bytes);
+    bound.push(last);
+    bound
+}
+
 /// An interval of encoded keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Bounds {
     /// Included.
-    pub(crate) start: Bytes,
+    pub(crate) start: BoundBytes,
     /// Excluded; `None` is beyond every key.
-    pub(crate) end: Option<Bytes>,
+    pub(crate) end: Option<BoundBytes>,
 }
 
 impl Bounds {
+    /// No keys.
+    pub(crate) fn nothing() -> Self {
+        Self {
+            start: BoundBytes::new(),
+            end: Some(BoundBytes::new()),
+        }
+    }
+
     /// Whether no key can be in here.
     pub(crate) fn is_empty(&self) -> bool {
         self.end.as_ref().is_some_and(|end| self.start >= *end)
@@ -247,14 +266,14 @@ impl Bounds {
 
     /// Whether a key is in here.
     pub(crate) fn contains(&self, key: &[u8]) -> bool {
-        self.start <= key && self.end.as_ref().is_none_or(|end| key < end)
+        &self.start[..] <= key && self.end.as_ref().is_none_or(|end| key < &end[..])
     }
 
     /// The keys below `prefix`.
     fn below(prefix: &Key) -> Self {
         Self {
-            start: [prefix.as_bytes(), &[0x00]].concat().into(),
-            end: Some([prefix.as_bytes(), &[0xff]].concat().into()),
+            start: followed_by(prefix.as_bytes(), 0x00),
+            end: Some(followed_by(prefix.as_bytes(), 0xff)),
         }
     }
 
@@ -262,7 +281,7 @@ impl Bounds {
     #[must_use]
     pub(super) fn and_from(mut self, start: &[u8]) -> Self {
         if start > &self.start[..] {
-            self.start = Bytes::copy_from_slice(start);
+            self.start = BoundBytes::from_slice(start);
         }
         self
     }
@@ -271,7 +290,7 @@ impl Bounds {
     #[must_use]
     pub(super) fn and_before(mut self, end: &[u8]) -> Self {
         if self.end.as_ref().is_none_or(|own| end < &own[..]) {
-            self.end = Some(Bytes::copy_from_slice(end));
+            self.end = Some(BoundBytes::from_slice(end));
         }
         self
     }

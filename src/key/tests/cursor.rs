@@ -54,7 +54,10 @@ fn the_key_that_is_the_common_prefix_has_a_cursor() {
     let range = Range::new("a", ("a", "x"));
     assert_eq!(after(&range, "a"), "====");
     let forward = resumed(&range, "====", false).unwrap();
-    assert_eq!(forward.start, [Key::from("a").as_bytes(), &[0]].concat());
+    assert_eq!(
+        forward.start[..],
+        [Key::from("a").as_bytes(), &[0]].concat()[..]
+    );
     assert!(resumed(&range, "====", true).unwrap().is_empty());
 }
 
