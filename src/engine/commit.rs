@@ -183,6 +183,7 @@ impl Engine {
         let prepared = prepare(op);
         let mut unreachable = Unreachable::new();
         let mut stripe = self.stripes.lock_one(self.stripe_of(key.hash_code()));
+        stripe.sweep.prefetch();
 
         let record = self.find_again(found, key, &guard);
         if expect.is_some_and(|expect| !expect.holds(record.and_then(current))) {

@@ -140,6 +140,14 @@ impl SweepQueue {
             || (!self.held.is_empty() && self.closed_seen != registry.closed_count())
     }
 
+    /// Has what the next sweep looks at first brought near, without waiting for it.
+    #[inline]
+    pub(super) fn prefetch(&self) {
+        if let Some(Garbage::Superseded(superseded)) = self.waiting.front() {
+            superseded.prefetch();
+        }
+    }
+
     /// Something that may be forgotten now: what has waited long enough, then what was held and
     /// perhaps is no more.
     #[inline]

@@ -691,6 +691,11 @@ impl<T> Superseded<T> {
         self.until
     }
 
+    /// Has the version brought near, without waiting for it.
+    pub(crate) fn prefetch(&self) {
+        prefetch(self.version.as_ptr().cast());
+    }
+
     fn as_ref<'g>(&self) -> VersionRef<'g, T> {
         VersionRef {
             version: self.version,
