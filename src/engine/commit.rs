@@ -266,7 +266,8 @@ impl Engine {
         guard: &'g Guard,
     ) -> Option<RecordRef<'g, Large>> {
         // INDEXED: a record that has not been retired is the one of its key.
-        // MODEL: life::commit_is_not_buried_with_what_it_found.
+        // MODEL: life::commit_is_not_buried_with_what_it_found,
+        // life::commit_is_not_taken_back_with_what_it_found.
         found
             .filter(|record| !record.is_retired())
             .or_else(|| self.find(key, guard))

@@ -253,3 +253,56 @@ fn commit_is_not_buried_with_what_it_found_twin() {
         || a_commit_meets_a_burial(|_| true),
     );
 }
+
+/// INDEXED: the creation of a key is taken back between the lookup and the lock of a commit.
+fn a_commit_meets_a_roll_back(still_there: StillThere) {
+    let engine = Engine::new();
+    let me = engine.core.participant();
+    let shared = Arc::clone(&engine);
+    let committer = spawn(&engine.core, move |_, me| {
+        let guard = me.pin();
+        let found = shared.by_hash(&guard);
+        let find_again = |engine: &Engine, guard| {
+            found
+                .filter(|record| still_there(*record))
+                .or_else(|| engine.by_hash(guard))
+        };
+        shared.commit_to(find_again, draft(2), &guard)
+    });
+    let shared = Arc::clone(&engine);
+    let creator = spawn(&engine.core, move |_, me| {
+        let guard = me.pin();
+        let mut occupancy = shared.occupancy.lock();
+        if shared.by_hash(&guard).is_none() {
+            let record = RecordPtr::new(HASH, KEY);
+            shared.table.insert(&mut occupancy, record, &guard);
+            shared.ordered.lock().insert(KEY.to_vec(), record);
+            bury(&shared, &mut occupancy, record.get(&guard), &guard);
+        }
+    });
+    let stamp = join(committer);
+    join(creator);
+    let guard = me.pin();
+    for find in [Engine::by_hash, Engine::by_order] {
+        let found = find(&engine, &guard).and_then(|record| record.newest(&engine.core.counter));
+        assert_eq!(
+            found.map(read),
+            Some((2, stamp)),
+            "a commit that was taken back"
+        );
+    }
+}
+
+#[test]
+fn commit_is_not_taken_back_with_what_it_found() {
+    check(|| a_commit_meets_a_roll_back(|record| !record.is_retired()));
+}
+
+#[test]
+fn commit_is_not_taken_back_with_what_it_found_twin() {
+    must_fail_by(
+        "what was found before the lock is taken for what is there",
+        "a commit that was taken back",
+        || a_commit_meets_a_roll_back(|_| true),
+    );
+}
