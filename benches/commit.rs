@@ -8,7 +8,7 @@ mod support;
 use criterion::{Criterion, Throughput};
 use kvick::{AtomicOp, Change, Key, Kv, Versionstamp};
 use support::yardstick::{Running, criterion, group};
-use support::{Entries, Map, Random, SIZES, Stores, VALUE, measure, put, put_locked, value};
+use support::{Entries, Map, Random, SIZES, Stores, VALUE, compare, put, put_locked, value};
 
 fn main() {
     let mut c = criterion();
@@ -64,33 +64,30 @@ fn put_checked_locked<const N: usize>(
 
 /// Reads the version of a key and sets the key if it is still of that version.
 fn read_check_set(c: &mut Criterion<Running>, stores: &Stores) {
-    let mut group = group(c, "read_check_set", stores.size);
-    group.throughput(Throughput::Elements(1));
-    let draw = |random: &mut Random| random.key(stores.size);
-    group.bench_function(stores.id("kvick"), |b| {
-        let kv = &*stores.kv;
-        measure(b, draw, |key| {
+    compare(
+        c,
+        stores,
+        ("read_check_set", 1),
+        |random: &mut Random| random.key(stores.size),
+        |kv, key| {
             let read = version(kv, key);
             commit(kv.atomic().check_versionstamp(key, read).set(key, &VALUE))
-        });
-    });
-    group.bench_function(stores.id("btreemap"), |b| {
-        let map = &*stores.map;
-        measure(b, draw, |key| {
+        },
+        |map, key| {
             let read = version_in(map, key);
             put_checked(map, [(key, read)])
-        });
-    });
+        },
+    );
 }
 
 /// Reads the versions of two keys and sets both if both are still of those versions.
 fn transfer(c: &mut Criterion<Running>, stores: &Stores) {
-    let mut group = group(c, "transfer", stores.size);
-    group.throughput(Throughput::Elements(1));
-    let draw = |random: &mut Random| [(); 2].map(|()| random.key(stores.size));
-    group.bench_function(stores.id("kvick"), |b| {
-        let kv = &*stores.kv;
-        measure(b, draw, |[from, to]| {
+    compare(
+        c,
+        stores,
+        ("transfer", 1),
+        |random: &mut Random| [(); 2].map(|()| random.key(stores.size)),
+        |kv, [from, to]| {
             let (from_read, to_read) = (version(kv, from), version(kv, to));
             commit(
                 kv.atomic()
@@ -99,15 +96,12 @@ fn transfer(c: &mut Criterion<Running>, stores: &Stores) {
                     .set(from, &VALUE)
                     .set(to, &VALUE),
             )
-        });
-    });
-    group.bench_function(stores.id("btreemap"), |b| {
-        let map = &*stores.map;
-        measure(b, draw, |[from, to]| {
+        },
+        |map, [from, to]| {
             let (from_read, to_read) = (version_in(map, from), version_in(map, to));
             put_checked(map, [(from, from_read), (to, to_read)])
-        });
-    });
+        },
+    );
 }
 
 /// Adds to the same key again and again.
@@ -135,51 +129,45 @@ fn put_all<const N: usize>(map: &Map, keys: &[Key; N]) {
 
 /// Sets ten keys at once.
 fn ten_keys(c: &mut Criterion<Running>, stores: &Stores) {
-    let mut group = group(c, "commit_of_10", stores.size);
-    group.throughput(Throughput::Elements(10));
-    let draw = |random: &mut Random| [(); 10].map(|()| random.key(stores.size));
-    group.bench_function(stores.id("kvick"), |b| {
-        let kv = &*stores.kv;
-        measure(b, draw, |keys| {
+    compare(
+        c,
+        stores,
+        ("commit_of_10", 10),
+        |random: &mut Random| [(); 10].map(|()| random.key(stores.size)),
+        |kv, keys| {
             let mut atomic = kv.atomic();
             for key in keys {
                 atomic.set(key, &VALUE);
             }
             commit(&atomic)
-        });
-    });
-    group.bench_function(stores.id("btreemap"), |b| {
-        let map = &*stores.map;
-        measure(b, draw, |keys| put_all(map, keys));
-    });
+        },
+        put_all,
+    );
 }
 
 /// Reads a key and sets it by a closure that is called again where the key has changed.
 fn update(c: &mut Criterion<Running>, stores: &Stores) {
-    let mut group = group(c, "update", stores.size);
-    group.throughput(Throughput::Elements(1));
-    let draw = |random: &mut Random| random.key(stores.size);
-    group.bench_function(stores.id("kvick"), |b| {
-        let kv = &*stores.kv;
-        measure(b, draw, |key| {
+    compare(
+        c,
+        stores,
+        ("update", 1),
+        |random: &mut Random| random.key(stores.size),
+        |kv, key| {
             let updated = kv.update(key, |_| Change::set(&VALUE));
             assert!(updated.is_ok_and(|updated| updated.is_committed()));
-        });
-    });
-    group.bench_function(stores.id("btreemap"), |b| {
-        let map = &*stores.map;
-        measure(b, draw, |key| put(map, key));
-    });
+        },
+        put,
+    );
 }
 
 /// Reads two keys and sets both in a transaction. The baseline holds its lock throughout.
 fn transact(c: &mut Criterion<Running>, stores: &Stores) {
-    let mut group = group(c, "transact", stores.size);
-    group.throughput(Throughput::Elements(1));
-    let draw = |random: &mut Random| [(); 2].map(|()| random.key(stores.size));
-    group.bench_function(stores.id("kvick"), |b| {
-        let kv = &*stores.kv;
-        measure(b, draw, |[from, to]| {
+    compare(
+        c,
+        stores,
+        ("transact", 1),
+        |random: &mut Random| [(); 2].map(|()| random.key(stores.size)),
+        |kv, [from, to]| {
             let transacted = kv.transact(|transaction| {
                 transaction.get(from)?;
                 transaction.get(to)?;
@@ -188,12 +176,9 @@ fn transact(c: &mut Criterion<Running>, stores: &Stores) {
                 Ok(())
             });
             assert!(transacted.is_ok_and(|transacted| transacted.is_committed()));
-        });
-    });
-    group.bench_function(stores.id("btreemap"), |b| {
-        let map = &*stores.map;
-        measure(b, draw, |keys| read_and_put(&mut map.write(), keys));
-    });
+        },
+        |map, keys| read_and_put(&mut map.write(), keys),
+    );
 }
 
 fn read_and_put(entries: &mut Entries, keys: &[Key; 2]) -> [Option<(u64, Box<[u8]>)>; 2] {

@@ -11,7 +11,7 @@ use kvick::{Key, Kv};
 use std::hint::black_box;
 use std::time::Duration;
 use support::yardstick::{Running, criterion, group};
-use support::{Map, Random, SIZES, Stores, filled_kv, filled_map, key, measure, put, set};
+use support::{Map, Random, SIZES, Stores, compare, filled_kv, filled_map, key, measure, put, set};
 
 fn main() {
     let mut c = criterion();
@@ -32,17 +32,14 @@ fn main() {
 
 /// Looks at a value where it lies.
 fn get(c: &mut Criterion<Running>, stores: &Stores) {
-    let mut group = group(c, "get", stores.size);
-    group.throughput(Throughput::Elements(1));
-    let draw = |random: &mut Random| random.key(stores.size);
-    group.bench_function(stores.id("kvick"), |b| {
-        let kv = &*stores.kv;
-        measure(b, draw, |key| first_byte(kv, key));
-    });
-    group.bench_function(stores.id("btreemap"), |b| {
-        let map = &*stores.map;
-        measure(b, draw, |key| first_byte_in(map, key));
-    });
+    compare(
+        c,
+        stores,
+        ("get", 1),
+        |random: &mut Random| random.key(stores.size),
+        |kv, key| first_byte(kv, key),
+        first_byte_in,
+    );
 }
 
 fn first_byte(kv: &Kv, key: impl Into<Key>) -> Option<u8> {
@@ -56,49 +53,38 @@ fn first_byte_in(map: &Map, key: &Key) -> Option<u8> {
 
 /// The same under a key that is built for the read.
 fn get_built(c: &mut Criterion<Running>, stores: &Stores) {
-    let mut group = group(c, "get_built", stores.size);
-    group.throughput(Throughput::Elements(1));
-    let draw = |random: &mut Random| random.below(stores.size);
-    group.bench_function(stores.id("kvick"), |b| {
-        let kv = &*stores.kv;
-        measure(b, draw, |number| first_byte(kv, ("users", *number)));
-    });
-    group.bench_function(stores.id("btreemap"), |b| {
-        let map = &*stores.map;
-        measure(b, draw, |number| {
-            first_byte_in(map, &Key::from(("users", *number)))
-        });
-    });
+    compare(
+        c,
+        stores,
+        ("get_built", 1),
+        |random: &mut Random| random.below(stores.size),
+        |kv, number| first_byte(kv, ("users", *number)),
+        |map, number| first_byte_in(map, &Key::from(("users", *number))),
+    );
 }
 
 /// Copies a value out.
 fn get_owned(c: &mut Criterion<Running>, stores: &Stores) {
-    let mut group = group(c, "get_owned", stores.size);
-    group.throughput(Throughput::Elements(1));
-    let draw = |random: &mut Random| random.key(stores.size);
-    group.bench_function(stores.id("kvick"), |b| {
-        let kv = &*stores.kv;
-        measure(b, draw, |key| kv.get(key).expect("the engine is open"));
-    });
-    group.bench_function(stores.id("btreemap"), |b| {
-        let map = &*stores.map;
-        measure(b, draw, |key| map.read().get(key).cloned());
-    });
+    compare(
+        c,
+        stores,
+        ("get_owned", 1),
+        |random: &mut Random| random.key(stores.size),
+        |kv, key| kv.get(key).expect("the engine is open"),
+        |map, key| map.read().get(key).cloned(),
+    );
 }
 
 /// Looks for a key that is not there.
 fn get_miss(c: &mut Criterion<Running>, stores: &Stores) {
-    let mut group = group(c, "get_miss", stores.size);
-    group.throughput(Throughput::Elements(1));
-    let draw = |random: &mut Random| key(stores.size + random.below(stores.size));
-    group.bench_function(stores.id("kvick"), |b| {
-        let kv = &*stores.kv;
-        measure(b, draw, |key| first_byte(kv, key));
-    });
-    group.bench_function(stores.id("btreemap"), |b| {
-        let map = &*stores.map;
-        measure(b, draw, |key| first_byte_in(map, key));
-    });
+    compare(
+        c,
+        stores,
+        ("get_miss", 1),
+        |random: &mut Random| key(stores.size + random.below(stores.size)),
+        |kv, key| first_byte(kv, key),
+        first_byte_in,
+    );
 }
 
 /// Opens a snapshot, looks at a value, and closes it. The baseline has none.
@@ -118,38 +104,32 @@ fn snapshot(c: &mut Criterion<Running>, stores: &Stores) {
 }
 
 fn set_existing(c: &mut Criterion<Running>, stores: &Stores) {
-    let mut group = group(c, "set", stores.size);
-    group.throughput(Throughput::Elements(1));
-    let draw = |random: &mut Random| random.key(stores.size);
-    group.bench_function(stores.id("kvick"), |b| {
-        let kv = &*stores.kv;
-        measure(b, draw, |key| set(kv, key));
-    });
-    group.bench_function(stores.id("btreemap"), |b| {
-        let map = &*stores.map;
-        measure(b, draw, |key| put(map, key));
-    });
+    compare(
+        c,
+        stores,
+        ("set", 1),
+        |random: &mut Random| random.key(stores.size),
+        set,
+        put,
+    );
 }
 
 /// Deletes a key and sets it again: two commits.
 fn delete_and_set(c: &mut Criterion<Running>, stores: &Stores) {
-    let mut group = group(c, "delete_and_set", stores.size);
-    group.throughput(Throughput::Elements(1));
-    let draw = |random: &mut Random| random.key(stores.size);
-    group.bench_function(stores.id("kvick"), |b| {
-        let kv = &*stores.kv;
-        measure(b, draw, |key| {
+    compare(
+        c,
+        stores,
+        ("delete_and_set", 1),
+        |random: &mut Random| random.key(stores.size),
+        |kv, key| {
             kv.delete(key).expect("the engine is open");
             set(kv, key)
-        });
-    });
-    group.bench_function(stores.id("btreemap"), |b| {
-        let map = &*stores.map;
-        measure(b, draw, |key| {
+        },
+        |map, key| {
             map.write().remove(key);
             put(map, key);
-        });
-    });
+        },
+    );
 }
 
 /// Fills an empty store in random order. One iteration is all of that, and an element one key, so

@@ -5,11 +5,11 @@
 
 mod support;
 
-use criterion::{Criterion, Throughput};
+use criterion::Criterion;
 use kvick::{Key, Kv, List, Range};
 use std::hint::black_box;
-use support::yardstick::{Running, criterion, group};
-use support::{Random, SIZES, Stores, measure};
+use support::yardstick::{Running, criterion};
+use support::{Random, SIZES, Stores, compare};
 
 fn main() {
     let mut c = criterion();
@@ -32,49 +32,43 @@ fn list<'kv>(kv: &'kv Kv, start: &Key, len: u32) -> List<'kv> {
 
 /// Looks at each entry where it lies.
 fn visit(c: &mut Criterion<Running>, stores: &Stores, len: u32) {
-    let mut group = group(c, &format!("for_each_of_{len}"), stores.size);
-    group.throughput(Throughput::Elements(len.into()));
-    let draw = |random: &mut Random| random.key(stores.size - len);
-    group.bench_function(stores.id("kvick"), |b| {
-        let kv = &*stores.kv;
-        measure(b, draw, |start| {
+    compare(
+        c,
+        stores,
+        (&format!("for_each_of_{len}"), len),
+        |random: &mut Random| random.key(stores.size - len),
+        |kv, start| {
             let list = list(kv, start, len);
             list.for_each(|entry| {
                 black_box(entry.as_bytes().and_then(<[u8]>::first));
             })
             .expect("the range is valid");
-        });
-    });
-    group.bench_function(stores.id("btreemap"), |b| {
-        let map = &*stores.map;
-        measure(b, draw, |start| {
+        },
+        |map, start| {
             for (_, (_, value)) in map.read().range::<Key, _>(start..).take(len as usize) {
                 black_box(value.first());
             }
-        });
-    });
+        },
+    );
 }
 
 /// Copies the entries out.
 fn collect(c: &mut Criterion<Running>, stores: &Stores, len: u32) {
-    let mut group = group(c, &format!("entries_of_{len}"), stores.size);
-    group.throughput(Throughput::Elements(len.into()));
-    let draw = |random: &mut Random| random.key(stores.size - len);
-    group.bench_function(stores.id("kvick"), |b| {
-        let kv = &*stores.kv;
-        measure(b, draw, |start| {
+    compare(
+        c,
+        stores,
+        (&format!("entries_of_{len}"), len),
+        |random: &mut Random| random.key(stores.size - len),
+        |kv, start| {
             let list = list(kv, start, len);
             for entry in list.entries().expect("the range is valid") {
                 black_box(entry);
             }
-        });
-    });
-    group.bench_function(stores.id("btreemap"), |b| {
-        let map = &*stores.map;
-        measure(b, draw, |start| {
+        },
+        |map, start| {
             for (key, (version, value)) in map.read().range::<Key, _>(start..).take(len as usize) {
                 black_box((key.clone(), *version, value.clone()));
             }
-        });
-    });
+        },
+    );
 }

@@ -9,13 +9,13 @@
 pub(crate) mod yardstick;
 
 use criterion::measurement::Measurement;
-use criterion::{BatchSize, Bencher, BenchmarkId};
+use criterion::{BatchSize, Bencher, BenchmarkId, Criterion, Throughput};
 use kvick::{Key, Kv, Versionstamp};
 use parking_lot::RwLock;
 use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use yardstick::shuffled;
+use yardstick::{Running, group, shuffled};
 
 /// How many keys there are.
 pub(crate) const SIZES: [u32; 3] = [1_000, 100_000, 1_000_000];
@@ -62,6 +62,28 @@ impl Random {
     pub(crate) fn key(&mut self, size: u32) -> Key {
         key(self.below(size))
     }
+}
+
+/// Measures an operation of so many elements on what `draw` draws: of the engine, and of the
+/// baseline beside it.
+pub(crate) fn compare<I, A, B>(
+    c: &mut Criterion<Running>,
+    stores: &Stores,
+    (operation, elements): (&str, u32),
+    draw: impl Fn(&mut Random) -> I,
+    kvick: impl Fn(&Kv, &I) -> A,
+    btreemap: impl Fn(&Map, &I) -> B,
+) {
+    let mut group = group(c, operation, stores.size);
+    group.throughput(Throughput::Elements(elements.into()));
+    group.bench_function(stores.id("kvick"), |b| {
+        let kv = &*stores.kv;
+        measure(b, &draw, |drawn| kvick(kv, drawn));
+    });
+    group.bench_function(stores.id("btreemap"), |b| {
+        let map = &*stores.map;
+        measure(b, &draw, |drawn| btreemap(map, drawn));
+    });
 }
 
 /// Measures an operation on what `draw` draws: keys, most of the time. So many are drawn at once
