@@ -165,7 +165,7 @@ impl<'a> AtomicOp<'a> {
     /// # Errors
     ///
     /// `TooManyChecks`, `TooManyMutations`, `KeyEmpty`, `KeyTooLarge`, `ValueTooLarge`,
-    /// `TotalTooLarge`, `TotalKeysTooLarge`; `TypeMismatch`; `ReadOnly`; `Closed`. Nothing has
+    /// `TotalTooLarge`, `TotalKeysTooLarge`; `TypeMismatch`; `OutOfMemory`; `ReadOnly`; `Closed`. Nothing has
     /// changed then (A07).
     pub fn commit(&self) -> Result<Outcome> {
         Ok(match self.kv.writer()?.commit(&self.write)? {

@@ -75,6 +75,10 @@ pub enum ErrorKind {
     /// A transaction was aborted by its closure: what `Transaction::abort` returns to it. The
     /// caller of the transaction gets an outcome instead.
     Aborted,
+    /// The allocator refused memory that a commit wants: for a version, a key, a table, or the lists
+    /// of a large operation. (What is small and of a fixed size, an index node or what a read
+    /// returns, is allocated as everywhere in Rust: a refusal ends the process.)
+    OutOfMemory,
     /// A write to an engine that only reads.
     ReadOnly,
     /// The engine was closed.
@@ -94,6 +98,9 @@ enum Cause {
         unit: &'static str,
         max: usize,
         got: usize,
+    },
+    OutOfMemory {
+        bytes: usize,
     },
     BigIntTooLong {
         got: usize,
@@ -141,6 +148,7 @@ impl Error {
             Cause::Text(kind, _) | Cause::Limit { kind, .. } => kind,
             Cause::BigIntTooLong { .. } => ErrorKind::KeyUnencodable,
             Cause::Undecodable { .. } => ErrorKind::KeyUndecodable,
+            Cause::OutOfMemory { .. } => ErrorKind::OutOfMemory,
             Cause::NotPositive { .. } => ErrorKind::InvalidLimit,
             Cause::NotU64 { .. } => ErrorKind::TypeMismatch,
             Cause::ChangeCount { .. } => ErrorKind::InvalidChange,
@@ -231,6 +239,11 @@ impl Error {
     pub(crate) fn total_keys_too_large(got: usize, max: usize) -> Self {
         let what = "Total key size too large";
         Self::too_long(ErrorKind::TotalKeysTooLarge, what, got, max)
+    }
+
+    #[cold]
+    pub(crate) fn out_of_memory(bytes: usize) -> Self {
+        Cause::OutOfMemory { bytes }.into()
     }
 
     pub(crate) fn limit_is_zero() -> Self {
@@ -345,6 +358,12 @@ impl fmt::Display for Error {
             }
             Cause::Undecodable { what, offset } => {
                 write!(f, "key cannot be decoded: {what} at byte {offset}")
+            }
+            Cause::OutOfMemory { bytes } => {
+                write!(
+                    f,
+                    "out of memory: {bytes} bytes were refused by the allocator"
+                )
             }
             Cause::NotPositive { what } => write!(f, "{what} must be a positive integer: got 0"),
             Cause::NotU64 { operation, what } => {

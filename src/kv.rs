@@ -226,7 +226,7 @@ impl Kv {
     /// # Errors
     ///
     /// `KeyEmpty`, `KeyTooLarge`, `ValueTooLarge`, `TotalTooLarge`, `TotalKeysTooLarge`;
-    /// `ReadOnly`; `Closed`. Nothing has changed then.
+    /// `OutOfMemory`; `ReadOnly`; `Closed`. Nothing has changed then.
     pub fn set<'v>(
         &self,
         key: impl Into<Key>,
@@ -239,7 +239,7 @@ impl Kv {
     ///
     /// # Errors
     ///
-    /// `KeyEmpty`, `KeyTooLarge`; `ReadOnly`; `Closed`. Nothing has changed then.
+    /// `KeyEmpty`, `KeyTooLarge`; `OutOfMemory`; `ReadOnly`; `Closed`. Nothing has changed then.
     pub fn delete(&self, key: impl Into<Key>) -> Result<Versionstamp> {
         self.mutate(&key.into(), &Op::Delete)
     }
@@ -257,11 +257,11 @@ impl Kv {
     ///
     /// # Errors
     ///
-    /// Those of the range; `ReadOnly`; `Closed`. Nothing has changed then.
+    /// Those of the range; `OutOfMemory`; `ReadOnly`; `Closed`. Nothing has changed then.
     pub fn delete_range(&self, range: impl Into<Range>) -> Result<Deleted> {
         let engine = self.writer()?;
         let bounds = range.into().bounds(engine.limits())?;
-        let (count, effects) = engine.delete_range(&bounds);
+        let (count, effects) = engine.delete_range(&bounds)?;
         Ok(Deleted {
             count,
             versionstamp: effects.stamp.into(),

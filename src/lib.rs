@@ -67,6 +67,10 @@ mod clock;
 mod engine;
 mod entry;
 mod error;
+#[cfg(not(miri))]
+mod index;
+#[cfg(miri)]
+#[path = "index/stand_in.rs"]
 mod index;
 mod key;
 mod kv;
@@ -98,3 +102,7 @@ pub use transaction::{TrackedList, Transaction};
 pub use update::{Change, Changes};
 pub use value::{NewValue, Value, ValueKind, ValueRef};
 pub use version::{ParseVersionstampError, Versionstamp};
+
+#[cfg(simulated)]
+#[doc(hidden)]
+pub use sync::{Planted, stepped as simulation};

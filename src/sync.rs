@@ -1,18 +1,24 @@
-//! The one place that chooses between the real primitives and loom's.
+//! The one place that chooses between the real primitives, loom's, and those of a simulation.
 //!
 //! Every other file of the crate takes its atomics, locks and epochs from here, so that the model
-//! checker runs the very source files of the core. The shim never changes an ordering and never
-//! replaces a lock-free cell by a lock: what a model proves is what ships.
+//! checker and the simulations run the very source files of the engine. The shim never changes an
+//! ordering and never replaces a lock-free cell by a lock: what a model proves is what ships.
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, simulated)))]
 mod real {
     pub(crate) use std::alloc::{alloc, dealloc};
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64};
 
+    pub(crate) use crossbeam_epoch as epoch;
     pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
     pub(crate) use std::sync::OnceLock;
+    pub(crate) use std::thread::ThreadId;
 
-    use super::{Ordering, Planted};
+    use super::{Ordering, OutOfMemory, Planted};
+    use std::cell::Cell;
+    use std::collections::VecDeque;
+    use std::hash::{BuildHasher, RandomState};
+    use std::thread;
 
     /// How often a reader looks again at a commit that is about to be decided before it decides
     /// the stamp itself. A mint and a compare-and-swap take some ten nanoseconds.
@@ -28,10 +34,44 @@ mod real {
         /// Waking up a sleeping thread takes about as long.
         const SLEEP_MIN: std::time::Duration = std::time::Duration::from_micros(50);
         if length < SLEEP_MIN {
-            std::thread::yield_now();
+            thread::yield_now();
         } else {
-            std::thread::sleep(length);
+            thread::sleep(length);
         }
+    }
+
+    /// What tells the calling thread from every other.
+    pub(crate) fn thread_id() -> ThreadId {
+        thread::current().id()
+    }
+
+    /// A number that no other thread is likely to draw at the same time.
+    pub(crate) fn draw() -> u64 {
+        std::thread_local! {
+            static STATE: Cell<u64> = Cell::new(RandomState::new().hash_one(thread_id()));
+        }
+        // A splitmix64 step.
+        STATE.with(|state| {
+            let drawn = state.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+            state.set(drawn);
+            let mixed = (drawn ^ (drawn >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            mixed ^ (mixed >> 27)
+        })
+    }
+
+    /// Sees to it that a queue has room for so many more.
+    #[inline]
+    pub(crate) fn reserve<T>(queue: &mut VecDeque<T>, more: usize) -> Result<(), OutOfMemory> {
+        if queue.capacity() - queue.len() < more {
+            return grow(queue, more);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn grow<T>(queue: &mut VecDeque<T>, more: usize) -> Result<(), OutOfMemory> {
+        let bytes = more.saturating_mul(size_of::<T>());
+        queue.try_reserve(more).map_err(|_| OutOfMemory { bytes })
     }
 
     /// Snapshots that register without a lock. Beyond these, a mutex and an ordered map serve.
@@ -59,6 +99,7 @@ mod model {
     /// A heap that tells a version read after it was freed, one freed twice, and one never freed;
     /// and a load that tells where somebody else changes what it loads.
     pub(crate) use crate::memory::{alloc, dealloc, load_own};
+    pub(crate) use crossbeam_epoch as epoch;
     pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64};
 
     use super::{Ordering, Planted};
@@ -98,11 +139,15 @@ mod model {
     }
 }
 
-/// Bugs that the models plant in the core, each on the line whose argument it tests: a model that
-/// does not fail with its bug proves nothing. What can be done wrong from outside, such as freeing
-/// at once by an unprotected guard, is planted by the models themselves.
+/// Bugs that the models and the simulations plant in the engine, each on the line whose argument it
+/// tests: a check that does not fail with its bug proves nothing. What can be done wrong from
+/// outside, such as freeing at once by an unprotected guard, is planted by the models themselves.
+#[cfg_attr(
+    not(simulated),
+    expect(unreachable_pub, reason = "public for the simulations")
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Planted {
+pub enum Planted {
     /// A version is linked without publishing what it holds.
     WeakLink,
     /// A head is put back without publishing what it holds.
@@ -137,6 +182,47 @@ pub(crate) enum Planted {
     Uncopied,
     /// A slot becomes empty although a probe goes past it.
     ClearAlways,
+    /// Checks are validated before the stripes are locked.
+    UnlockedCheck,
+    /// A commit goes on with a record that has left the indexes.
+    StaleRecord,
+    /// A transaction does not check what it read and did not write: snapshot isolation.
+    UntrackedReads,
+    /// Each version of a commit is published by itself.
+    TornBatch,
+    /// The leader of a commit is ready before the others are linked.
+    EarlyReady,
+    /// Ranges are validated before the stamp is minted.
+    ValidateFirst,
+    /// Two commits may mint one stamp.
+    StampReuse,
+    /// Some commits lock their stripes in descending order.
+    DescendingLocks,
+    /// The grace is raised without waiting for anybody.
+    EarlyGrace,
+    /// A snapshot is registered after the guard is gone under which its stamp was loaded.
+    LateRegistration,
+    /// A snapshot of the very stamp of a version does not hold it.
+    HeldTooLittle,
+    /// A commit that is refused leaves the records that it has created.
+    KeptRecord,
+    /// A reader waits for a commit that is ready until its writer has decided it.
+    NoHelp,
+}
+
+/// The allocator has refused so many bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OutOfMemory {
+    pub(crate) bytes: usize,
+}
+
+impl OutOfMemory {
+    #[cold]
+    pub(crate) fn of(layout: Layout) -> Self {
+        Self {
+            bytes: layout.size(),
+        }
+    }
 }
 
 /// A mutex with `parking_lot`'s interface, which knows no poisoning, over loom's.
@@ -161,13 +247,20 @@ mod unpoisoned {
     }
 }
 
-pub(crate) use crossbeam_epoch as epoch;
+#[cfg(simulated)]
+#[path = "sync/stepped.rs"]
+pub mod stepped;
+
+use std::alloc::Layout;
+
 pub(crate) use crossbeam_utils::CachePadded;
 pub(crate) use std::sync::atomic::Ordering;
 
 #[cfg(loom)]
 pub(crate) use model::*;
-#[cfg(not(loom))]
+#[cfg(not(any(loom, simulated)))]
 pub(crate) use real::*;
+#[cfg(simulated)]
+pub(crate) use stepped::*;
 #[cfg(loom)]
 pub(crate) use unpoisoned::{Mutex, MutexGuard};

@@ -398,7 +398,8 @@ impl Kv {
     /// # Errors
     ///
     /// An error that `run` returns, unchanged; `TooManyMutations`, `KeyEmpty`, `KeyTooLarge`,
-    /// `ValueTooLarge`, `TotalTooLarge`, `TotalKeysTooLarge`; `TypeMismatch`; `ReadOnly`; `Closed`.
+    /// `ValueTooLarge`, `TotalTooLarge`, `TotalKeysTooLarge`; `TypeMismatch`; `OutOfMemory`;
+    /// `ReadOnly`; `Closed`.
     /// Nothing has changed then.
     pub fn transact<T>(
         &self,

@@ -14,14 +14,14 @@ use super::payload::{self, Large};
 use super::read::Hit;
 use super::write::{Expect, Mutation, Op, RangeReads, Write, check_single};
 use super::{Engine, Stripe};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::index::NODE_BYTES;
 use crate::key::Key;
 use crate::mvcc::chain::{Draft, RecordPtr, RecordRef, Superseded, Unreachable, VersionRef};
 use crate::mvcc::publish::{Install, publish_one};
 use crate::mvcc::stripes::{Locked, StripeSet};
 use crate::sync::epoch::{self, Guard};
-use crate::sync::pause;
+use crate::sync::{Planted, pause, planted};
 use crate::value::{Value, ValueRef};
 use crate::version::Stamp;
 use smallvec::SmallVec;
@@ -46,6 +46,9 @@ pub(crate) struct Effects {
     pub(crate) stamp: Stamp,
 }
 
+/// So many keys a commit keeps note of without allocating for it.
+const FEW: usize = 4;
+
 /// From this many mutations on, those of one key are found with a map.
 const MAPPED_FROM: usize = 16;
 
@@ -56,19 +59,21 @@ struct Target<'w, 'g> {
     prepared: Option<Draft<Large>>,
     /// Its record, if there is one; before the stripes are locked, as it seems.
     record: Option<RecordRef<'g, Large>>,
+    /// Whether this commit has created it.
+    is_new: bool,
     pending: Pending<'w, 'g>,
 }
 
 /// What a commit writes, as it comes to be: which keys, what becomes of them, and the versions
 /// that were linked.
 pub(super) struct Plan<'w, 'g> {
-    targets: SmallVec<[Target<'w, 'g>; 4]>,
+    targets: SmallVec<[Target<'w, 'g>; FEW]>,
     /// Which target each mutation changes.
     target_of: SmallVec<[u32; 8]>,
     /// Whether every mutation is a set: nothing depends on what is stored, then.
     is_known: bool,
     pub(super) install: Install<'g, Large>,
-    pub(super) installed: SmallVec<[Installed<'g>; 4]>,
+    pub(super) installed: SmallVec<[Installed<'g>; FEW]>,
 }
 
 /// A version that was linked, for the books.
@@ -87,6 +92,34 @@ impl<'w> Plan<'w, '_> {
             install: Install::new(),
             installed: SmallVec::new(),
         }
+    }
+
+    /// Sees to it that so many mutations find room.
+    #[inline]
+    fn reserve(&mut self, count: usize) -> Result<()> {
+        if count <= FEW {
+            // As many find room in any case.
+            return Ok(());
+        }
+        self.grow(count)
+    }
+
+    #[cold]
+    fn grow(&mut self, count: usize) -> Result<()> {
+        let targets = self.targets.try_reserve(count);
+        let target_of = self.target_of.try_reserve(count);
+        let bytes = count.saturating_mul(size_of::<Target<'_, '_>>());
+        let reserved = targets.and(target_of);
+        reserved.map_err(|_| Error::out_of_memory(bytes))?;
+        self.reserve_installed(count)
+    }
+
+    /// Sees to it that so many versions can be linked.
+    pub(super) fn reserve_installed(&mut self, count: usize) -> Result<()> {
+        let bytes = count.saturating_mul(size_of::<Installed<'_>>());
+        let reserved = self.installed.try_reserve(count);
+        reserved.map_err(|_| Error::out_of_memory(bytes))?;
+        Ok(self.install.reserve(count)?)
     }
 
     /// Applies the mutations, in order, to private copies of what was looked up.
@@ -160,6 +193,9 @@ impl Engine {
     ) -> Result<Outcome> {
         write.check_mutation_limits(self.limits())?;
         self.turn.give_way();
+        if planted(Planted::UntrackedReads) {
+            return self.commit_checked(&write.without_reads());
+        }
         match reads {
             Some(reads) if !reads.ranges.is_empty() => self.commit_ranged(write, reads),
             _ => self.commit_checked(write),
@@ -180,13 +216,20 @@ impl Engine {
     fn commit_one(&self, expect: Option<Expect>, key: &Key, op: &Op<'_>) -> Result<Option<Stamp>> {
         let guard = epoch::pin();
         let found = self.find_ahead(key, &guard);
-        let prepared = prepare(op);
+        let prepared = prepare(op)?;
+        let holds = |record: Option<RecordRef<'_, Large>>| {
+            expect.is_none_or(|expect| expect.holds(record.and_then(current)))
+        };
+        let held = planted(Planted::UnlockedCheck).then(|| {
+            let _stripe = self.stripes.lock_one(self.stripe_of(key.hash_code()));
+            holds(self.find(key, &guard))
+        });
         let mut unreachable = Unreachable::new();
         let mut stripe = self.stripes.lock_one(self.stripe_of(key.hash_code()));
         stripe.sweep.prefetch();
 
         let record = self.find_again(found, key, &guard);
-        if expect.is_some_and(|expect| !expect.holds(record.and_then(current))) {
+        if !held.unwrap_or_else(|| holds(record)) {
             stripe.counts.conflict_count += 1;
             return Ok(None);
         }
@@ -195,11 +238,15 @@ impl Engine {
         } else {
             let mut pending = Pending::Stored(record.and_then(stored));
             pending.apply(op)?;
-            finish(pending, has_entry(record))
+            finish(pending, has_entry(record))?
         };
         let stamp = if let Some(draft) = draft {
             let is_new = record.is_none();
-            let record = record.unwrap_or_else(|| self.create(&mut stripe, key, &guard));
+            stripe.sweep.reserve(1)?;
+            let record = match record {
+                Some(record) => record,
+                None => self.create(&mut stripe, key, &guard)?,
+            };
             let (stamp, version) = publish_one(record, draft, &self.counter);
             let installed = Installed {
                 record,
@@ -225,18 +272,23 @@ impl Engine {
     fn commit_many(&self, write: &Write<'_>) -> Result<Outcome> {
         let guard = epoch::pin();
         let mut plan = Plan::new();
-        let stripes = self.plan(write, &mut plan, &guard);
+        let stripes = self.plan(write, &mut plan, &guard)?;
         let mut unreachable = Unreachable::new();
+        let early = planted(Planted::UnlockedCheck).then(|| {
+            let _locked = self.stripes.lock(&stripes);
+            self.failed_checks(write, &plan, &guard)
+        });
         let mut locked = self.stripes.lock(&stripes);
 
         self.look_up(&mut plan, &guard);
-        let failed = self.failed_checks(write, &plan, &guard);
+        let failed = early.unwrap_or_else(|| self.failed_checks(write, &plan, &guard));
         if !failed.is_empty() {
             count_conflict(&mut locked);
             return Ok(Outcome::Conflict(failed));
         }
         plan.apply(write)?;
-        self.link(&mut plan, &mut locked, &guard);
+        self.provide(&mut plan, &mut locked, &guard)?;
+        self.link(&mut plan);
         let stamp = plan.install.publish(&self.counter);
         let makes_way = self.finish_commit(&plan, stamp, &mut locked, &mut unreachable, &guard);
         // One by one: as a tuple they would be copied together first, a kilobyte of them.
@@ -269,7 +321,7 @@ impl Engine {
         // MODEL: life::commit_is_not_buried_with_what_it_found,
         // life::commit_is_not_taken_back_with_what_it_found.
         found
-            .filter(|record| !record.is_retired())
+            .filter(|record| planted(Planted::StaleRecord) || !record.is_retired())
             .or_else(|| self.find(key, guard))
     }
 
@@ -280,7 +332,8 @@ impl Engine {
         write: &'w Write<'_>,
         plan: &mut Plan<'w, 'g>,
         guard: &'g Guard,
-    ) -> StripeSet {
+    ) -> Result<StripeSet> {
+        plan.reserve(write.mutations.len())?;
         let mut stripes = StripeSet::default();
         if write.checks.is_empty() && write.mutations.is_empty() {
             // An operation without keys mints a version and is counted like any other (A08), behind
@@ -296,12 +349,14 @@ impl Engine {
             let next = plan.targets.len();
             let index = if is_mapped {
                 let known = known.get_or_insert_with(HashMap::new);
+                let reserved = known.try_reserve(1);
+                reserved.map_err(|_| Error::out_of_memory(known.len()))?;
                 *known.entry(&mutation.key).or_insert(next)
             } else {
                 let same = |target: &Target<'_, '_>| *target.key == mutation.key;
                 plan.targets.iter().position(same).unwrap_or(next)
             };
-            let prepared = prepare(&mutation.op);
+            let prepared = prepare(&mutation.op)?;
             plan.is_known &= prepared.is_some();
             if index == next {
                 stripes.insert(self.stripe_of(mutation.key.hash_code()));
@@ -309,6 +364,7 @@ impl Engine {
                     key: &mutation.key,
                     prepared,
                     record: self.find_ahead(&mutation.key, guard),
+                    is_new: false,
                     pending: Pending::Stored(None),
                 });
             } else {
@@ -318,7 +374,7 @@ impl Engine {
             let index = u32::try_from(index).expect("fewer than 2^32 keys");
             plan.target_of.push(index);
         }
-        stripes
+        Ok(stripes)
     }
 
     /// Finds what is stored under the keys to be written. Their stripes are locked.
@@ -349,28 +405,87 @@ impl Engine {
         failed
     }
 
-    /// Links the new versions: from here on nothing can be refused.
-    pub(super) fn link<'g>(
+    /// Allocates all that is not allocated yet: the versions that depended on what is stored,
+    /// records for the keys that have none, and room to note what is superseded. The stripes are
+    /// locked. From here on nothing can be refused; where something is, nothing is left of it.
+    pub(super) fn provide<'g>(
         &self,
         plan: &mut Plan<'_, 'g>,
         locked: &mut Locked<'_, Stripe>,
         guard: &'g Guard,
+    ) -> Result<()> {
+        let count = plan.targets.len();
+        for stripe in locked.iter_mut().filter(|_| count <= FEW) {
+            stripe.sweep.reserve(count)?;
+        }
+        for index in 0..count {
+            if let Err(refused) = self.provide_one(&mut plan.targets[index], count, locked, guard) {
+                let created = plan.targets.iter().filter(|target| target.is_new);
+                self.uncreate(created.filter_map(|target| target.record), locked, guard);
+                return Err(refused);
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn provide_one<'g>(
+        &self,
+        target: &mut Target<'_, 'g>,
+        count: usize,
+        locked: &mut Locked<'_, Stripe>,
+        guard: &'g Guard,
+    ) -> Result<()> {
+        if target.prepared.is_none() {
+            target.prepared = finish(target.pending, has_entry(target.record))?;
+        }
+        let is_new = target.record.is_none();
+        if target.prepared.is_none() || (count <= FEW && !is_new) {
+            return Ok(());
+        }
+        let stripe = locked.stripe(self.stripe_of(target.key.hash_code()));
+        if count > FEW {
+            stripe.sweep.reserve_another()?;
+        }
+        if is_new {
+            target.record = Some(self.create(stripe, target.key, guard)?);
+            target.is_new = true;
+        }
+        Ok(())
+    }
+
+    /// Takes back records that were created for a commit that comes to nothing, and the room that
+    /// was reserved for it.
+    pub(super) fn uncreate<'g>(
+        &self,
+        created: impl Iterator<Item = RecordRef<'g, Large>>,
+        locked: &mut Locked<'_, Stripe>,
+        guard: &'g Guard,
     ) {
+        for record in created.filter(|_| !planted(Planted::KeptRecord)) {
+            self.remove_record(locked.stripe(self.stripe_of(record.hash())), record, guard);
+        }
+        for stripe in locked.iter_mut() {
+            stripe.sweep.unreserve();
+        }
+    }
+
+    /// Links the new versions.
+    pub(super) fn link(&self, plan: &mut Plan<'_, '_>) {
         for target in &mut plan.targets {
-            let prepared = target.prepared.take();
-            let Some(draft) = prepared.or_else(|| finish(target.pending, has_entry(target.record)))
-            else {
+            let (Some(draft), Some(record)) = (target.prepared.take(), target.record) else {
                 continue;
             };
-            let is_new = target.record.is_none();
-            let record = target.record.unwrap_or_else(|| {
-                let stripe = locked.stripe(self.stripe_of(target.key.hash_code()));
-                self.create(stripe, target.key, guard)
-            });
+            let is_torn = planted(Planted::TornBatch) && !plan.installed.is_empty();
+            let version = if is_torn {
+                publish_one(record, draft, &self.counter).1
+            } else {
+                plan.install.link(record, draft)
+            };
             plan.installed.push(Installed {
                 record,
-                version: plan.install.link(record, draft),
-                is_new,
+                version,
+                is_new: target.is_new,
             });
         }
     }
@@ -399,15 +514,20 @@ impl Engine {
     }
 
     /// A record for a key that has none. The stripe is that of the key, and locked.
-    fn create<'g>(&self, stripe: &mut Stripe, key: &Key, guard: &'g Guard) -> RecordRef<'g, Large> {
+    fn create<'g>(
+        &self,
+        stripe: &mut Stripe,
+        key: &Key,
+        guard: &'g Guard,
+    ) -> Result<RecordRef<'g, Large>> {
         let hash = key.hash_code();
-        let record = RecordPtr::new(hash, key.as_bytes());
+        let record = RecordPtr::new(hash, key.as_bytes())?;
         self.table(hash)
-            .insert(&mut stripe.occupancy, record, guard);
+            .insert(&mut stripe.occupancy, record, guard)?;
         self.index.insert(record, guard);
         let record = record.get(guard);
         stripe.counts.bytes += record.size() + NODE_BYTES;
-        record
+        Ok(record)
     }
 
     /// What a commit does when it holds no lock any more: now and then it moves the grace on, and
@@ -465,10 +585,10 @@ pub(super) fn count_conflict(locked: &mut Locked<'_, Stripe>) {
 }
 
 /// The version that a mutation leads to whatever is stored, if there is such a one.
-fn prepare(op: &Op<'_>) -> Option<Draft<Large>> {
+fn prepare(op: &Op<'_>) -> Result<Option<Draft<Large>>> {
     match op {
-        Op::Set(value) => Some(payload::draft(value)),
-        Op::Delete | Op::Sum(_) | Op::Min(_) | Op::Max(_) => None,
+        Op::Set(value) => Ok(Some(payload::draft(value)?)),
+        Op::Delete | Op::Sum(_) | Op::Min(_) | Op::Max(_) => Ok(None),
     }
 }
 
@@ -496,11 +616,12 @@ pub(crate) fn fold(stored: Option<Hit<'_>>, ops: &[Op<'_>]) -> Result<Folded> {
 
 /// The version to link for the outcome of the mutations; none where a key that is not there was
 /// deleted.
-fn finish(pending: Pending<'_, '_>, was_live: bool) -> Option<Draft<Large>> {
-    match pending {
-        Pending::Set(value) => Some(payload::draft(value)),
-        Pending::Number(number) => Some(payload::draft_u64(number)),
-        Pending::Deleted => was_live.then(payload::draft_tombstone),
-        Pending::Stored(_) => None,
-    }
+fn finish(pending: Pending<'_, '_>, was_live: bool) -> Result<Option<Draft<Large>>> {
+    let draft = match pending {
+        Pending::Set(value) => payload::draft(value)?,
+        Pending::Number(number) => payload::draft_u64(number)?,
+        Pending::Deleted if was_live => payload::draft_tombstone()?,
+        Pending::Deleted | Pending::Stored(_) => return Ok(None),
+    };
+    Ok(Some(draft))
 }

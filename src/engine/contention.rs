@@ -8,10 +8,9 @@
 //! meanwhile, commit, or wait for a thread that commits, nothing can wait for ever: the turn is
 //! a courtesy and no lock. (Spec 9.3, X05, X06.)
 
-use crate::sync::{AtomicBool, Condvar, Mutex, MutexGuard, Ordering, pause, spin_loop};
-use std::cell::Cell;
-use std::hash::{BuildHasher, RandomState};
-use std::thread::{self, ThreadId};
+use crate::sync::{
+    AtomicBool, Condvar, Mutex, MutexGuard, Ordering, ThreadId, draw, pause, spin_loop, thread_id,
+};
 use std::time::Duration;
 
 /// Lost attempts after which a transaction asks for the turn.
@@ -63,7 +62,7 @@ impl Turn {
     fn wait(&self) {
         let mut holder = self.holder.lock();
         if let Some(Holder { thread, patience }) = *holder
-            && thread != thread::current().id()
+            && thread != thread_id()
         {
             self.given_back.wait_for(&mut holder, patience);
         }
@@ -74,7 +73,7 @@ impl Turn {
     pub(crate) fn take(&self, lost: u32) -> Option<TurnGuard<'_>> {
         let doublings = lost.saturating_sub(TURN_AFTER).min(DOUBLINGS_MAX);
         let patience = PATIENCE_MIN.saturating_mul(1 << doublings);
-        let thread = thread::current().id();
+        let thread = thread_id();
         if self
             .holder
             .lock()
@@ -129,18 +128,4 @@ pub(crate) fn back_off(lost: u32) {
     if lost >= YIELD_FROM {
         pause(Duration::ZERO);
     }
-}
-
-/// A number that no other thread is likely to draw at the same time.
-fn draw() -> u64 {
-    std::thread_local! {
-        static STATE: Cell<u64> = Cell::new(RandomState::new().hash_one(thread::current().id()));
-    }
-    // A splitmix64 step.
-    STATE.with(|state| {
-        let drawn = state.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
-        state.set(drawn);
-        let mixed = (drawn ^ (drawn >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed ^ (mixed >> 27)
-    })
 }

@@ -26,6 +26,7 @@ use self::maintenance::Maintenance;
 use self::payload::Large;
 use self::sweep::SweepQueue;
 use crate::clock::Clock;
+use crate::error::Error;
 use crate::index::OrderedIndex;
 use crate::key::Key;
 use crate::limits::Limits;
@@ -35,7 +36,7 @@ use crate::mvcc::registry::Registry;
 use crate::mvcc::stamp::StampCounter;
 use crate::mvcc::stripes::{STRIPES_MAX, Stripes, stripe_of};
 use crate::sync::epoch::Guard;
-use crate::sync::{AtomicBool, OnceLock, Ordering};
+use crate::sync::{AtomicBool, OnceLock, Ordering, OutOfMemory};
 use crate::version::Stamp;
 use std::num::NonZero;
 use std::sync::{Arc, Weak};
@@ -157,6 +158,13 @@ impl Engine {
     fn find<'g>(&self, key: &Key, guard: &'g Guard) -> Option<RecordRef<'g, Large>> {
         let hash = key.hash_code();
         self.table(hash).find(hash, key.as_bytes(), guard)
+    }
+}
+
+impl From<OutOfMemory> for Error {
+    #[cold]
+    fn from(refused: OutOfMemory) -> Self {
+        Self::out_of_memory(refused.bytes)
     }
 }
 

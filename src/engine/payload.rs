@@ -5,6 +5,7 @@
 //! value is kept as [`Bytes`], and a read shares it.
 
 use crate::mvcc::chain::{Draft, Payload, TOMBSTONE, VersionRef};
+use crate::sync::OutOfMemory;
 use crate::value::{NewValue, Value, ValueRef};
 use bytes::Bytes;
 
@@ -28,7 +29,7 @@ impl Payload for Large {
 }
 
 /// A version that holds a value.
-pub(crate) fn draft(value: &NewValue<'_>) -> Draft<Large> {
+pub(crate) fn draft(value: &NewValue<'_>) -> Result<Draft<Large>, OutOfMemory> {
     let (tag, bytes) = match value.as_ref() {
         ValueRef::U64(number) => return draft_u64(number),
         ValueRef::Bytes(bytes) => (TAG_BYTES, bytes),
@@ -42,20 +43,26 @@ pub(crate) fn draft(value: &NewValue<'_>) -> Draft<Large> {
 }
 
 #[cold]
-fn draft_large(tag: u8, bytes: &[u8], shared: Option<&Bytes>) -> Draft<Large> {
-    let bytes = shared
-        .cloned()
-        .unwrap_or_else(|| Bytes::copy_from_slice(bytes));
+fn draft_large(tag: u8, bytes: &[u8], shared: Option<&Bytes>) -> Result<Draft<Large>, OutOfMemory> {
+    let bytes = if let Some(shared) = shared {
+        Bytes::clone(shared)
+    } else {
+        let mut copy = Vec::new();
+        let reserved = copy.try_reserve_exact(bytes.len());
+        reserved.map_err(|_| OutOfMemory { bytes: bytes.len() })?;
+        copy.extend_from_slice(bytes);
+        copy.into()
+    };
     Draft::new(tag, &[], Some(Box::new(bytes)))
 }
 
 /// A version that holds a number.
-pub(crate) fn draft_u64(number: u64) -> Draft<Large> {
+pub(crate) fn draft_u64(number: u64) -> Result<Draft<Large>, OutOfMemory> {
     Draft::new(TAG_U64, &number.to_le_bytes(), None)
 }
 
 /// A version that says that the key was deleted.
-pub(crate) fn draft_tombstone() -> Draft<Large> {
+pub(crate) fn draft_tombstone() -> Result<Draft<Large>, OutOfMemory> {
     Draft::new(TOMBSTONE, &[], None)
 }
 

@@ -15,12 +15,13 @@ use super::commit::{Effects, FailedChecks, Installed, Outcome, Plan, count_confl
 use super::payload::{self, Large};
 use super::write::{RangeReads, Write};
 use super::{Engine, Stripe};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::key::Bounds;
-use crate::mvcc::chain::{RecordRef, Unreachable};
+use crate::mvcc::chain::{Draft, RecordRef, Unreachable};
 use crate::mvcc::publish::{Refused, Verdict};
 use crate::mvcc::stripes::Locked;
 use crate::sync::epoch::{self, Guard};
+use std::iter;
 
 /// What came of the fine way.
 enum Fine {
@@ -31,16 +32,16 @@ enum Fine {
 impl Engine {
     /// Commits `write` if, besides its checks, the ranges hold what they held when they were read.
     pub(super) fn commit_ranged(&self, write: &Write<'_>, reads: &RangeReads) -> Result<Outcome> {
-        match self.commit_fine(write, reads) {
+        match self.commit_fine(write, reads)? {
             Fine::Done(outcome) => Ok(outcome),
             Fine::Busy => self.commit_exclusive(write, reads),
         }
     }
 
-    fn commit_fine(&self, write: &Write<'_>, reads: &RangeReads) -> Fine {
+    fn commit_fine(&self, write: &Write<'_>, reads: &RangeReads) -> Result<Fine> {
         let guard = epoch::pin();
         let mut plan = Plan::new();
-        let stripes = self.plan(write, &mut plan, &guard);
+        let stripes = self.plan(write, &mut plan, &guard)?;
         let mut unreachable = Unreachable::new();
         let mut locked = self.stripes.lock(&stripes);
 
@@ -48,14 +49,15 @@ impl Engine {
         let failed = self.failed_checks(write, &plan, &guard);
         if !failed.is_empty() {
             count_conflict(&mut locked);
-            return Fine::Done(Outcome::Conflict(failed));
+            return Ok(Fine::Done(Outcome::Conflict(failed)));
         }
         if plan.apply(write).is_err() {
             // An error only if the ranges hold; otherwise a conflict. The exclusive way looks at
             // them first.
-            return Fine::Busy;
+            return Ok(Fine::Busy);
         }
-        self.link(&mut plan, &mut locked, &guard);
+        self.provide(&mut plan, &mut locked, &guard)?;
+        self.link(&mut plan);
         let published = plan.install.publish_validated(&self.counter, |install| {
             self.examine(reads, &guard, |record| install.examine(record, reads.at))
         });
@@ -67,7 +69,7 @@ impl Engine {
                 drop(locked);
                 drop(unreachable);
                 self.tick(stamp, guard, makes_way);
-                return Fine::Done(Outcome::Committed(Effects { stamp }));
+                return Ok(Fine::Done(Outcome::Committed(Effects { stamp })));
             }
             Err(Refused::Busy) => Fine::Busy,
             Err(Refused::Changed) => {
@@ -76,24 +78,20 @@ impl Engine {
             }
         };
         self.roll_back(plan, &mut locked, &guard);
-        outcome
+        Ok(outcome)
     }
 
     /// Takes back everything that was linked, and the records that were created for it.
     fn roll_back(&self, plan: Plan<'_, '_>, locked: &mut Locked<'_, Stripe>, guard: &Guard) {
         plan.install.roll_back(guard);
-        for installed in plan.installed {
-            if installed.is_new {
-                let stripe = locked.stripe(self.stripe_of(installed.record.hash()));
-                self.remove_record(stripe, installed.record, guard);
-            }
-        }
+        let created = plan.installed.iter().filter(|installed| installed.is_new);
+        self.uncreate(created.map(|installed| installed.record), locked, guard);
     }
 
     fn commit_exclusive(&self, write: &Write<'_>, reads: &RangeReads) -> Result<Outcome> {
         let guard = epoch::pin();
         let mut plan = Plan::new();
-        self.plan(write, &mut plan, &guard);
+        self.plan(write, &mut plan, &guard)?;
         let mut unreachable = Unreachable::new();
         let mut locked = self.stripes.lock_all();
 
@@ -108,7 +106,8 @@ impl Engine {
             return Ok(Outcome::Conflict(failed));
         }
         plan.apply(write)?;
-        self.link(&mut plan, &mut locked, &guard);
+        self.provide(&mut plan, &mut locked, &guard)?;
+        self.link(&mut plan);
         let stamp = plan.install.publish(&self.counter);
         let makes_way = self.finish_commit(&plan, stamp, &mut locked, &mut unreachable, &guard);
         drop(plan);
@@ -153,30 +152,65 @@ impl Engine {
     /// Takes every stripe: for as long as it takes to walk the interval, no other commit is under
     /// way, so its stamp says exactly which insertions into the interval came before it and which
     /// after. Readers go on.
-    pub(crate) fn delete_range(&self, bounds: &Bounds) -> (usize, Effects) {
+    ///
+    /// # Errors
+    ///
+    /// `OutOfMemory`; nothing has changed then.
+    pub(crate) fn delete_range(&self, bounds: &Bounds) -> Result<(usize, Effects)> {
         self.turn.give_way();
         let guard = epoch::pin();
         let mut unreachable = Unreachable::new();
         let mut locked = self.stripes.lock_all();
 
+        let tombstones = self.tombstones(bounds, &mut locked, &guard)?;
+        let count = tombstones.len();
         let mut plan = Plan::new();
-        for record in self.records_in(bounds, &guard) {
-            if record.has_entry() {
-                let version = plan.install.link(record, payload::draft_tombstone());
-                plan.installed.push(Installed {
-                    record,
-                    version,
-                    is_new: false,
-                });
-            }
+        plan.reserve_installed(count)?;
+        for (record, draft) in tombstones {
+            plan.installed.push(Installed {
+                record,
+                version: plan.install.link(record, draft),
+                is_new: false,
+            });
         }
-        let count = plan.installed.len();
         let stamp = plan.install.publish(&self.counter);
         let makes_way = self.finish_commit(&plan, stamp, &mut locked, &mut unreachable, &guard);
         drop(plan);
         drop(locked);
         drop(unreachable);
         self.tick(stamp, guard, makes_way);
-        (count, Effects { stamp })
+        Ok((count, Effects { stamp }))
+    }
+
+    /// A tombstone for every entry in an interval, and room to note what each supersedes. Every
+    /// stripe is locked.
+    fn tombstones<'g>(
+        &'g self,
+        bounds: &Bounds,
+        locked: &mut Locked<'_, Stripe>,
+        guard: &'g Guard,
+    ) -> Result<Vec<(RecordRef<'g, Large>, Draft<Large>)>> {
+        let mut tombstones = Vec::new();
+        for record in self.records_in(bounds, guard) {
+            if !record.has_entry() {
+                continue;
+            }
+            let bytes = size_of_val(&tombstones[..]) + size_of::<Draft<Large>>();
+            let reserved = tombstones.try_reserve(1);
+            let reserved = reserved.map_err(|_| Error::out_of_memory(bytes));
+            let stripe = locked.stripe(self.stripe_of(record.hash()));
+            let ready = reserved.and_then(|()| {
+                stripe.sweep.reserve_another()?;
+                Ok(payload::draft_tombstone()?)
+            });
+            match ready {
+                Ok(draft) => tombstones.push((record, draft)),
+                Err(refused) => {
+                    self.uncreate(iter::empty(), locked, guard);
+                    return Err(refused);
+                }
+            }
+        }
+        Ok(tombstones)
     }
 }

@@ -6,6 +6,7 @@ use crate::key::Key;
 use crate::mvcc::chain::VersionRef;
 use crate::mvcc::registry::Registration;
 use crate::sync::epoch::{self, Guard};
+use crate::sync::{Planted, planted};
 use crate::value::{Value, ValueRef};
 use crate::version::{Stamp, Versionstamp};
 use std::borrow::Borrow;
@@ -111,7 +112,12 @@ impl Engine {
     /// Opens a snapshot of now.
     pub(crate) fn open_read_point(self: &Arc<Self>) -> ReadPoint {
         let guard = epoch::pin();
-        self.read_point_at(self.counter.latest(), &guard)
+        let at = self.counter.latest();
+        if planted(Planted::LateRegistration) {
+            drop(guard);
+            return self.read_point_at(at, &epoch::pin());
+        }
+        self.read_point_at(at, &guard)
     }
 
     /// Opens a snapshot at a stamp that was loaded from the counter under `guard`.

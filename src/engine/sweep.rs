@@ -16,6 +16,7 @@ use crate::index::NODE_BYTES;
 use crate::mvcc::chain::{RecordPtr, RecordRef, Superseded, Unreachable};
 use crate::mvcc::registry::{GRACE_STEP, Horizon, Registry};
 use crate::sync::epoch::{self, Guard};
+use crate::sync::{OutOfMemory, reserve};
 use crate::version::Stamp;
 use std::collections::VecDeque;
 use std::mem;
@@ -57,6 +58,10 @@ const ROOM_MAX: usize = 64;
 /// How much a stripe hands to the epoch before it says so. A commit hands over a few pieces at
 /// most, and the flush that comes with the grace takes more than that.
 const DEFERRED_STEP: u64 = 64;
+
+/// What a version may leave to be forgotten: what it supersedes, and the record where it is a
+/// tombstone.
+const LEFT_BY_A_VERSION: usize = 2;
 
 /// What a record is freed as: itself, and its node in the ordered index.
 const PIECES_OF_A_RECORD: u64 = 2;
@@ -102,9 +107,28 @@ pub(super) struct SweepQueue {
     added: usize,
     /// How much was handed to the epoch and has not been told to [`deferred`].
     deferred: u64,
+    /// How much room was reserved for the commit under way.
+    reserved: usize,
 }
 
 impl SweepQueue {
+    /// Sees to it that a commit of so many keys can note what it leaves, wherever they are.
+    #[inline]
+    pub(super) fn reserve(&mut self, keys: usize) -> Result<(), OutOfMemory> {
+        reserve(&mut self.waiting, keys * LEFT_BY_A_VERSION)
+    }
+
+    /// Sees to it that a commit can note what one more key leaves.
+    pub(super) fn reserve_another(&mut self) -> Result<(), OutOfMemory> {
+        self.reserved += 1;
+        self.reserve(self.reserved)
+    }
+
+    /// The commit under way needs no more room.
+    pub(super) fn unreserve(&mut self) {
+        self.reserved = 0;
+    }
+
     /// Takes over what a version has superseded.
     pub(super) fn push_superseded(&mut self, superseded: Superseded<Large>) {
         self.waiting.push_back(Garbage::Superseded(superseded));
@@ -153,11 +177,17 @@ impl SweepQueue {
     #[inline]
     fn next(&mut self, horizon: &Horizon, budget: &mut Budget) -> Option<Garbage> {
         let is_due = |front: &Garbage| !horizon.waits(front.until());
+        // What is not forgotten after all goes to the other queue. Where there is no memory for that,
+        // it stays where it is.
         if budget.waiting > 0 && self.waiting.front().is_some_and(is_due) {
+            if horizon.has_snapshots() {
+                reserve(&mut self.held, 1).ok()?;
+            }
             budget.waiting -= 1;
             return self.waiting.pop_front();
         }
         budget.held = budget.held.checked_sub(1)?;
+        reserve(&mut self.waiting, 1).ok()?;
         self.held_unseen = self.held_unseen.checked_sub(1)?;
         self.held.pop_front()
     }
@@ -193,6 +223,7 @@ impl Engine {
     ) {
         // Its own, also where nothing is due: the next commit may be a small one.
         let added = mem::take(&mut stripe.sweep.added);
+        stripe.sweep.unreserve();
         if stripe.sweep.is_due(&self.registry) {
             if !stripe.sweep.held.is_empty() {
                 stripe.sweep.notice_closed(self.registry.closed_count());

@@ -84,6 +84,15 @@ pub(crate) struct Write<'a> {
 }
 
 impl Write<'_> {
+    /// The same without the checks of keys that it does not write.
+    pub(super) fn without_reads(&self) -> Self {
+        let mut write = self.clone();
+        let mutations = &self.mutations;
+        let is_written = |check: &Check| mutations.iter().any(|written| written.key == check.key);
+        write.checks.retain(|check| is_written(check));
+        write
+    }
+
     /// Refuses what goes beyond the limits, in the order of spec 7.
     pub(crate) fn check_limits(&self, limits: &Limits) -> Result<()> {
         limits.check_checks(self.checks.len())?;

@@ -48,6 +48,11 @@ fn limits_keep_denos_words_and_add_the_value() {
             "Too many entries (max 1000): got 1001",
         ),
         (
+            Error::out_of_memory(4096),
+            ErrorKind::OutOfMemory,
+            "out of memory: 4096 bytes were refused by the allocator",
+        ),
+        (
             Error::too_many_checks(101, 100),
             ErrorKind::TooManyChecks,
             "Too many checks (max 100): got 101",

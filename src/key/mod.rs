@@ -98,9 +98,22 @@ struct Inline(InlineBytes);
 /// from outside, so that nobody can choose keys that collide.
 #[inline]
 fn hash_of(bytes: &[u8]) -> u64 {
-    let mut hasher = FoldHasher::with_seed(0, SharedSeed::global_random());
+    let mut hasher = FoldHasher::with_seed(0, seed());
     hasher.write(bytes);
     hasher.finish()
+}
+
+#[cfg(not(any(simulated, fuzzing)))]
+#[inline]
+fn seed() -> &'static SharedSeed {
+    SharedSeed::global_random()
+}
+
+/// The same in every process: what a simulation does is repeated from its own seed alone, and what
+/// a fuzzer does from its input.
+#[cfg(any(simulated, fuzzing))]
+fn seed() -> &'static SharedSeed {
+    SharedSeed::global_fixed()
 }
 
 impl Key {

@@ -24,9 +24,11 @@
 use super::registry::Horizon;
 use super::stamp::{StampCounter, StampWord, State};
 use crate::sync::epoch::Guard;
-use crate::sync::{AtomicPtr, AtomicU32, Ordering, Planted, alloc, dealloc, load_own, ordering};
+use crate::sync::{
+    AtomicPtr, AtomicU32, Ordering, OutOfMemory, Planted, alloc, dealloc, load_own, ordering,
+};
 use crate::version::Stamp;
-use std::alloc::{Layout, handle_alloc_error};
+use std::alloc::Layout;
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, offset_of};
@@ -94,13 +96,13 @@ impl<T> Draft<T> {
     /// A version with this payload: `bytes` are copied in behind the header, `extra` is kept.
     ///
     /// The caller has refused more bytes than a `u32` counts.
-    pub(crate) fn new(tag: u8, bytes: &[u8], extra: T) -> Self {
+    pub(crate) fn new(tag: u8, bytes: &[u8], extra: T) -> Result<Self, OutOfMemory> {
         let len = u32::try_from(bytes.len()).expect("inline bytes are bounded by the payload");
         let layout = Version::<T>::layout(len);
         // SAFETY: the layout has at least the header's size, which is not zero.
         let raw = unsafe { alloc(layout) };
         let Some(version) = NonNull::new(raw.cast::<Version<T>>()) else {
-            handle_alloc_error(layout);
+            return Err(OutOfMemory::of(layout));
         };
         let header = Version {
             word: StampWord::installing(),
@@ -116,10 +118,10 @@ impl<T> Draft<T> {
         let to = unsafe { raw.add(offset_of!(Version<T>, bytes)) };
         // SAFETY: both are valid for `len` bytes, and a fresh allocation overlaps nothing.
         unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) };
-        Self {
+        Ok(Self {
             version,
             owned: PhantomData,
-        }
+        })
     }
 
     fn header_mut(&mut self) -> &mut Version<T> {
@@ -348,7 +350,7 @@ impl<T> fmt::Debug for RecordPtr<T> {
 
 impl<T> RecordPtr<T> {
     /// A record without a version. It belongs to the caller until an index takes it.
-    pub(crate) fn new(hash: u64, key: &[u8]) -> Self {
+    pub(crate) fn new(hash: u64, key: &[u8]) -> Result<Self, OutOfMemory> {
         let key_len = u32::try_from(key.len()).expect("keys are bounded by the limits");
         let layout = Record::<T>::layout(key_len);
         // SAFETY: the layout has at least the header's size, which is not zero.
@@ -356,7 +358,7 @@ impl<T> RecordPtr<T> {
         #[expect(clippy::cast_ptr_alignment, reason = "the layout has this alignment")]
         let record = NonNull::new(raw.cast::<Record<T>>());
         let Some(record) = record else {
-            handle_alloc_error(layout);
+            return Err(OutOfMemory::of(layout));
         };
         let header = Record {
             head: AtomicPtr::new(ptr::null_mut()),
@@ -371,7 +373,7 @@ impl<T> RecordPtr<T> {
         let to = unsafe { raw.add(offset_of!(Record<T>, key)) };
         // SAFETY: both are valid for the length, and a fresh allocation overlaps nothing.
         unsafe { ptr::copy_nonoverlapping(key.as_ptr(), to, key.len()) };
-        Self { record }
+        Ok(Self { record })
     }
 
     /// The record, for as long as the guard lives.

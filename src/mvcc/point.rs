@@ -20,8 +20,10 @@
 
 use super::chain::{RecordPtr, RecordRef};
 use crate::sync::epoch::Guard;
-use crate::sync::{AtomicPtr, Ordering, Planted, alloc, dealloc, load_own, ordering, planted};
-use std::alloc::{Layout, handle_alloc_error};
+use crate::sync::{
+    AtomicPtr, Ordering, OutOfMemory, Planted, alloc, dealloc, load_own, ordering, planted,
+};
+use std::alloc::Layout;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
@@ -94,7 +96,7 @@ impl Slots {
     }
 
     /// An array of empty slots.
-    fn new(capacity: usize) -> Self {
+    fn new(capacity: usize) -> Result<Self, OutOfMemory> {
         debug_assert!(capacity.is_power_of_two());
         let layout = Self::layout(capacity);
         // SAFETY: the capacity is not zero.
@@ -102,7 +104,7 @@ impl Slots {
         #[expect(clippy::cast_ptr_alignment, reason = "the layout has this alignment")]
         let first = NonNull::new(raw.cast::<Slot>());
         let Some(first) = first else {
-            handle_alloc_error(layout);
+            return Err(OutOfMemory::of(layout));
         };
         for index in 0..capacity {
             // SAFETY: within the allocation.
@@ -110,10 +112,10 @@ impl Slots {
             // SAFETY: aligned, within the allocation, and ours alone.
             unsafe { slot.write(Slot::new(ptr::null_mut())) };
         }
-        Self {
+        Ok(Self {
             first,
             mask: capacity - 1,
-        }
+        })
     }
 
     /// The array behind a table's pointer: the address above, the logarithm of the capacity below.
@@ -236,11 +238,24 @@ impl<T> Table<T> {
 }
 
 impl<T: Send + Sync + 'static> Table<T> {
-    /// Takes over a record whose key is not in the table. The caller holds the stripe, whose
-    /// occupancy this is.
-    pub(crate) fn insert(&self, occupancy: &mut Occupancy, record: RecordPtr<T>, guard: &Guard) {
+    /// Takes over a record whose key is not in the table, and frees it where there is no memory for
+    /// a larger table. The caller holds the stripe, whose occupancy this is; nobody else has seen
+    /// the record.
+    pub(crate) fn insert(
+        &self,
+        occupancy: &mut Occupancy,
+        record: RecordPtr<T>,
+        guard: &Guard,
+    ) -> Result<(), OutOfMemory> {
         let hash = record.get(guard).hash();
-        let slots = self.with_room(occupancy, guard);
+        let slots = match self.with_room(occupancy, guard) {
+            Ok(slots) => slots,
+            Err(refused) => {
+                // SAFETY: it was never indexed, and the caller has given it up.
+                unsafe { record.free() };
+                return Err(refused);
+            }
+        };
         let mut index = low_bits(hash);
         loop {
             let slot = slots.at(index);
@@ -255,7 +270,7 @@ impl<T: Send + Sync + 'static> Table<T> {
                 // ORDERING: E-TABLE, writer side: publishes the record's header and key.
                 // MODEL: point::found_record_is_whole.
                 slot.store(tagged, ordering(Ordering::Release, Planted::WeakSlot));
-                return;
+                return Ok(());
             }
             index = index.wrapping_add(1);
         }
@@ -290,7 +305,8 @@ impl<T: Send + Sync + 'static> Table<T> {
         }
         Self::vacate(slots, index, occupancy);
         if slots.capacity() > CAPACITY_MIN && occupancy.live_count * 8 < slots.capacity() {
-            self.rebuild(occupancy, slots, guard);
+            // Where there is no memory for a smaller table, the large one does.
+            let _ = self.rebuild(occupancy, slots, guard);
         }
     }
 
@@ -324,7 +340,7 @@ impl<T: Send + Sync + 'static> Table<T> {
     }
 
     /// The slots, with room for one more record.
-    fn with_room(&self, occupancy: &mut Occupancy, guard: &Guard) -> Slots {
+    fn with_room(&self, occupancy: &mut Occupancy, guard: &Guard) -> Result<Slots, OutOfMemory> {
         // ORDERING: Relaxed. Only the holder of the stripe changes the table.
         match Slots::unpack(load_own(&self.slots)) {
             Some(slots) => {
@@ -332,12 +348,12 @@ impl<T: Send + Sync + 'static> Table<T> {
                 // At most two thirds in use: a probe always meets an empty slot, after two steps
                 // for a key that is there and five for one that is not, on average at the fullest.
                 if used * 3 <= slots.capacity() * 2 {
-                    slots
+                    Ok(slots)
                 } else {
                     self.rebuild(occupancy, slots, guard)
                 }
             }
-            None => self.publish(Slots::new(CAPACITY_MIN)),
+            None => Ok(self.publish(Slots::new(CAPACITY_MIN)?)),
         }
     }
 
@@ -349,13 +365,18 @@ impl<T: Send + Sync + 'static> Table<T> {
     }
 
     /// Replaces the slots by as many as the live records want, without the vacated ones.
-    fn rebuild(&self, occupancy: &mut Occupancy, old: Slots, guard: &Guard) -> Slots {
+    fn rebuild(
+        &self,
+        occupancy: &mut Occupancy,
+        old: Slots,
+        guard: &Guard,
+    ) -> Result<Slots, OutOfMemory> {
         // Half full after the next insertion; the third that is free until it is rebuilt again
         // pays for the copying.
         let capacity = ((occupancy.live_count + 1) * 2)
             .next_power_of_two()
             .max(CAPACITY_MIN);
-        let new = Slots::new(capacity);
+        let new = Slots::new(capacity)?;
         for index in 0..old.capacity() {
             // ORDERING: Relaxed. Only the holder of the stripe changes slots.
             let found = load_own(old.at(index));
@@ -381,7 +402,7 @@ impl<T: Send + Sync + 'static> Table<T> {
         };
         // SAFETY: an array of atomics may be freed on any thread.
         unsafe { guard.defer_unchecked(free) };
-        new
+        Ok(new)
     }
 }
 

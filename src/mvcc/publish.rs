@@ -17,6 +17,7 @@
 use super::chain::{Draft, Payload, RecordRef, VersionRef};
 use super::stamp::{StampCounter, StampWord, State};
 use crate::sync::epoch::Guard;
+use crate::sync::{OutOfMemory, Planted, planted};
 use crate::version::Stamp;
 use smallvec::SmallVec;
 
@@ -71,9 +72,17 @@ impl<'g, T> Install<'g, T> {
         }
     }
 
+    /// Sees to it that so many can be linked.
+    pub(crate) fn reserve(&mut self, count: usize) -> Result<(), OutOfMemory> {
+        let bytes = count.saturating_mul(size_of::<Linked<'g, T>>());
+        let reserved = self.linked.try_reserve(count);
+        reserved.map_err(|_| OutOfMemory { bytes })
+    }
+
     /// Links a version and gives it back; the first one linked leads. Each record at most once.
     pub(crate) fn link(&mut self, record: RecordRef<'g, T>, draft: Draft<T>) -> VersionRef<'g, T> {
         let word = match self.linked.first() {
+            None if planted(Planted::EarlyReady) => StampWord::ready(),
             None => StampWord::installing(),
             Some(leader) => StampWord::led_by(leader.version.address()),
         };
@@ -89,7 +98,9 @@ impl<'g, T> Install<'g, T> {
         };
         // ALL-LINKED: every version of the commit has been through `link`.
         // MODEL: publish::snapshot_is_not_torn, commit::snapshot_is_the_commits_up_to_it.
-        leader.version.word().make_ready();
+        if !planted(Planted::EarlyReady) {
+            leader.version.word().make_ready();
+        }
         let stamp = leader.version.word().decide(counter);
         settle(others, stamp);
         stamp
@@ -114,8 +125,9 @@ impl<'g, T> Install<'g, T> {
             // The mint before the scan. MODEL: validated::one_of_two_that_cross_is_refused,
             // validated::reader_sees_what_came_first, validated::refused_commit_leaves_nothing.
             leader.version.word().start_validating();
+            let early = planted(Planted::ValidateFirst).then(|| validate(self));
             let minted = counter.mint();
-            match validate(self) {
+            match early.unwrap_or_else(|| validate(self)) {
                 Verdict::Unchanged => {}
                 Verdict::Changed => return Err(Refused::Changed),
                 Verdict::Busy => return Err(Refused::Busy),

@@ -47,6 +47,13 @@ impl StampCounter {
         // a range validated after the mint sees the heads of every earlier one.
         // MODEL: publish::snapshot_is_not_torn, validated::one_of_two_that_cross_is_refused.
         let publish = ordering(Ordering::AcqRel, Planted::WeakMint);
+        if planted(Planted::StampReuse) {
+            // ORDERING: too weak in any case: that is the bug.
+            let next = self.latest.load(Ordering::Acquire) + 1;
+            // ORDERING: as above.
+            self.latest.store(next, Ordering::Release);
+            return Stamp::new(next);
+        }
         Stamp::new(self.latest.fetch_add(1, publish) + 1)
     }
 
@@ -184,8 +191,8 @@ impl StampWord {
                 State::Ready if planted(Planted::SkipReady) => return None,
                 // The writer is between its store and its compare-and-swap, a few nanoseconds,
                 // unless it was preempted there.
-                State::Ready if turns < SPIN_TURNS => {
-                    turns += 1;
+                State::Ready if turns < SPIN_TURNS || planted(Planted::NoHelp) => {
+                    turns = turns.saturating_add(1);
                     spin_loop();
                 }
                 // MODEL: publish::reads_at_a_snapshot_repeat.

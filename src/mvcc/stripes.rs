@@ -5,7 +5,7 @@
 //! that no two commits can wait for each other. Behind each mutex is the state that only the
 //! writers of that stripe touch. Readers never come here.
 
-use crate::sync::{CachePadded, Mutex, MutexGuard};
+use crate::sync::{CachePadded, Mutex, MutexGuard, Planted, planted};
 use smallvec::SmallVec;
 use std::fmt;
 
@@ -59,6 +59,14 @@ impl<W> Stripes<W> {
         let mut locked = Locked {
             guards: SmallVec::new(),
         };
+        if planted(Planted::DescendingLocks) && set.words[0].is_multiple_of(2) {
+            let all = (0..self.count()).rev();
+            let chosen = all.filter(|stripe| set.contains(*stripe));
+            let guards = chosen.map(|stripe| (stripe, self.stripes[stripe].lock()));
+            locked.guards.extend(guards);
+            locked.guards.reverse();
+            return locked;
+        }
         for (first, word) in (0..).step_by(WORD_BITS).zip(set.words) {
             let mut rest = word;
             while rest != 0 {
@@ -95,6 +103,10 @@ pub(crate) struct StripeSet {
 impl StripeSet {
     pub(crate) fn insert(&mut self, stripe: usize) {
         self.words[stripe / WORD_BITS] |= 1 << (stripe % WORD_BITS);
+    }
+
+    fn contains(&self, stripe: usize) -> bool {
+        self.words[stripe / WORD_BITS] >> (stripe % WORD_BITS) & 1 == 1
     }
 }
 

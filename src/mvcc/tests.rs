@@ -52,8 +52,10 @@ struct OneKey {
 impl OneKey {
     fn new() -> Self {
         let table = Table::new();
-        let record = RecordPtr::new(7, b"key");
-        table.insert(&mut Occupancy::default(), record, &epoch::pin());
+        let record = RecordPtr::new(7, b"key").expect("there is memory");
+        table
+            .insert(&mut Occupancy::default(), record, &epoch::pin())
+            .expect("there is memory");
         Self {
             alive: Arc::default(),
             counter: StampCounter::new(),
@@ -65,7 +67,7 @@ impl OneKey {
     }
 
     fn draft(&self, bytes: &[u8]) -> Draft<Counted> {
-        Draft::new(1, bytes, Counted::new(&self.alive))
+        Draft::new(1, bytes, Counted::new(&self.alive)).expect("there is memory")
     }
 
     fn set(&mut self, bytes: &[u8]) -> Stamp {
@@ -240,16 +242,19 @@ fn a_horizon_holds_what_lies_under_a_snapshot() {
 fn commit<'g>(records: &[RecordRef<'g, Counted>], alive: &Arc<AtomicU64>) -> Install<'g, Counted> {
     let mut install = Install::new();
     for record in records {
-        install.link(*record, Draft::new(1, b"new", Counted::new(alive)));
+        install.link(
+            *record,
+            Draft::new(1, b"new", Counted::new(alive)).expect("there is memory"),
+        );
     }
     install
 }
 
 /// Three records, two of which hold a version of stamp 1 and 2.
 fn three_records(alive: &Arc<AtomicU64>, counter: &StampCounter) -> [RecordPtr<Counted>; 3] {
-    let records = [0, 1, 2].map(|hash| RecordPtr::new(hash, b"k"));
+    let records = [0, 1, 2].map(|hash| RecordPtr::new(hash, b"k").expect("there is memory"));
     for record in &records[..2] {
-        let draft = Draft::new(1, b"old", Counted::new(alive));
+        let draft = Draft::new(1, b"old", Counted::new(alive)).expect("there is memory");
         publish_one(record.get(&epoch::pin()), draft, counter);
     }
     records
@@ -381,8 +386,10 @@ fn a_table_finds_what_a_map_finds() {
         let is_growing = (step / 2_000) % 2 == 0;
         match model.get(&key) {
             None if random.random_bool(if is_growing { 0.8 } else { 0.2 }) => {
-                let record = RecordPtr::new(hash, &key);
-                table.insert(&mut occupancy, record, &guard);
+                let record = RecordPtr::new(hash, &key).expect("there is memory");
+                table
+                    .insert(&mut occupancy, record, &guard)
+                    .expect("there is memory");
                 model.insert(key, record);
             }
             Some(record) if random.random_bool(if is_growing { 0.2 } else { 0.8 }) => {

@@ -62,8 +62,10 @@ impl Engine {
 
     /// A record for the key, which has none. The caller holds the stripe.
     fn create<'g>(&self, occupancy: &mut Occupancy, guard: &'g Guard) -> RecordRef<'g, Canary> {
-        let record = RecordPtr::new(HASH, KEY);
-        self.table.insert(occupancy, record, guard);
+        let record = RecordPtr::new(HASH, KEY).expect("there is memory");
+        self.table
+            .insert(occupancy, record, guard)
+            .expect("there is memory");
         self.ordered.lock().insert(KEY.to_vec(), record);
         record.get(guard)
     }
@@ -96,7 +98,10 @@ fn with_a_deleted_key() -> (Arc<Engine>, Participant) {
     let engine = Engine::new();
     let me = engine.core.participant();
     engine.commit(draft(1), &me.pin());
-    engine.commit(Draft::new(TOMBSTONE, &[], Canary::new()), &me.pin());
+    engine.commit(
+        Draft::new(TOMBSTONE, &[], Canary::new()).expect("there is memory"),
+        &me.pin(),
+    );
     engine.core.raise_grace(&me);
     (engine, me)
 }
@@ -201,8 +206,11 @@ fn second_life_is_visible_in_order_twin() {
         || {
             a_snapshot_meets_a_second_life(Engine::by_order, |engine, version, guard| {
                 let mut occupancy = engine.occupancy.lock();
-                let record = RecordPtr::new(HASH, KEY);
-                engine.table.insert(&mut occupancy, record, guard);
+                let record = RecordPtr::new(HASH, KEY).expect("there is memory");
+                engine
+                    .table
+                    .insert(&mut occupancy, record, guard)
+                    .expect("there is memory");
                 let stamp = engine.core.publish_one(record.get(guard), version);
                 engine.ordered.lock().insert(KEY.to_vec(), record);
                 stamp

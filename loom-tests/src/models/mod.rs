@@ -185,7 +185,7 @@ impl Core {
             counter: StampCounter::new(),
             registry: Arc::new(Registry::new()),
             records: (0..record_count)
-                .map(|index| RecordPtr::new(u64::from(index), &[index]))
+                .map(|index| RecordPtr::new(u64::from(index), &[index]).expect("there is memory"))
                 .collect(),
             superseded: Mutex::new(VecDeque::new()),
             collector: Collector::new(),
@@ -274,7 +274,7 @@ impl Drop for Core {
 }
 
 fn draft(value: u8) -> Draft<Canary> {
-    Draft::new(1, &[value], Canary::new())
+    Draft::new(1, &[value], Canary::new()).expect("there is memory")
 }
 
 /// The value of a version, which has to be alive and whole.

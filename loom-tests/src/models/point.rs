@@ -36,8 +36,10 @@ impl Index {
     /// Creates a key and commits a value.
     fn insert(&self, hash: u64, guard: &Guard) -> Stamp {
         let mut occupancy = self.occupancy.lock();
-        let record = RecordPtr::new(hash, &hash.to_be_bytes());
-        self.table.insert(&mut occupancy, record, guard);
+        let record = RecordPtr::new(hash, &hash.to_be_bytes()).expect("there is memory");
+        self.table
+            .insert(&mut occupancy, record, guard)
+            .expect("there is memory");
         self.core.publish_one(record.get(guard), draft(1))
     }
 
@@ -133,10 +135,13 @@ fn committed_key_is_found_twin() {
         "VISIBLE: a committed key is missing",
         || {
             a_snapshot_looks_for_a_new_key(1, |index, hash, guard| {
-                let record = RecordPtr::new(hash, &hash.to_be_bytes());
+                let record = RecordPtr::new(hash, &hash.to_be_bytes()).expect("there is memory");
                 let stamp = index.core.publish_one(record.get(guard), draft(1));
                 let mut occupancy = index.occupancy.lock();
-                index.table.insert(&mut occupancy, record, guard);
+                index
+                    .table
+                    .insert(&mut occupancy, record, guard)
+                    .expect("there is memory");
                 stamp
             });
         },
