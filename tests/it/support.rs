@@ -2,11 +2,14 @@
 
 pub(crate) mod allocations;
 pub(crate) mod alone;
+pub(crate) mod attempt;
 pub(crate) mod checker;
+pub(crate) mod client;
 pub(crate) mod model;
 pub(crate) mod seeds;
 pub(crate) mod selector;
 pub(crate) mod threads;
+pub(crate) mod workload;
 
 use kvick::{Entry, ErrorKind, Key, Kv, Outcome, Range, Result, Versionstamp};
 use std::fmt::Debug;

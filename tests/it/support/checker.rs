@@ -166,8 +166,8 @@ fn fail<T>(wrong: Wrong, event: impl Debug) -> Result<T, (Wrong, String)> {
 struct Versions(BTreeMap<Key, BTreeMap<Versionstamp, Option<Value>>>);
 
 impl Versions {
-    fn note(&mut self, key: &Key, versionstamp: Versionstamp, value: Option<Value>) {
-        let versions = self.0.entry(key.clone()).or_default();
+    fn note(&mut self, key: Key, versionstamp: Versionstamp, value: Option<Value>) {
+        let versions = self.0.entry(key).or_default();
         versions.insert(versionstamp, value);
     }
 
@@ -239,20 +239,16 @@ fn replay(events: &[Event]) -> Result<(Model, Versions), (Wrong, String)> {
             return fail(Wrong::Versionstamp, event);
         }
         last = versionstamp;
-        let before = model.clone();
-        perform(&mut model, event)?;
-        let keys = before.entries.keys().chain(model.entries.keys());
-        for key in keys {
-            if before.get(key) != model.get(key) {
-                versions.note(key, versionstamp, model.value(key));
-            }
+        for key in perform(&mut model, event)? {
+            let value = model.value(&key);
+            versions.note(key, versionstamp, value);
         }
     }
     Ok((model, versions))
 }
 
-/// Runs one commit.
-fn perform(model: &mut Model, event: &Event) -> Result<(), (Wrong, String)> {
+/// Runs one commit; the keys that it wrote.
+fn perform(model: &mut Model, event: &Event) -> Result<Vec<Key>, (Wrong, String)> {
     match &event.did {
         Did::Commit {
             versionstamp,
@@ -267,20 +263,26 @@ fn perform(model: &mut Model, event: &Event) -> Result<(), (Wrong, String)> {
                 return fail(Wrong::StaleCommit, event);
             }
             match model.changes(mutations) {
-                Ok(changes) => model.install(changes, *versionstamp),
-                Err(model::TypeMismatch) => return fail(Wrong::Mutation, event),
+                Ok(changes) => {
+                    let keys = changes.keys().cloned().collect();
+                    model.install(changes, *versionstamp);
+                    Ok(keys)
+                }
+                Err(model::TypeMismatch) => fail(Wrong::Mutation, event),
             }
         }
         Did::Clear {
             selector, count, ..
         } => {
+            let selected = model.selected(selector, false);
+            let keys: Vec<_> = selected.into_iter().map(|(key, _)| key.clone()).collect();
             if model.delete_selected(selector) != *count {
                 return fail(Wrong::Count, event);
             }
+            Ok(keys)
         }
-        Did::Conflict { .. } | Did::Refusal { .. } | Did::Read { .. } => {}
+        Did::Conflict { .. } | Did::Refusal { .. } | Did::Read { .. } => Ok(Vec::new()),
     }
-    Ok(())
 }
 
 /// Whether a state is what was seen.

@@ -1,0 +1,146 @@
+//! What the clients of a history work on, and how.
+
+use super::selector::Selector;
+use kvick::Key;
+use rand::{Rng, RngExt};
+
+/// Keys, ranges of them, and how often each kind of step is taken.
+#[derive(Clone, Debug)]
+pub(crate) struct Workload {
+    pub(crate) clients: usize,
+    pub(crate) keys: Vec<Key>,
+    pub(crate) selectors: Vec<Selector>,
+    /// How often each kind of step is taken, out of the sum of all.
+    pub(crate) weights: [(Step, u32); 15],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Set,
+    Delete,
+    Atomic,
+    Clear,
+    Transact,
+    TransactRange,
+    /// A transaction that gives up in the end.
+    Abort,
+    Update,
+    UpdateMany,
+    Get,
+    GetMany,
+    List,
+    /// A snapshot that stays open while other steps are taken.
+    Snapshot,
+    /// A closure of the caller's that panics.
+    Panic,
+    Sweep,
+}
+
+const MIXED: [(Step, u32); 15] = [
+    (Step::Set, 10),
+    (Step::Delete, 6),
+    (Step::Atomic, 25),
+    (Step::Clear, 2),
+    (Step::Transact, 12),
+    (Step::TransactRange, 12),
+    (Step::Abort, 2),
+    (Step::Update, 6),
+    (Step::UpdateMany, 4),
+    (Step::Get, 12),
+    (Step::GetMany, 8),
+    (Step::List, 8),
+    (Step::Snapshot, 6),
+    (Step::Panic, 1),
+    (Step::Sweep, 1),
+];
+
+/// Keys that come and go, some too long to lie inline, below two prefixes.
+pub(crate) fn wide(clients: usize) -> Workload {
+    let long = "long".repeat(12);
+    Workload {
+        clients,
+        keys: vec![
+            ("a", 1).into(),
+            ("a", 2).into(),
+            ("a", 3).into(),
+            ("a", "x", 1).into(),
+            ("a", &*long, 1).into(),
+            ("a", &*long, 2).into(),
+            ("b", 1).into(),
+            ("b", 2).into(),
+            ("b", 3).into(),
+            ("c",).into(),
+        ],
+        selectors: vec![
+            Selector::All,
+            Selector::Prefix("a".into()),
+            Selector::Prefix("b".into()),
+            Selector::Between(("a", 2).into(), ("b", 2).into()),
+            Selector::PrefixStart("a".into(), ("a", "x", 1).into()),
+        ],
+        weights: MIXED,
+    }
+}
+
+/// Three keys that everybody wants.
+pub(crate) fn hot(clients: usize) -> Workload {
+    Workload {
+        clients,
+        keys: vec![("a", 1).into(), ("a", 2).into(), ("b",).into()],
+        selectors: vec![Selector::All, Selector::Prefix("a".into())],
+        weights: MIXED,
+    }
+}
+
+/// Mostly transactions over ranges, and little that deletes.
+pub(crate) fn ranged(clients: usize) -> Workload {
+    let mut workload = wide(clients);
+    for (step, weight) in &mut workload.weights {
+        match step {
+            Step::TransactRange => *weight = 60,
+            Step::Snapshot | Step::List => *weight = 20,
+            _ => {}
+        }
+    }
+    workload
+}
+
+/// Keys are deleted as often as they are written, swept at once, and come again; by commits that
+/// are often taken back.
+pub(crate) fn churning(clients: usize) -> Workload {
+    let mut workload = wide(clients);
+    for (step, weight) in &mut workload.weights {
+        match step {
+            Step::Delete | Step::Set => *weight = 30,
+            Step::TransactRange => *weight = 40,
+            Step::Clear | Step::Sweep => *weight = 10,
+            _ => {}
+        }
+    }
+    workload
+}
+
+/// Many keys, so that tables grow and shrink and have full neighbourhoods.
+pub(crate) fn crowded(clients: usize) -> Workload {
+    let mut workload = churning(clients);
+    workload
+        .keys
+        .extend((0..150).map(|number| ("d", number).into()));
+    workload.selectors.push(Selector::Prefix("d".into()));
+    workload
+}
+
+impl Workload {
+    /// One of the others, with some steps more frequent, and some left out.
+    pub(crate) fn drawn(clients: usize, random: &mut impl Rng) -> Self {
+        let workloads = [wide, hot, ranged, churning, crowded];
+        let mut workload = workloads[random.random_range(0..workloads.len())](clients);
+        for (step, weight) in &mut workload.weights {
+            *weight *= [0, 1, 1, 3][random.random_range(0..4)];
+            if *step == Step::Atomic {
+                *weight += 1;
+            }
+        }
+        workload
+    }
+}
