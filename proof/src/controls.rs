@@ -1,0 +1,159 @@
+//! Positive controls: bugs planted in the engine, each of which has to be found.
+//!
+//! A checker that has never caught anything proves nothing. Each bug is run in a process of its
+//! own, because what it does may end in a crash, which counts as found, or in no end at all, which
+//! does not.
+
+use kvick::Planted;
+use std::env;
+use std::io::Read;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a bug may go unnoticed.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How much of a report is shown.
+const SUMMARY_CHARS: usize = 100;
+
+/// What has to find a bug.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    Simulation,
+    Faults,
+    Histories,
+}
+
+/// Each bug, what has to find it, and what the report has to say, if it is a matter of words.
+const CONTROLS: [(Planted, By, &str); 22] = [
+    (
+        Planted::UnlockedCheck,
+        By::Simulation,
+        "not strictly serializable",
+    ),
+    (Planted::StaleRecord, By::Simulation, ""),
+    (Planted::UntrackedReads, By::Simulation, "StaleCommit"),
+    (Planted::TornBatch, By::Simulation, ""),
+    (Planted::EarlyReady, By::Simulation, ""),
+    (Planted::ValidateFirst, By::Simulation, "StaleCommit"),
+    (Planted::StampReuse, By::Simulation, "Versionstamp"),
+    (Planted::DescendingLocks, By::Simulation, "deadlock"),
+    (Planted::EarlyGrace, By::Simulation, "what was freed"),
+    (Planted::LateRegistration, By::Simulation, "what was freed"),
+    (Planted::HeldTooLittle, By::Simulation, "what was freed"),
+    (
+        Planted::OwnStamp,
+        By::Simulation,
+        "not strictly serializable",
+    ),
+    (
+        Planted::SkipReady,
+        By::Simulation,
+        "not strictly serializable",
+    ),
+    (Planted::NoKick, By::Simulation, "not strictly serializable"),
+    (Planted::Uncopied, By::Simulation, ""),
+    (Planted::ClearAlways, By::Simulation, ""),
+    (Planted::KeptRecord, By::Faults, "Refuse"),
+    (Planted::NoHelp, By::Faults, "Delay"),
+    (Planted::UntrackedReads, By::Histories, "G2-item"),
+    (Planted::UnlockedCheck, By::Histories, "anomaly"),
+    (Planted::ValidateFirst, By::Histories, "anomaly"),
+    (Planted::StampReuse, By::Histories, "anomaly"),
+];
+
+/// What snapshot isolation still forbids: without the tracking of reads there is write skew, and
+/// nothing else.
+const FORBIDDEN_BY_SI: [&str; 6] = [
+    "anomaly: G0",
+    "anomaly: G1",
+    "anomaly: G-single",
+    "anomaly: lost append",
+    "anomaly: incompatible order",
+    "anomaly: duplicate",
+];
+
+/// Plants every bug; how many there were.
+pub(crate) fn run() -> Result<usize, String> {
+    for (bug, by, words) in CONTROLS {
+        let (took, said) = find(bug, by)?;
+        if !said.contains(words) {
+            return Err(format!(
+                "{bug:?} was to be found as {words:?}, and was: {said}"
+            ));
+        }
+        let strange = FORBIDDEN_BY_SI
+            .iter()
+            .find(|anomaly| said.contains(**anomaly));
+        if let (Some(strange), Planted::UntrackedReads) = (strange, bug) {
+            return Err(format!("{bug:?} is snapshot isolation, but: {strange}"));
+        }
+        let said: String = summary(&said).chars().take(SUMMARY_CHARS).collect();
+        println!(
+            "{bug:?} found by {by:?} after {:.1} s: {said}",
+            took.as_secs_f64()
+        );
+    }
+    Ok(CONTROLS.len())
+}
+
+/// Runs a process with a bug until it ends; after how long, and what it said.
+fn find(bug: Planted, by: By) -> Result<(Duration, String), String> {
+    let program = env::current_exe().map_err(|error| error.to_string())?;
+    let mut command = Command::new(program);
+    match by {
+        By::Simulation => command.args(["simulate", "--seeds", "1000000000"]),
+        By::Faults => command.arg("faults"),
+        By::Histories => command.args(["histories", "--seconds", "60"]),
+    };
+    command.args(["--plant", &format!("{bug:?}")]);
+    command.env("RUST_BACKTRACE", "0");
+    let begin = Instant::now();
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| error.to_string())?;
+    let (out, err) = (child.stdout.take(), child.stderr.take());
+    let out = thread::spawn(move || read(out));
+    let err = thread::spawn(move || read(err));
+    let status = loop {
+        match child.try_wait().map_err(|error| error.to_string())? {
+            Some(status) => break status,
+            None if begin.elapsed() > PATIENCE => {
+                // It may have ended by itself just now.
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(format!(
+                    "{bug:?} was not found by {by:?} within {PATIENCE:?}"
+                ));
+            }
+            None => thread::park_timeout(Duration::from_millis(5)),
+        }
+    };
+    let took = begin.elapsed();
+    let said = [out, err]
+        .map(|reader| reader.join().unwrap_or_default())
+        .concat();
+    if status.success() {
+        return Err(format!("{bug:?} was not found by {by:?}: {said}"));
+    }
+    Ok((took, said))
+}
+
+/// The line that says most.
+fn summary(said: &str) -> &str {
+    let find = |mark: &str| said.lines().find(|line| line.contains(mark));
+    let found = find("anomaly: ").or_else(|| find("seed "));
+    found.or_else(|| said.lines().last()).unwrap_or("(a crash)")
+}
+
+fn read(from: Option<impl Read>) -> String {
+    let mut text = Vec::new();
+    if let Some(mut from) = from {
+        // What could be read is what was said.
+        let _ = from.read_to_end(&mut text);
+    }
+    String::from_utf8_lossy(&text).into_owned()
+}
