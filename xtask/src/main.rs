@@ -6,7 +6,9 @@
 #![expect(clippy::print_stdout, reason = "telling what it does is its job")]
 
 mod command;
+mod fuzz;
 mod nightly;
+mod proof;
 mod record;
 mod report;
 mod steps;
@@ -15,6 +17,7 @@ use std::env;
 use std::path::Path;
 use std::process::ExitCode;
 
+use fuzz::Fuzzing;
 use steps::Step;
 
 const USAGE: &str = "\
@@ -22,9 +25,15 @@ the project's commands
 
 usage: cargo xtask test [--only STEP]...  run every step, or those named, in order
        cargo xtask test --list            name the steps
+       cargo xtask proof                  the same as test --only proof
+       cargo xtask soak [--minutes N]     checked histories beside a mixed load; memory must not grow
        cargo xtask asan                   the same as test --only asan
        cargo xtask miri [--install]       the same as test --only miri; with --install, ask rustup
                                           for what Miri needs first
+       cargo xtask fuzz [--seconds N] [TARGET]...
+                                          run the fuzz targets, or those named, N seconds each (60)
+       cargo xtask fuzz --merge [TARGET]...
+                                          take over into their corpora what was found
        cargo xtask record [RUN]...        the result of cargo bench as a table; of several runs,
                                           each row of the one least disturbed
 ";
@@ -34,8 +43,10 @@ usage: cargo xtask test [--only STEP]...  run every step, or those named, in ord
 enum Request<'a> {
     Run(Vec<&'static Step>),
     InstallMiriThenRun(Vec<&'static Step>),
+    Fuzz(Fuzzing),
     List,
     Record(&'a [&'a str]),
+    Soak(&'a [&'a str]),
     Help,
 }
 
@@ -57,17 +68,13 @@ fn main() -> ExitCode {
             }
             report::run(&steps)
         }
+        Ok(Request::Fuzz(fuzzing)) => report::one("fuzz", fuzzing.run()),
         Ok(Request::List) => {
             report::list();
             ExitCode::SUCCESS
         }
-        Ok(Request::Record(runs)) => match record::print(runs) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(reason) => {
-                println!("{reason}");
-                ExitCode::FAILURE
-            }
-        },
+        Ok(Request::Record(runs)) => told(record::print(runs)),
+        Ok(Request::Soak(options)) => told(proof::soak(options)),
         Ok(Request::Help) => {
             print!("{USAGE}");
             ExitCode::SUCCESS
@@ -79,6 +86,17 @@ fn main() -> ExitCode {
     }
 }
 
+/// Says what went wrong, if anything did.
+fn told(result: Result<(), String>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            println!("{reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 fn parse<'a>(words: &'a [&'a str]) -> Result<Request<'a>, String> {
     match words {
         ["help" | "--help" | "-h"] => Ok(Request::Help),
@@ -86,9 +104,12 @@ fn parse<'a>(words: &'a [&'a str]) -> Result<Request<'a>, String> {
         ["test", "--list"] => Ok(Request::List),
         ["test", only @ ..] => chosen(only).map(Request::Run),
         ["record", runs @ ..] => Ok(Request::Record(runs)),
+        ["soak", options @ ..] => Ok(Request::Soak(options)),
+        ["proof"] => step("proof").map(|proof| Request::Run(vec![proof])),
         ["asan"] => step("asan").map(|asan| Request::Run(vec![asan])),
         ["miri"] => step("miri").map(|miri| Request::Run(vec![miri])),
         ["miri", "--install"] => step("miri").map(|miri| Request::InstallMiriThenRun(vec![miri])),
+        ["fuzz", words @ ..] => Fuzzing::parse(words).map(Request::Fuzz),
         [] => Err("which command?".to_owned()),
         _ => Err(format!("not a command: {}", words.join(" "))),
     }
@@ -136,7 +157,7 @@ mod tests {
         assert_eq!(
             steps,
             [
-                "fmt", "clippy", "tests", "docs", "models", "asan", "benches"
+                "fmt", "clippy", "tests", "docs", "models", "proof", "asan", "fuzz", "benches"
             ]
         );
     }
@@ -162,6 +183,7 @@ mod tests {
             &["test", "--only"],
             &["test", "--only", "format"],
             &["miri", "--only"],
+            &["fuzz", "--only"],
         ] {
             assert!(parse(words).is_err(), "{words:?}");
         }

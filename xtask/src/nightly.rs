@@ -15,8 +15,15 @@ const SANITIZE: &str = "-Zsanitizer=address";
 /// waits in the epoch when the process ends is never freed. The sanitizer step looks for leaks.
 const MIRIFLAGS: &str = "-Zmiri-tree-borrows -Zmiri-permissive-provenance -Zmiri-ignore-leaks";
 
+/// A history of two threads, small enough for Miri, on the whole engine. The ordered index is a
+/// stand-in there (`src/index/stand_in.rs`).
+const MIRI_HISTORY: &str = "history::a_short_history_is_strictly_serializable";
+
+/// The test reads its seeds from the environment.
+const MIRI_ENGINE_FLAGS: &str = "-Zmiri-env-forward=KVICK_SEEDS";
+
 /// The modules whose unit tests Miri runs: the data types and the core. The rest of the engine is
-/// safe code, and too slow there.
+/// safe code, and slow there.
 const MIRI_MODULES: [&str; 6] = [
     "version::",
     "mvcc::",
@@ -116,7 +123,7 @@ fn expect_report(command: &mut Command, expected: &str) -> Result<(), String> {
     ))
 }
 
-/// The unit tests of the data types and the core under Miri.
+/// The unit tests of the data types and the core under Miri, and a short history on the engine.
 pub(crate) fn miri() -> Result<Outcome, String> {
     if host().is_none() {
         return Ok(no_nightly());
@@ -130,7 +137,17 @@ pub(crate) fn miri() -> Result<Outcome, String> {
     test.args(["--target-dir", "target/miri", "--"])
         .args(MIRI_MODULES)
         .env("MIRIFLAGS", MIRIFLAGS);
-    run(&mut test).map(|()| Outcome::Passed)
+    run(&mut test)?;
+    // The whole engine, in one schedule; in more of them with `-Zmiri-many-seeds` added.
+    let mut history = nightly(
+        "cargo",
+        ["miri", "test", "--package", "kvick", "--test", "it"],
+    );
+    history
+        .args(["--target-dir", "target/miri", "--", MIRI_HISTORY])
+        .env("KVICK_SEEDS", "2")
+        .env("MIRIFLAGS", format!("{MIRIFLAGS} {MIRI_ENGINE_FLAGS}"));
+    run(&mut history).map(|()| Outcome::Passed)
 }
 
 /// Asks rustup for Miri, which not every nightly has.
@@ -146,13 +163,13 @@ pub(crate) fn install_miri() -> Result<(), String> {
 }
 
 /// The target triple that the nightly toolchain compiles for, or `None` where there is none.
-fn host() -> Option<String> {
+pub(crate) fn host() -> Option<String> {
     let about = output(&mut nightly("rustc", ["--version", "--verbose"]))?;
     let host = about.lines().find_map(|line| line.strip_prefix("host: "))?;
     Some(host.to_owned())
 }
 
-fn no_nightly() -> Outcome {
+pub(crate) fn no_nightly() -> Outcome {
     Outcome::Skipped("no nightly toolchain (rustup toolchain install nightly)".to_owned())
 }
 

@@ -20,9 +20,7 @@ pub(crate) fn run(steps: &[&Step]) -> ExitCode {
         let ended = (step.run)();
         let took = begin.elapsed();
         let result = match ended {
-            Ok(Outcome::Passed) => "ok".to_owned(),
-            Ok(Outcome::PassedInPart(note)) => format!("ok IN PART: {note}"),
-            Ok(Outcome::Skipped(note)) => format!("SKIPPED: {note}"),
+            Ok(outcome) => said(&outcome),
             Err(reason) => {
                 println!("{reason}");
                 failed = Some(step);
@@ -39,6 +37,28 @@ pub(crate) fn run(steps: &[&Step]) -> ExitCode {
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
+}
+
+/// Says what became of a command that is no row of steps.
+pub(crate) fn one(name: &str, ended: Result<Outcome, String>) -> ExitCode {
+    match ended {
+        Ok(outcome) => {
+            println!("{name}: {}", said(&outcome));
+            ExitCode::SUCCESS
+        }
+        Err(reason) => {
+            println!("{name}: FAILED: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn said(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Passed => "ok".to_owned(),
+        Outcome::PassedInPart(note) => format!("ok IN PART: {note}"),
+        Outcome::Skipped(note) => format!("SKIPPED: {note}"),
+    }
 }
 
 /// Names every step, and what it does.

@@ -4,7 +4,7 @@ use std::env;
 use std::process::Command;
 
 use crate::command::{cargo, output, run};
-use crate::nightly;
+use crate::{fuzz, nightly, proof};
 
 /// One thing that is checked.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub(crate) enum Outcome {
     Skipped(String),
 }
 
-pub(crate) static ALL: [Step; 8] = [
+pub(crate) static ALL: [Step; 10] = [
     Step {
         name: "fmt",
         about: "the sources are formatted",
@@ -45,7 +45,10 @@ pub(crate) static ALL: [Step; 8] = [
         name: "clippy",
         about: "no lint complains",
         required: true,
-        run: || one(&mut cargo(["lint"])),
+        run: || {
+            run(&mut cargo(["lint"]))?;
+            one(&mut cargo(["lint-simulated"]))
+        },
     },
     Step {
         name: "tests",
@@ -66,10 +69,22 @@ pub(crate) static ALL: [Step; 8] = [
         run: models,
     },
     Step {
+        name: "proof",
+        about: "histories of many threads and simulations show no anomaly, planted bugs are found",
+        required: true,
+        run: proof::proof,
+    },
+    Step {
         name: "asan",
         about: "the stress test touches no freed memory and leaks none (needs nightly)",
         required: true,
         run: nightly::asan,
+    },
+    Step {
+        name: "fuzz",
+        about: "the corpora of the fuzz targets pass, and what libFuzzer makes of them (needs nightly)",
+        required: true,
+        run: fuzz::smoke,
     },
     Step {
         name: "benches",
@@ -79,7 +94,7 @@ pub(crate) static ALL: [Step; 8] = [
     },
     Step {
         name: "miri",
-        about: "Miri finds nothing in the tests of the data types and the core (needs nightly)",
+        about: "Miri finds nothing in the core's tests nor in a short history (needs nightly)",
         required: false,
         run: nightly::miri,
     },
