@@ -59,6 +59,12 @@ mod real {
         })
     }
 
+    /// Whether the allocator may be asked for so much: a simulation can say no.
+    #[expect(clippy::unnecessary_wraps, reason = "a simulation's has them")]
+    pub(crate) const fn may_allocate(_: usize) -> Result<(), OutOfMemory> {
+        Ok(())
+    }
+
     /// Sees to it that a queue has room for so many more.
     #[inline]
     pub(crate) fn reserve<T>(queue: &mut VecDeque<T>, more: usize) -> Result<(), OutOfMemory> {
@@ -99,6 +105,13 @@ mod model {
     /// A heap that tells a version read after it was freed, one freed twice, and one never freed;
     /// and a load that tells where somebody else changes what it loads.
     pub(crate) use crate::memory::{alloc, dealloc, load_own};
+
+    use super::OutOfMemory;
+
+    pub(crate) const fn may_allocate(_: usize) -> Result<(), OutOfMemory> {
+        Ok(())
+    }
+
     pub(crate) use crossbeam_epoch as epoch;
     pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64};
 

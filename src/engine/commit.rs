@@ -21,7 +21,7 @@ use crate::mvcc::chain::{Draft, RecordPtr, RecordRef, Superseded, Unreachable, V
 use crate::mvcc::publish::{Install, publish_one};
 use crate::mvcc::stripes::{Locked, StripeSet};
 use crate::sync::epoch::{self, Guard};
-use crate::sync::{Planted, pause, planted};
+use crate::sync::{Planted, may_allocate, pause, planted};
 use crate::value::{Value, ValueRef};
 use crate::version::Stamp;
 use smallvec::SmallVec;
@@ -106,9 +106,10 @@ impl<'w> Plan<'w, '_> {
 
     #[cold]
     fn grow(&mut self, count: usize) -> Result<()> {
+        let bytes = count.saturating_mul(size_of::<Target<'_, '_>>());
+        may_allocate(bytes)?;
         let targets = self.targets.try_reserve(count);
         let target_of = self.target_of.try_reserve(count);
-        let bytes = count.saturating_mul(size_of::<Target<'_, '_>>());
         let reserved = targets.and(target_of);
         reserved.map_err(|_| Error::out_of_memory(bytes))?;
         self.reserve_installed(count)
@@ -117,6 +118,7 @@ impl<'w> Plan<'w, '_> {
     /// Sees to it that so many versions can be linked.
     pub(super) fn reserve_installed(&mut self, count: usize) -> Result<()> {
         let bytes = count.saturating_mul(size_of::<Installed<'_>>());
+        may_allocate(bytes)?;
         let reserved = self.installed.try_reserve(count);
         reserved.map_err(|_| Error::out_of_memory(bytes))?;
         Ok(self.install.reserve(count)?)
@@ -350,7 +352,9 @@ impl Engine {
             let index = if is_mapped {
                 let known = known.get_or_insert_with(HashMap::new);
                 let reserved = known.try_reserve(1);
-                reserved.map_err(|_| Error::out_of_memory(known.len()))?;
+                let bytes = size_of::<(&Key, usize)>() * (known.len() + 1);
+                may_allocate(bytes)?;
+                reserved.map_err(|_| Error::out_of_memory(bytes))?;
                 *known.entry(&mutation.key).or_insert(next)
             } else {
                 let same = |target: &Target<'_, '_>| *target.key == mutation.key;
@@ -415,11 +419,16 @@ impl Engine {
         guard: &'g Guard,
     ) -> Result<()> {
         let count = plan.targets.len();
-        for stripe in locked.iter_mut().filter(|_| count <= FEW) {
-            stripe.sweep.reserve(count)?;
+        // Where there are few of both, room for all of them in each stripe is made soonest.
+        let is_reserved = count <= FEW && locked.count() <= 2 * FEW;
+        if is_reserved {
+            for stripe in locked.iter_mut() {
+                stripe.sweep.reserve(count)?;
+            }
         }
         for index in 0..count {
-            if let Err(refused) = self.provide_one(&mut plan.targets[index], count, locked, guard) {
+            let target = &mut plan.targets[index];
+            if let Err(refused) = self.provide_one(target, is_reserved, locked, guard) {
                 let created = plan.targets.iter().filter(|target| target.is_new);
                 self.uncreate(created.filter_map(|target| target.record), locked, guard);
                 return Err(refused);
@@ -432,7 +441,7 @@ impl Engine {
     fn provide_one<'g>(
         &self,
         target: &mut Target<'_, 'g>,
-        count: usize,
+        is_reserved: bool,
         locked: &mut Locked<'_, Stripe>,
         guard: &'g Guard,
     ) -> Result<()> {
@@ -440,11 +449,11 @@ impl Engine {
             target.prepared = finish(target.pending, has_entry(target.record))?;
         }
         let is_new = target.record.is_none();
-        if target.prepared.is_none() || (count <= FEW && !is_new) {
+        if target.prepared.is_none() || (is_reserved && !is_new) {
             return Ok(());
         }
         let stripe = locked.stripe(self.stripe_of(target.key.hash_code()));
-        if count > FEW {
+        if !is_reserved {
             stripe.sweep.reserve_another()?;
         }
         if is_new {

@@ -5,7 +5,7 @@
 //! value is kept as [`Bytes`], and a read shares it.
 
 use crate::mvcc::chain::{Draft, Payload, TOMBSTONE, VersionRef};
-use crate::sync::OutOfMemory;
+use crate::sync::{OutOfMemory, may_allocate};
 use crate::value::{NewValue, Value, ValueRef};
 use bytes::Bytes;
 
@@ -47,6 +47,7 @@ fn draft_large(tag: u8, bytes: &[u8], shared: Option<&Bytes>) -> Result<Draft<La
     let bytes = if let Some(shared) = shared {
         Bytes::clone(shared)
     } else {
+        may_allocate(bytes.len())?;
         let mut copy = Vec::new();
         let reserved = copy.try_reserve_exact(bytes.len());
         reserved.map_err(|_| OutOfMemory { bytes: bytes.len() })?;

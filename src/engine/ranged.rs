@@ -21,6 +21,7 @@ use crate::mvcc::chain::{Draft, RecordRef, Unreachable};
 use crate::mvcc::publish::{Refused, Verdict};
 use crate::mvcc::stripes::Locked;
 use crate::sync::epoch::{self, Guard};
+use crate::sync::may_allocate;
 use std::iter;
 
 /// What came of the fine way.
@@ -165,7 +166,10 @@ impl Engine {
         let tombstones = self.tombstones(bounds, &mut locked, &guard)?;
         let count = tombstones.len();
         let mut plan = Plan::new();
-        plan.reserve_installed(count)?;
+        if let Err(refused) = plan.reserve_installed(count) {
+            self.uncreate(iter::empty(), &mut locked, &guard);
+            return Err(refused);
+        }
         for (record, draft) in tombstones {
             plan.installed.push(Installed {
                 record,
@@ -195,9 +199,11 @@ impl Engine {
             if !record.has_entry() {
                 continue;
             }
-            let bytes = size_of_val(&tombstones[..]) + size_of::<Draft<Large>>();
+            let bytes =
+                size_of_val(&tombstones[..]) + size_of::<(RecordRef<'_, Large>, Draft<Large>)>();
             let reserved = tombstones.try_reserve(1);
             let reserved = reserved.map_err(|_| Error::out_of_memory(bytes));
+            let reserved = reserved.and(may_allocate(bytes).map_err(Error::from));
             let stripe = locked.stripe(self.stripe_of(record.hash()));
             let ready = reserved.and_then(|()| {
                 stripe.sweep.reserve_another()?;

@@ -187,8 +187,9 @@ impl SweepQueue {
             return self.waiting.pop_front();
         }
         budget.held = budget.held.checked_sub(1)?;
+        let held_unseen = self.held_unseen.checked_sub(1)?;
         reserve(&mut self.waiting, 1).ok()?;
-        self.held_unseen = self.held_unseen.checked_sub(1)?;
+        self.held_unseen = held_unseen;
         self.held.pop_front()
     }
 

@@ -125,6 +125,11 @@ impl<W> Locked<'_, W> {
         &mut self.guards[index].1
     }
 
+    /// How many stripes are held.
+    pub(crate) fn count(&self) -> usize {
+        self.guards.len()
+    }
+
     /// The state behind every stripe that is held.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut W> {
         self.guards.iter_mut().map(|(_, guard)| &mut **guard)

@@ -142,7 +142,7 @@ static PLANTED: atomic::AtomicU32 = atomic::AtomicU32::new(u32::MAX);
 
 /// From here on the engines of this process have this bug, or none.
 pub fn plant(bug: Option<Planted>) {
-    // ORDERING: SeqCst, of a test's own, before its threads begin.
+    // ORDERING: Release. It is set before the threads begin.
     PLANTED.store(bug.map_or(u32::MAX, |bug| bug as u32), Ordering::Release);
 }
 
@@ -181,6 +181,15 @@ pub(crate) fn thread_id() -> ThreadId {
 
 pub(crate) fn draw() -> u64 {
     scheduler().map_or(0, |scheduler| scheduler.draw())
+}
+
+/// Whether the allocator may be asked for so much.
+pub(crate) fn may_allocate(bytes: usize) -> Result<(), OutOfMemory> {
+    let is_refused = scheduler().is_some_and(|scheduler| scheduler.is_refused(bytes));
+    if is_refused {
+        return Err(OutOfMemory { bytes });
+    }
+    Ok(())
 }
 
 /// Room for so many more, if the allocator gives it.
@@ -243,12 +252,12 @@ pub unsafe fn release(memory: *mut u8, layout: Layout) -> bool {
 }
 
 #[track_caller]
-fn alive(word: u64) {
-    assert!(word != POISON_WORD, "what was freed is used");
+fn alive(is_poison: bool) {
+    assert!(!is_poison, "what was freed is used");
 }
 
 macro_rules! cell {
-    ($name:ident, $value:ty) => {
+    ($name:ident, $value:ty, $poison:expr) => {
         #[derive(Debug, Default)]
         pub(crate) struct $name(atomic::$name);
 
@@ -261,7 +270,7 @@ macro_rules! cell {
             pub(crate) fn load(&self, order: Ordering) -> $value {
                 step();
                 let value = self.0.load(order);
-                alive(value.into());
+                alive($poison == Some(value));
                 value
             }
 
@@ -285,7 +294,7 @@ macro_rules! cell {
                 step();
                 let result = self.0.compare_exchange(current, new, success, failure);
                 if let Err(found) = result {
-                    alive(found.into());
+                    alive($poison == Some(found));
                 }
                 result
             }
@@ -293,9 +302,10 @@ macro_rules! cell {
     };
 }
 
-cell!(AtomicBool, bool);
-cell!(AtomicU32, u32);
-cell!(AtomicU64, u64);
+// A flag cannot hold the pattern, and there are none in memory that comes from `alloc`.
+cell!(AtomicBool, bool, None::<bool>);
+cell!(AtomicU32, u32, Some(u32::from_ne_bytes([POISON; 4])));
+cell!(AtomicU64, u64, Some(POISON_WORD));
 
 impl AtomicU64 {
     pub(crate) fn fetch_add(&self, value: u64, order: Ordering) -> u64 {
@@ -325,7 +335,7 @@ impl<T> AtomicPtr<T> {
     pub(crate) fn load(&self, order: Ordering) -> *mut T {
         step();
         let pointer = self.0.load(order);
-        alive(pointer.addr() as u64);
+        alive(pointer.addr() as u64 == POISON_WORD);
         pointer
     }
 
@@ -339,7 +349,7 @@ impl<T> AtomicPtr<T> {
 pub(crate) fn load_own<T>(cell: &AtomicPtr<T>) -> *mut T {
     // ORDERING: Relaxed, which is for the callers to argue.
     let pointer = cell.0.load(Ordering::Relaxed);
-    alive(pointer.addr() as u64);
+    alive(pointer.addr() as u64 == POISON_WORD);
     pointer
 }
 

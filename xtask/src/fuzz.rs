@@ -102,7 +102,7 @@ impl Fuzzing {
 
     /// Builds the targets and runs them, one after the other.
     pub(crate) fn run(&self) -> Result<Outcome, String> {
-        if let Some(reason) = not_fetched().or_else(no_compiler) {
+        if let Some(reason) = not_fetched()?.or_else(no_compiler) {
             return Ok(Outcome::Skipped(reason));
         }
         let Some(host) = host() else {
@@ -142,7 +142,7 @@ pub(crate) fn smoke() -> Result<Outcome, String> {
     run(cargo(["fmt"])
         .args(here)
         .args(["--", "--check", "--color=never"]))?;
-    if let Some(reason) = not_fetched() {
+    if let Some(reason) = not_fetched()? {
         return Ok(Outcome::Skipped(reason));
     }
     let locked = ["--locked", "--target-dir", FOLDER];
@@ -165,12 +165,24 @@ pub(crate) fn smoke() -> Result<Outcome, String> {
 }
 
 /// Why the dependencies of the targets are not there, if they are not.
-fn not_fetched() -> Option<String> {
+fn not_fetched() -> Result<Option<String>, String> {
     let fetch = ["fetch", "--quiet", "--locked", "--manifest-path", MANIFEST];
-    let fetched = output(&mut cargo(fetch));
-    let reason =
-        "the dependencies of fuzz/ cannot be fetched (cargo fetch --manifest-path fuzz/Cargo.toml)";
-    fetched.is_none().then(|| reason.to_owned())
+    let failed = |error| format!("`cargo fetch` did not start: {error}");
+    let fetched = cargo(fetch).output().map_err(failed)?;
+    if fetched.status.success() {
+        return Ok(None);
+    }
+    let reason = String::from_utf8_lossy(&fetched.stderr);
+    if reason.contains("--locked") {
+        // That is no matter of the network.
+        return Err(format!(
+            "fuzz/Cargo.lock is not up to date (cargo update --workspace --manifest-path {MANIFEST})\n{reason}"
+        ));
+    }
+    Ok(Some(format!(
+        "the dependencies of fuzz/ cannot be fetched: {}",
+        reason.trim()
+    )))
 }
 
 /// Why libFuzzer cannot be built, if it cannot.

@@ -29,6 +29,9 @@ pub(crate) fn simulate(words: &[&str]) -> Result<(), String> {
             options.steps
         ));
     }
+    if report.seeds == 0 {
+        return Err("nothing was simulated".to_owned());
+    }
     println!(
         "{} seeds in {seconds:.1} s; {} turns, at most {} in one simulation; {} allocations refused",
         report.seeds, report.turns, report.turns_max, report.refused

@@ -9,7 +9,7 @@
 
 use super::scheduler::{Exposer, Fault, FaultKind, Simulation, Weather};
 use super::support::checker::{Event, Recorder, assert_strictly_serializable};
-use super::support::client::{Client, ON_CALL};
+use super::support::client::{Client, MAY_REFUSE, ON_CALL, assert_is_ours, give_up};
 use super::support::workload::{Step, Workload, churning, wide};
 use super::{assert_rests, text_of};
 use kvick::Kv;
@@ -124,7 +124,13 @@ fn try_one(step: Step, kind: FaultKind, seeds: u64) -> Result<Failpoint, String>
         // First as if it could not strike, to count where it can.
         let (chances, _) = strike(u64::MAX)?;
         if chances > 0 {
-            let (_, struck) = strike(seed % chances)?;
+            // All of them in turn; where they are more than the seeds, evenly spread ones.
+            let place = if chances > seeds {
+                seed * chances / seeds
+            } else {
+                seed % chances
+            };
+            let (_, struck) = strike(place)?;
             strikes += struck;
             places = places.max(chances);
         }
@@ -152,6 +158,7 @@ fn simulate(seed: u64, step: Step, fault: Fault) -> (u64, u64) {
     simulation.set_fault(fault);
     EXPOSER.set(Some(simulation.exposer()));
     ON_CALL.set(panic_if_struck);
+    MAY_REFUSE.set(fault.kind == FaultKind::Refuse);
     let kv = Kv::builder()
         .clock(simulation.clock())
         .background_sweep(false)
@@ -189,8 +196,9 @@ fn suffer(mut client: Client<'_>, step: Step) -> Vec<Event> {
         client.step();
     }
     expose(true);
-    // Whatever it panics with is the fault's own, or told by what is left.
-    let _ = panic::catch_unwind(AssertUnwindSafe(|| client.take(step)));
+    if let Err(panic) = panic::catch_unwind(AssertUnwindSafe(|| client.take(step))) {
+        assert_is_ours(panic);
+    }
     expose(false);
     for _ in 0..STEPS / 2 {
         client.step();
@@ -212,7 +220,7 @@ fn panic_if_struck() {
         exposer.is_some_and(Exposer::strikes_closure)
     });
     if is_struck {
-        panic::resume_unwind(Box::new("a panic of the caller's"));
+        give_up()
     }
 }
 

@@ -16,6 +16,8 @@ mod support {
     pub(crate) mod selector;
     pub(crate) mod workload;
 }
+#[cfg(test)]
+mod tests;
 
 pub(crate) use command::{faults, simulate};
 
@@ -30,7 +32,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 use support::checker::{Recorder, assert_strictly_serializable};
-use support::client::Client;
+use support::client::{Client, MAY_REFUSE};
 use support::model::{Model, assert_entries};
 use support::selector::Selector;
 use support::workload::Workload;
@@ -141,6 +143,7 @@ fn simulation(seed: u64, steps: usize) -> Told {
     let clients = random.random_range(2..=CLIENTS_MAX);
     let workload = Arc::new(Workload::drawn(clients, &mut random));
     let weather = Weather::draw(&mut random);
+    MAY_REFUSE.set(weather.refuses());
     let writer_threads = [1, 2, 16][random.random_range(0..3)];
     let stage = Simulation::new(clients, weather, SmallRng::from_rng(&mut random));
     let kv = Kv::builder()

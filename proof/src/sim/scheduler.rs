@@ -67,6 +67,11 @@ pub(crate) struct Weather {
 }
 
 impl Weather {
+    /// Whether allocations are refused.
+    pub(crate) fn refuses(&self) -> bool {
+        self.refusals > 0
+    }
+
     /// Nothing but clients that take turns.
     pub(crate) fn fair(random: &mut SmallRng) -> Self {
         Self {

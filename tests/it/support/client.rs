@@ -13,6 +13,7 @@ use kvick::{
 };
 use rand::RngExt;
 use rand::rngs::StdRng;
+use std::any::Any;
 use std::cell::Cell;
 use std::num::NonZeroU32;
 use std::panic::{self, AssertUnwindSafe};
@@ -31,6 +32,11 @@ const NESTED_MAX: usize = 2;
 std::thread_local! {
     /// What the closures of clients do first, when the database calls them.
     pub(crate) static ON_CALL: Cell<fn()> = const { Cell::new(|| ()) };
+}
+
+std::thread_local! {
+    /// Whether allocations are refused.
+    pub(crate) static MAY_REFUSE: Cell<bool> = const { Cell::new(false) };
 }
 
 fn called_back() {
@@ -107,6 +113,12 @@ impl<'a> Client<'a> {
             1 => Value::from(LONG_TEXT.repeat(50) + &self.next_value.to_string()),
             _ => self.next_value.into(),
         }
+    }
+
+    /// Few, most of the time; many take other ways.
+    fn mutation_count(&mut self) -> usize {
+        let most = if self.random.random_bool(0.1) { 24 } else { 4 };
+        self.random.random_range(0..=most)
     }
 
     fn mutation(&mut self) -> Mutation {
@@ -201,7 +213,7 @@ impl<'a> Client<'a> {
     fn atomic(&mut self) {
         let check_count = self.random.random_range(0..4);
         let checks: Vec<_> = (0..check_count).map(|_| self.check()).collect();
-        let mutation_count = self.random.random_range(0..5);
+        let mutation_count = self.mutation_count();
         let mutations: Vec<_> = (0..mutation_count).map(|_| self.mutation()).collect();
         let mut operation = self.kv.atomic();
         for check in &checks {
@@ -250,7 +262,7 @@ impl<'a> Client<'a> {
         let key_count = self.random.random_range(usize::from(!with_range)..3);
         let keys: Vec<_> = (0..key_count).map(|_| self.key()).collect();
         let range = with_range.then(|| Ranged::random(self));
-        let mutation_count = self.random.random_range(0..4);
+        let mutation_count = self.mutation_count();
         let mutations: Vec<_> = (0..mutation_count).map(|_| self.mutation()).collect();
         let mut abandoned = Vec::new();
         let kv = self.some_kv();
@@ -398,7 +410,9 @@ impl<'a> Client<'a> {
             _ => drop(kv.snapshot().with_entry(&key, |_| give_up::<()>())),
         };
         // Where there is no entry, there may be nothing that panics.
-        let _ = panic::catch_unwind(AssertUnwindSafe(operation));
+        if let Err(panic) = panic::catch_unwind(AssertUnwindSafe(operation)) {
+            assert_is_ours(panic);
+        }
     }
 
     fn read(&mut self, read: impl FnOnce(&Kv) -> Vec<Seen>) {
@@ -530,14 +544,26 @@ fn granted<T>(result: kvick::Result<T>) -> Option<T> {
     result.map_err(|error| refused(&error)).ok()
 }
 
-/// The one reason for which anything here may fail. Nothing has changed then.
+/// The one reason for which anything here may fail, and only where something does refuse memory.
+/// Nothing has changed then.
 fn refused(error: &Error) {
     assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{error}");
+    assert!(MAY_REFUSE.get(), "nothing refuses memory: {error}");
 }
 
+/// What closures of clients panic with.
+const PANIC: &str = "a panic of the caller's";
+
 /// A panic that does not print.
-fn give_up<T>() -> T {
-    panic::resume_unwind(Box::new("a panic of the caller's"))
+pub(crate) fn give_up<T>() -> T {
+    panic::resume_unwind(Box::new(PANIC))
+}
+
+/// Goes on panicking, unless it was a client's own closure that has.
+pub(crate) fn assert_is_ours(panic: Box<dyn Any + Send>) {
+    if panic.downcast_ref::<&str>() != Some(&PANIC) {
+        panic::resume_unwind(panic);
+    }
 }
 
 /// What an update does with a value: by its number, so that it can be told afterwards.
