@@ -11,7 +11,7 @@ mod memory;
 use crate::history::{self, Report};
 use kvick::{Kv, Versionstamp};
 use lexopt::prelude::*;
-use load::Load;
+use load::{Load, Loaded};
 use memory::Memory;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -19,6 +19,9 @@ use std::time::{Duration, Instant};
 
 /// How often a line is printed, and memory sampled.
 const EVERY: Duration = Duration::from_secs(10);
+
+/// Threads of the load.
+const LOADS: usize = 2;
 
 /// The part of the time after which memory is sampled: until then the load is still growing.
 const WARM_UP: u32 = 5;
@@ -32,13 +35,17 @@ pub(crate) fn command(words: &[&str]) -> Result<(), String> {
     let kv = Kv::new();
     let is_over = AtomicBool::new(false);
     let mut memory = Memory::default();
-    let (report, loaded) = thread::scope(|scope| {
-        let load = scope.spawn(|| Load::new(&kv).run(&is_over));
+    load::open_accounts(&kv);
+    let (report, loads) = thread::scope(|scope| {
+        let loads = [(); LOADS].map(|()| scope.spawn(|| Load::new(&kv).run(&is_over)));
         let report = run_histories(&kv, length, &mut memory);
         is_over.store(true, Ordering::Relaxed);
-        (report, load.join())
+        (report, loads.map(thread::ScopedJoinHandle::join))
     });
-    let loaded = loaded.map_err(|_| "the load has panicked")?;
+    let mut loaded = Loaded::default();
+    for load in loads {
+        loaded.add(load.map_err(|_| "the load has panicked")?);
+    }
     for anomaly in &report.anomalies {
         println!("anomaly: {anomaly}");
     }

@@ -26,6 +26,7 @@ fn links_between_documents_lead_somewhere() {
         "CONTRIBUTING.md",
         "docs/design.md",
         "docs/semantics.md",
+        "docs/testing.md",
         "fuzz/README.md",
     ];
     for document in documents {

@@ -16,8 +16,8 @@ const VALUE_BYTES_MAX: usize = 4_000;
 const ACCOUNTS: u32 = 500;
 const BALANCE: u64 = 1_000;
 
-/// Snapshots that are held, the oldest for as many operations as it takes to open the others.
-const SNAPSHOTS: usize = 40;
+/// Snapshots that each of them holds, the oldest for as many operations as it takes to open the others.
+const SNAPSHOTS: usize = 20;
 
 /// What the load has done.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,6 +28,14 @@ pub(crate) struct Loaded {
     pub(crate) violations: u64,
 }
 
+impl Loaded {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.operations += other.operations;
+        self.audits += other.audits;
+        self.violations += other.violations;
+    }
+}
+
 pub(crate) struct Load<'a> {
     kv: &'a Kv,
     random: SmallRng,
@@ -35,14 +43,18 @@ pub(crate) struct Load<'a> {
     loaded: Loaded,
 }
 
+/// Opens the accounts.
+pub(crate) fn open_accounts(kv: &Kv) {
+    let mut opening = kv.atomic();
+    for account in 0..ACCOUNTS {
+        opening.set(("account", account), BALANCE);
+    }
+    let opened = opening.commit().expect("so many are within the limits");
+    assert!(opened.versionstamp().is_some(), "nothing is checked");
+}
+
 impl<'a> Load<'a> {
     pub(crate) fn new(kv: &'a Kv) -> Self {
-        let mut opening = kv.atomic();
-        for account in 0..ACCOUNTS {
-            opening.set(("account", account), BALANCE);
-        }
-        let opened = opening.commit().expect("so many are within the limits");
-        assert!(opened.versionstamp().is_some(), "nothing is checked");
         Self {
             kv,
             random: SmallRng::seed_from_u64(rand::random()),
@@ -51,7 +63,7 @@ impl<'a> Load<'a> {
         }
     }
 
-    /// Goes on until it is over.
+    /// Goes on until it is over. Several may, so that snapshots are taken in the middle of transfers.
     pub(crate) fn run(mut self, is_over: &AtomicBool) -> Loaded {
         while !is_over.load(Ordering::Relaxed) {
             self.step().expect("nothing here is refused");
