@@ -17,6 +17,10 @@ mod snapshots;
 
 #[path = "../../tests/it/support/attempt.rs"]
 mod attempt;
+#[path = "../../tests/it/support/decision.rs"]
+mod decision;
+#[path = "../../tests/it/support/listing.rs"]
+mod listing;
 #[path = "../../tests/it/support/model.rs"]
 mod model;
 #[path = "../../tests/it/support/selector.rs"]

@@ -1,13 +1,13 @@
 //! Lists of every kind over any keys, against a `BTreeMap`.
 
 use crate::input::Input;
+use crate::listing::{Options, assert_list};
 use crate::model::{Model, Stored, assert_entries};
 use crate::selector::Selector;
 use crate::{assert_holds, everything};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
-use kvick::{Cursor, ErrorKind, Key, Kv, Limits, List, Range, Versionstamp};
-use std::ops::ControlFlow;
+use kvick::{Cursor, ErrorKind, Key, Kv, Limits, Range, Versionstamp};
 
 /// Runs one script: keys are stored, and then lists of them read.
 ///
@@ -34,42 +34,6 @@ struct Run<'a> {
     model: Model,
     /// Those stored, and those that were too long to be.
     keys: Vec<Key>,
-}
-
-/// How a list is read.
-#[derive(Debug)]
-struct Options {
-    reverse: bool,
-    limit: Option<usize>,
-    batch: Option<usize>,
-    fresh_batches: bool,
-}
-
-impl Options {
-    fn on<'a>(&self, mut list: List<'a>) -> List<'a> {
-        if self.reverse {
-            list = list.reverse();
-        }
-        if let Some(limit) = self.limit {
-            list = list.limit(limit);
-        }
-        if let Some(batch) = self.batch {
-            list = list.batch_size(batch);
-        }
-        if self.fresh_batches {
-            list = list.fresh_batches();
-        }
-        list
-    }
-
-    /// Why nothing can be read like this (R11).
-    fn refusal(&self, limits: &Limits) -> Option<ErrorKind> {
-        if self.limit == Some(0) || self.batch == Some(0) {
-            return Some(ErrorKind::InvalidLimit);
-        }
-        let is_too_large = self.batch.is_some_and(|batch| batch > limits.entries_max);
-        is_too_large.then_some(ErrorKind::TooManyEntries)
-    }
 }
 
 impl<'a> Run<'a> {
@@ -156,7 +120,7 @@ impl<'a> Run<'a> {
         let expected = self.expected(&selector, cursor.as_ref(), &options);
         for list in [list, fixed] {
             let list = list.after(cursor.clone().unwrap_or_default());
-            check(&options.on(list), &expected, options.limit);
+            assert_list(&options.on(list), &expected, options.limit);
         }
     }
 
@@ -168,7 +132,7 @@ impl<'a> Run<'a> {
         options: &Options,
     ) -> Result<Vec<(&Key, &Stored)>, ErrorKind> {
         let limits = self.kv.limits();
-        if let Some(refusal) = options.refusal(limits).or_else(|| selector.refusal()) {
+        if let Some(refusal) = refusal(options, limits).or_else(|| selector.refusal()) {
             return Err(refusal);
         }
         if longest_bound(selector) > limits.key_read_bytes_max {
@@ -280,54 +244,15 @@ impl<'a> Run<'a> {
     }
 }
 
-/// That entries, keys, their count, and looks at each all give what is expected.
-#[track_caller]
-fn check(
-    list: &List<'_>,
-    expected: &Result<Vec<(&Key, &Stored)>, ErrorKind>,
-    limit: Option<usize>,
-) {
-    let expected = match expected {
-        Ok(expected) => expected,
-        Err(refusal) => {
-            let kinds = [
-                list.clone().entries().map(drop),
-                list.clone().keys().map(drop),
-                list.clone().count().map(drop),
-            ];
-            for refused in kinds {
-                assert_eq!(
-                    refused.map_err(|error| error.kind()),
-                    Err(*refusal),
-                    "{list:?}"
-                );
-            }
-            return;
-        }
-    };
-    let mut entries = list.clone().entries().expect("a range can be listed");
-    assert_entries(&entries.by_ref().collect::<Vec<_>>(), expected);
-    assert!(entries.next().is_none(), "R14: an iterator is fused");
-    let ended_by_limit = limit == Some(expected.len());
-    let place = entries.cursor().expect("a list that has begun has a place");
-    if !ended_by_limit {
-        assert!(place.is_empty(), "C04");
+/// Why nothing can be read like this (R11).
+fn refusal(options: &Options, limits: &Limits) -> Option<ErrorKind> {
+    if options.limit == Some(0) || options.batch == Some(0) {
+        return Some(ErrorKind::InvalidLimit);
     }
-    let keys = list.clone().keys().expect("its keys can be listed");
-    assert!(keys.eq(expected.iter().map(|(key, _)| (*key).clone())));
-    assert_eq!(list.clone().count().expect("and counted"), expected.len());
-    let mut shown = Vec::new();
-    let half = expected.len().div_ceil(2);
-    let flow = list.clone().try_for_each(|entry| {
-        shown.push(entry.to_entry());
-        if shown.len() == half {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    });
-    assert_eq!(flow.expect("and shown").is_break(), half > 0);
-    assert_entries(&shown, &expected[..half]);
+    let is_too_large = options
+        .batch
+        .is_some_and(|batch| batch > limits.entries_max);
+    is_too_large.then_some(ErrorKind::TooManyEntries)
 }
 
 /// A text is a cursor where it is URL-safe base64 with padding, or one of the two that say more:

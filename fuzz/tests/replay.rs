@@ -2,23 +2,22 @@
 //!
 //! `KVICK_INPUTS` says how many random inputs each target runs.
 
+#[path = "../../tests/it/support/panics.rs"]
+mod panics;
+
 use kvick_fuzz::{TARGETS, replay};
+use panics::text_of;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use std::any::Any;
 use std::panic::{self, AssertUnwindSafe};
 use std::{env, fs};
 
 /// What a target says against an input, if anything.
 fn objection(target: fn(&[u8]), input: &[u8]) -> Option<String> {
     let run = AssertUnwindSafe(|| target(input));
-    panic::catch_unwind(run).err().map(|panic| text_of(&*panic))
-}
-
-fn text_of(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-    text.unwrap_or("(a panic without a text)").to_owned()
+    panic::catch_unwind(run)
+        .err()
+        .map(|panic| text_of(&*panic).to_owned())
 }
 
 #[test]

@@ -28,42 +28,44 @@ enum By {
     Histories,
 }
 
-/// Each bug, what has to find it, and what the report has to say, if it is a matter of words.
-const CONTROLS: [(Planted, By, &str); 22] = [
+/// What simulations say.
+const WRONG: &[&str] = &["not strictly serializable"];
+const STALE: &[&str] = &["StaleCommit"];
+const FREED: &[&str] = &["what was freed"];
+
+/// Each bug, what has to find it, and what the report has to say: of histories, the first words are
+/// those of the black box where it can see the bug, the last those of the white box.
+const CONTROLS: [(Planted, By, &[&str]); 22] = [
+    (Planted::UnlockedCheck, By::Simulation, WRONG),
+    (Planted::StaleRecord, By::Simulation, &[]),
+    (Planted::UntrackedReads, By::Simulation, STALE),
+    (Planted::TornBatch, By::Simulation, &[]),
+    (Planted::EarlyReady, By::Simulation, &[]),
+    (Planted::ValidateFirst, By::Simulation, STALE),
+    (Planted::StampReuse, By::Simulation, &["Versionstamp"]),
+    (Planted::DescendingLocks, By::Simulation, &["deadlock"]),
+    (Planted::EarlyGrace, By::Simulation, FREED),
+    (Planted::LateRegistration, By::Simulation, FREED),
+    (Planted::HeldTooLittle, By::Simulation, FREED),
+    (Planted::OwnStamp, By::Simulation, WRONG),
+    (Planted::SkipReady, By::Simulation, WRONG),
+    (Planted::NoKick, By::Simulation, WRONG),
+    (Planted::Uncopied, By::Simulation, &[]),
+    (Planted::ClearAlways, By::Simulation, &[]),
+    (Planted::KeptRecord, By::Faults, &["Refuse"]),
+    (Planted::NoHelp, By::Faults, &["Delay"]),
+    (
+        Planted::UntrackedReads,
+        By::Histories,
+        &["G2-item", "stale commit"],
+    ),
     (
         Planted::UnlockedCheck,
-        By::Simulation,
-        "not strictly serializable",
+        By::Histories,
+        &["lost append", "stale commit"],
     ),
-    (Planted::StaleRecord, By::Simulation, ""),
-    (Planted::UntrackedReads, By::Simulation, "StaleCommit"),
-    (Planted::TornBatch, By::Simulation, ""),
-    (Planted::EarlyReady, By::Simulation, ""),
-    (Planted::ValidateFirst, By::Simulation, "StaleCommit"),
-    (Planted::StampReuse, By::Simulation, "Versionstamp"),
-    (Planted::DescendingLocks, By::Simulation, "deadlock"),
-    (Planted::EarlyGrace, By::Simulation, "what was freed"),
-    (Planted::LateRegistration, By::Simulation, "what was freed"),
-    (Planted::HeldTooLittle, By::Simulation, "what was freed"),
-    (
-        Planted::OwnStamp,
-        By::Simulation,
-        "not strictly serializable",
-    ),
-    (
-        Planted::SkipReady,
-        By::Simulation,
-        "not strictly serializable",
-    ),
-    (Planted::NoKick, By::Simulation, "not strictly serializable"),
-    (Planted::Uncopied, By::Simulation, ""),
-    (Planted::ClearAlways, By::Simulation, ""),
-    (Planted::KeptRecord, By::Faults, "Refuse"),
-    (Planted::NoHelp, By::Faults, "Delay"),
-    (Planted::UntrackedReads, By::Histories, "G2-item"),
-    (Planted::UnlockedCheck, By::Histories, "anomaly"),
-    (Planted::ValidateFirst, By::Histories, "anomaly"),
-    (Planted::StampReuse, By::Histories, "anomaly"),
+    (Planted::ValidateFirst, By::Histories, &["stale commit"]),
+    (Planted::StampReuse, By::Histories, &["reused versionstamp"]),
 ];
 
 /// What snapshot isolation still forbids: without the tracking of reads there is write skew, and
@@ -86,7 +88,7 @@ pub(crate) fn run() -> Result<usize, String> {
             By::Simulation | By::Faults => "to repeat it",
             By::Histories => "anomaly: ",
         };
-        if !(said.contains(words) && said.contains(proof)) {
+        if !(words.iter().all(|words| said.contains(words)) && said.contains(proof)) {
             return Err(format!(
                 "{bug:?} was to be found as {words:?}, and was: {said}"
             ));

@@ -6,6 +6,8 @@
 #[cfg(simulated)]
 mod controls;
 mod history;
+#[path = "../../tests/it/support/panics.rs"]
+mod panics;
 #[cfg(simulated)]
 mod plant;
 #[cfg(simulated)]

@@ -8,12 +8,14 @@
 mod load;
 mod memory;
 
-use crate::history::{self, Report};
-use kvick::{Kv, Versionstamp};
+use crate::history::{self, Report, number};
+use kvick::Kv;
 use lexopt::prelude::*;
 use load::{Load, Loaded};
 use memory::Memory;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,6 +24,9 @@ const EVERY: Duration = Duration::from_secs(10);
 
 /// Threads of the load.
 const LOADS: usize = 2;
+
+/// How long the last operation of the load may take.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The part of the time after which memory is sampled: until then the load is still growing.
 const WARM_UP: u32 = 5;
@@ -33,18 +38,18 @@ pub(crate) fn command(words: &[&str]) -> Result<(), String> {
     let minutes = minutes(words).map_err(|error| error.to_string())?;
     let length = Duration::from_secs_f64(60.0 * minutes);
     let kv = Kv::new();
-    let is_over = AtomicBool::new(false);
+    let is_over = Arc::new(AtomicBool::new(false));
     let mut memory = Memory::default();
     load::open_accounts(&kv);
-    let (report, loads) = thread::scope(|scope| {
-        let loads = [(); LOADS].map(|()| scope.spawn(|| Load::new(&kv).run(&is_over)));
-        let report = run_histories(&kv, length, &mut memory);
-        is_over.store(true, Ordering::Relaxed);
-        (report, loads.map(thread::ScopedJoinHandle::join))
-    });
+    let loads = start_loads(&kv, &is_over);
+    let report = run_histories(&kv, length, &mut memory);
+    is_over.store(true, Ordering::Relaxed);
     let mut loaded = Loaded::default();
-    for load in loads {
-        loaded.add(load.map_err(|_| "the load has panicked")?);
+    for _ in 0..LOADS {
+        loaded.add(loads.recv_timeout(PATIENCE).map_err(|error| match error {
+            RecvTimeoutError::Timeout => "an operation of the load does not end",
+            RecvTimeoutError::Disconnected => "the load has panicked",
+        })?);
     }
     for anomaly in &report.anomalies {
         println!("anomaly: {anomaly}");
@@ -64,6 +69,21 @@ pub(crate) fn command(words: &[&str]) -> Result<(), String> {
     }
     assert_settles(&kv)?;
     judge(&memory)
+}
+
+/// The threads of the load; each tells at the end what it has done. They are not waited for: one
+/// whose operation does not end would never come.
+fn start_loads(kv: &Kv, is_over: &Arc<AtomicBool>) -> Receiver<Loaded> {
+    let (send, loads) = mpsc::channel();
+    for _ in 0..LOADS {
+        let (kv, is_over, send) = (kv.clone(), Arc::clone(is_over), send.clone());
+        thread::spawn(move || {
+            let loaded = Load::new(&kv).run(&is_over);
+            // Nobody listens any more where another has failed.
+            let _ = send.send(loaded);
+        });
+    }
+    loads
 }
 
 fn minutes(words: &[&str]) -> Result<f64, lexopt::Error> {
@@ -126,14 +146,6 @@ fn print_line(kv: &Kv, report: &Report, count: u64, since: Duration, rss: Option
         stats.bytes as f64 / memory::MIB,
         stats.open_snapshot_count,
     );
-}
-
-/// The number of a commit.
-fn number(versionstamp: Versionstamp) -> u64 {
-    let (number, _) = versionstamp.as_bytes().split_at(8);
-    number
-        .iter()
-        .fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
 /// That nothing is left but the entries, and nothing at all once they are deleted.

@@ -80,7 +80,6 @@ pub(super) struct Plan<'w, 'g> {
 pub(super) struct Installed<'g> {
     pub(super) record: RecordRef<'g, Large>,
     pub(super) version: VersionRef<'g, Large>,
-    pub(super) is_new: bool,
 }
 
 impl<'w> Plan<'w, '_> {
@@ -243,19 +242,13 @@ impl Engine {
             finish(pending, has_entry(record))?
         };
         let stamp = if let Some(draft) = draft {
-            let is_new = record.is_none();
             stripe.sweep.reserve(1)?;
             let record = match record {
                 Some(record) => record,
                 None => self.create(&mut stripe, key, &guard)?,
             };
             let (stamp, version) = publish_one(record, draft, &self.counter);
-            let installed = Installed {
-                record,
-                version,
-                is_new,
-            };
-            stripe.settle(&installed, stamp);
+            stripe.settle(&Installed { record, version }, stamp);
             stamp
         } else {
             // Deleting a key that is not there (A09).
@@ -429,8 +422,7 @@ impl Engine {
         for index in 0..count {
             let target = &mut plan.targets[index];
             if let Err(refused) = self.provide_one(target, is_reserved, locked, guard) {
-                let created = plan.targets.iter().filter(|target| target.is_new);
-                self.uncreate(created.filter_map(|target| target.record), locked, guard);
+                self.uncreate(&plan.targets, locked, guard);
                 return Err(refused);
             }
         }
@@ -465,18 +457,13 @@ impl Engine {
 
     /// Takes back records that were created for a commit that comes to nothing, and the room that
     /// was reserved for it.
-    pub(super) fn uncreate<'g>(
-        &self,
-        created: impl Iterator<Item = RecordRef<'g, Large>>,
-        locked: &mut Locked<'_, Stripe>,
-        guard: &'g Guard,
-    ) {
-        for record in created.filter(|_| !planted(Planted::KeptRecord)) {
+    fn uncreate(&self, targets: &[Target<'_, '_>], locked: &mut Locked<'_, Stripe>, guard: &Guard) {
+        let is_kept = planted(Planted::KeptRecord);
+        let created = targets.iter().filter(|target| target.is_new && !is_kept);
+        for record in created.filter_map(|target| target.record) {
             self.remove_record(locked.stripe(self.stripe_of(record.hash())), record, guard);
         }
-        for stripe in locked.iter_mut() {
-            stripe.sweep.unreserve();
-        }
+        unreserve(locked);
     }
 
     /// Links the new versions.
@@ -491,12 +478,19 @@ impl Engine {
             } else {
                 plan.install.link(record, draft)
             };
-            plan.installed.push(Installed {
-                record,
-                version,
-                is_new: target.is_new,
-            });
+            plan.installed.push(Installed { record, version });
         }
+    }
+
+    /// Takes back everything that was linked, and the records that were created for it.
+    pub(super) fn roll_back(
+        &self,
+        plan: Plan<'_, '_>,
+        locked: &mut Locked<'_, Stripe>,
+        guard: &Guard,
+    ) {
+        plan.install.roll_back(guard);
+        self.uncreate(&plan.targets, locked, guard);
     }
 
     /// Enters a published commit into the books of the stripes, and sweeps a little. Whether the
@@ -564,9 +558,7 @@ fn outcome_of_one(stamp: Option<Stamp>) -> Outcome {
 impl Stripe {
     /// Enters one linked version, now decided, into the books.
     fn settle(&mut self, installed: &Installed<'_>, stamp: Stamp) {
-        let Installed {
-            record, version, ..
-        } = *installed;
+        let Installed { record, version } = *installed;
         self.counts.version_count += 1;
         self.counts.bytes += version.size();
         let is_entry = !version.is_tombstone();
@@ -590,6 +582,13 @@ impl Stripe {
 pub(super) fn count_conflict(locked: &mut Locked<'_, Stripe>) {
     if let Some(stripe) = locked.iter_mut().next() {
         stripe.counts.conflict_count += 1;
+    }
+}
+
+/// Gives back the room that was reserved for a commit that comes to nothing.
+pub(super) fn unreserve(locked: &mut Locked<'_, Stripe>) {
+    for stripe in locked.iter_mut() {
+        stripe.sweep.unreserve();
     }
 }
 

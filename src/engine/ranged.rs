@@ -11,7 +11,7 @@
 //! The fine way is tried first. The exclusive one ends the quarrel of two commits that each stand
 //! in a range of the other.
 
-use super::commit::{Effects, FailedChecks, Installed, Outcome, Plan, count_conflict};
+use super::commit::{Effects, FailedChecks, Installed, Outcome, Plan, count_conflict, unreserve};
 use super::payload::{self, Large};
 use super::write::{RangeReads, Write};
 use super::{Engine, Stripe};
@@ -22,7 +22,6 @@ use crate::mvcc::publish::{Refused, Verdict};
 use crate::mvcc::stripes::Locked;
 use crate::sync::epoch::{self, Guard};
 use crate::sync::may_allocate;
-use std::iter;
 
 /// What came of the fine way.
 enum Fine {
@@ -80,13 +79,6 @@ impl Engine {
         };
         self.roll_back(plan, &mut locked, &guard);
         Ok(outcome)
-    }
-
-    /// Takes back everything that was linked, and the records that were created for it.
-    fn roll_back(&self, plan: Plan<'_, '_>, locked: &mut Locked<'_, Stripe>, guard: &Guard) {
-        plan.install.roll_back(guard);
-        let created = plan.installed.iter().filter(|installed| installed.is_new);
-        self.uncreate(created.map(|installed| installed.record), locked, guard);
     }
 
     fn commit_exclusive(&self, write: &Write<'_>, reads: &RangeReads) -> Result<Outcome> {
@@ -167,14 +159,13 @@ impl Engine {
         let count = tombstones.len();
         let mut plan = Plan::new();
         if let Err(refused) = plan.reserve_installed(count) {
-            self.uncreate(iter::empty(), &mut locked, &guard);
+            unreserve(&mut locked);
             return Err(refused);
         }
         for (record, draft) in tombstones {
             plan.installed.push(Installed {
                 record,
                 version: plan.install.link(record, draft),
-                is_new: false,
             });
         }
         let stamp = plan.install.publish(&self.counter);
@@ -212,7 +203,7 @@ impl Engine {
             match ready {
                 Ok(draft) => tombstones.push((record, draft)),
                 Err(refused) => {
-                    self.uncreate(iter::empty(), locked, guard);
+                    unreserve(locked);
                     return Err(refused);
                 }
             }

@@ -7,6 +7,7 @@
 
 mod retried;
 
+use crate::support::listing::{Options, assert_list};
 use crate::support::model::{
     Check, Expect, Model, Mutation, Op, Stored, add_check, add_mutation, assert_entries,
 };
@@ -19,7 +20,6 @@ use kvick::{
 };
 use rand::RngExt;
 use rand::rngs::StdRng;
-use std::ops::ControlFlow;
 
 /// Keys from which a run chooses a few.
 fn universe() -> Vec<Key> {
@@ -288,9 +288,9 @@ impl Run {
     /// One list, read in every way there is.
     fn list(&mut self) {
         let selector = self.selector();
-        let options = Options::random(&mut self.random);
+        let options = options(&mut self.random);
         let (kv, model) = (self.kv.clone(), self.model.clone());
-        check_list(&kv.list(selector.range()), &selector, &options, &model);
+        check_list(kv.list(selector.range()), &selector, &options, &model);
     }
 
     /// A list in pages, each from the cursor of the one before (C03).
@@ -342,13 +342,8 @@ impl Run {
             model.assert_read(&entry);
         }
         let selector = self.selector();
-        let options = Options::random(&mut self.random);
-        check_list(
-            &snapshot.list(selector.range()),
-            &selector,
-            &options,
-            &model,
-        );
+        let options = options(&mut self.random);
+        check_list(snapshot.list(selector.range()), &selector, &options, &model);
     }
 
     fn check_everything(&self) {
@@ -376,72 +371,25 @@ fn commit(kv: &Kv, checks: &[Check], mutations: &[Mutation]) -> kvick::Result<Ou
     operation.commit()
 }
 
-#[derive(Clone, Debug)]
-struct Options {
-    reverse: bool,
-    limit: Option<usize>,
-    batch: Option<usize>,
-    fresh_batches: bool,
-}
-
-impl Options {
-    fn random(random: &mut StdRng) -> Self {
-        let mut some = |max| random.random_bool(0.4).then(|| random.random_range(1..max));
-        let (limit, batch) = (some(6), some(4));
-        Self {
-            reverse: random.random(),
-            limit,
-            batch,
-            fresh_batches: random.random(),
-        }
-    }
-
-    fn on<'a>(&self, mut list: List<'a>) -> List<'a> {
-        if self.reverse {
-            list = list.reverse();
-        }
-        if let Some(limit) = self.limit {
-            list = list.limit(limit);
-        }
-        if let Some(batch) = self.batch {
-            list = list.batch_size(batch);
-        }
-        if self.fresh_batches {
-            list = list.fresh_batches();
-        }
-        list
+/// Any way to read a list.
+fn options(random: &mut StdRng) -> Options {
+    let mut some = |max| random.random_bool(0.4).then(|| random.random_range(1..max));
+    let (limit, batch) = (some(6), some(4));
+    Options {
+        reverse: random.random(),
+        limit,
+        batch,
+        fresh_batches: random.random(),
     }
 }
 
-/// That a list of entries, of keys, a count, and looks at each all give what the model holds.
+/// That a list gives what the model selects, whichever way it is read.
 #[track_caller]
-fn check_list(list: &List<'_>, selector: &Selector, options: &Options, model: &Model) {
-    let list = || options.on(list.clone());
-    if let Some(refusal) = selector.refusal() {
-        assert_refused(list().entries(), refusal, "");
-        assert_refused(list().keys(), refusal, "");
-        return assert_refused(list().count(), refusal, "");
-    }
-    let mut expected = model.selected(selector, options.reverse);
-    expected.truncate(options.limit.unwrap_or(usize::MAX));
-    let mut entries = list().entries().expect("a range can be listed");
-    assert_entries(&entries.by_ref().collect::<Vec<_>>(), &expected);
-    assert!(entries.next().is_none(), "R14: an iterator is fused");
-    let keys = list().keys().expect("the keys of a range can be listed");
-    assert!(keys.eq(expected.iter().map(|(key, _)| (*key).clone())));
-    assert_eq!(list().count().expect("and counted"), expected.len());
-    let mut shown = Vec::new();
-    let half = expected.len().div_ceil(2);
-    let flow = list().try_for_each(|entry| {
-        shown.push(entry.to_entry());
-        if shown.len() == half {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    });
-    assert_eq!(flow.expect("and shown").is_break(), half > 0);
-    assert_entries(&shown, &expected[..half]);
+fn check_list(list: List<'_>, selector: &Selector, options: &Options, model: &Model) {
+    let mut selected = model.selected(selector, options.reverse);
+    selected.truncate(options.limit.unwrap_or(usize::MAX));
+    let expected = selector.refusal().map_or(Ok(selected), Err);
+    assert_list(&options.on(list), &expected, options.limit);
 }
 
 #[test]

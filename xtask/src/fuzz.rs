@@ -82,7 +82,9 @@ impl Fuzzing {
                 "--merge" => fuzzing.merge = true,
                 "--seconds" => {
                     let seconds = words.next().and_then(|seconds| seconds.parse().ok());
-                    fuzzing.seconds = seconds.ok_or("--seconds needs a number")?;
+                    // To libFuzzer, zero would be "for ever".
+                    let seconds = seconds.filter(|seconds| *seconds > 0);
+                    fuzzing.seconds = seconds.ok_or("--seconds needs a number above zero")?;
                 }
                 name => {
                     let target = TARGETS.iter().find(|target| **target == name);
@@ -230,7 +232,11 @@ fn fuzz(programs: &Path, target: &str, seconds: u32) -> Result<Fuzzed, String> {
         usize::from(!status.success()),
     );
     if status.success() {
-        return Ok(fuzzed);
+        let has_run = fuzzed.executions > 0;
+        return has_run.then_some(fuzzed).ok_or_else(|| {
+            let log = log.display();
+            format!("{target} has executed nothing, or does not say so: {log}")
+        });
     }
     let path = fuzzed.crash.get_or_insert_with(PathBuf::new).display();
     let fault = text.lines().skip_while(|line| !begins_a_fault(line));
@@ -319,6 +325,7 @@ mod tests {
         for words in [
             &["--seconds"][..],
             &["--seconds", "x"],
+            &["--seconds", "0"],
             &["no_such_target"],
             &["--onyl"],
         ] {

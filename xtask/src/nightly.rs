@@ -178,3 +178,18 @@ fn has_component(name: &str) -> bool {
     output(Command::new("rustup").args(list))
         .is_some_and(|installed| installed.lines().any(|line| line.starts_with(name)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::MIRI_HISTORY;
+    use std::fs;
+    use std::path::Path;
+
+    #[test]
+    fn the_history_for_miri_is_there() {
+        let (module, test) = MIRI_HISTORY.split_once("::").unwrap();
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/it");
+        let source = fs::read_to_string(folder.join(module).with_extension("rs")).unwrap();
+        assert!(source.contains(&format!("#[test]\nfn {test}()")));
+    }
+}

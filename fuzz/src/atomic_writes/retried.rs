@@ -4,41 +4,12 @@
 use super::{Run, refusal, refusal_of_key};
 use crate::assert_holds;
 use crate::attempt::{Act, Attempt, Interference, Overlay, Reads};
-use crate::model::{Mutation, Op, TypeMismatch};
+use crate::decision::Decision;
+use crate::model::{Mutation, TypeMismatch};
 use kvick::{
-    Change, Entry, Error, ErrorKind, Key, Kv, Result, RetryPolicy, Transacted, Transaction, Value,
+    Change, Entry, ErrorKind, Key, Kv, Result, RetryPolicy, Transacted, Transaction, Value,
 };
 use std::num::NonZeroU32;
-
-/// What an update makes of an entry.
-#[derive(Clone, Debug)]
-enum Decision {
-    Keep,
-    Set(Value),
-    Delete,
-    Abort,
-    Fail,
-}
-
-impl Decision {
-    fn change(&self) -> Change {
-        match self {
-            Self::Keep => Change::keep(),
-            Self::Set(value) => Change::set(value),
-            Self::Delete => Change::delete(),
-            Self::Abort => Change::abort("no"),
-            Self::Fail => Err(Error::other("broken")).into(),
-        }
-    }
-
-    fn op(&self) -> Option<Op> {
-        match self {
-            Self::Set(value) => Some(Op::Set(value.clone())),
-            Self::Delete => Some(Op::Delete),
-            Self::Keep | Self::Abort | Self::Fail => None,
-        }
-    }
-}
 
 /// How often an update has called its closure, and whether it had to call it again.
 struct Calls {
@@ -86,7 +57,8 @@ impl Run<'_> {
                 latest = other.happen(&kv);
                 other.enter(&mut current, latest);
             }
-            decisions.iter().map(Decision::change).collect::<Vec<_>>()
+            let changes = decisions.iter().map(Decision::change);
+            changes.map(Change::from).collect::<Vec<_>>()
         });
         let meets = |other: &Interference| other.changes(&self.model) && keys.contains(&other.key);
         let calls = Calls {

@@ -23,4 +23,5 @@ mod white_box;
 mod workload;
 
 pub(crate) use cli::command;
+pub(crate) use note::number;
 pub(crate) use run::{Options, Report, run};

@@ -4,7 +4,8 @@ use super::keys::Groups;
 use super::record::Log;
 use kvick::{Entry, EntryRef, Versionstamp};
 
-fn number(versionstamp: Versionstamp) -> u64 {
+/// The number of the commit that a versionstamp is of.
+pub(crate) fn number(versionstamp: Versionstamp) -> u64 {
     let (number, rest) = versionstamp.as_bytes().split_at(8);
     // The engine promises zeros there; anything else is no stamp of a commit.
     if rest != [0, 0] {
@@ -18,11 +19,6 @@ fn number(versionstamp: Versionstamp) -> u64 {
 /// A versionstamp as a log records it.
 pub(super) fn stamp_in(log: &Log, versionstamp: Option<Versionstamp>) -> u32 {
     versionstamp.map_or(0, |versionstamp| log.stamp(number(versionstamp)))
-}
-
-/// The stamp from which on a round counts.
-pub(super) fn floor_of(versionstamp: Versionstamp) -> u64 {
-    number(versionstamp)
 }
 
 /// Records what a key holds for a reader that has not written it.

@@ -3,14 +3,14 @@
 use super::anomaly::{Anomaly, Findings, Kind};
 use super::keys::Groups;
 use super::latency::Latency;
-use super::note::{Sequence, floor_of, stamp_in};
+use super::note::{Sequence, number, stamp_in};
 use super::record::{GROUP_KEYS, History, Log, Outcome, Via};
 use super::workload::{Client, Counts, Round};
 use super::{black_box, white_box};
+use crate::panics::text_of;
 use kvick::{Kv, Range};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -96,7 +96,7 @@ pub(crate) fn run(kv: &Kv, options: &Options, watch: &mut dyn FnMut(&Report)) ->
         random: SmallRng::seed_from_u64(options.seed),
         deadline: options.time_limit.map(|limit| begun + limit),
         logs: Vec::new(),
-        floor: floor_of(kv.snapshot().versionstamp()),
+        floor: number(kv.snapshot().versionstamp()),
     };
     let mut turns = (0..report.totals.len()).cycle();
     while report.transactions < options.transactions && !rounds.is_late() {
@@ -215,7 +215,7 @@ impl Rounds<'_> {
                 });
                 let result = catch_unwind(run).map_err(|panic| {
                     round.stop.store(true, Ordering::Relaxed);
-                    format!("thread {number}: {}", text(&*panic))
+                    format!("thread {number}: {}", text_of(&*panic))
                 });
                 // Nobody waits any more where the round has stalled.
                 let _ = send.send((number, result));
@@ -263,7 +263,7 @@ impl Rounds<'_> {
         let entries = match read {
             Ok(entries) => entries,
             Err(panic) => {
-                findings.add(Kind::Panic, || format!("final read: {}", text(&*panic)));
+                findings.add(Kind::Panic, || format!("final read: {}", text_of(&*panic)));
                 self.logs.clear();
                 self.clear(round, None, findings);
                 return;
@@ -278,7 +278,7 @@ impl Rounds<'_> {
                 match result {
                     Ok(found) => findings.merge(found),
                     Err(panic) => {
-                        findings.add(Kind::Panic, || format!("checker: {}", text(&*panic)));
+                        findings.add(Kind::Panic, || format!("checker: {}", text_of(&*panic)));
                     }
                 }
             }
@@ -297,7 +297,7 @@ impl Rounds<'_> {
         }));
         match cleared {
             Ok((deleted, left)) => {
-                self.floor = floor_of(deleted.versionstamp);
+                self.floor = number(deleted.versionstamp);
                 if left > 0 || entries.is_some_and(|entries| entries != deleted.count) {
                     findings.add(Kind::Leftover, || {
                         let count = deleted.count;
@@ -305,7 +305,7 @@ impl Rounds<'_> {
                     });
                 }
             }
-            Err(panic) => findings.add(Kind::Panic, || format!("clearing: {}", text(&*panic))),
+            Err(panic) => findings.add(Kind::Panic, || format!("clearing: {}", text_of(&*panic))),
         }
     }
 }
@@ -330,10 +330,4 @@ fn read_all(round: &Round, log: &mut Log) -> usize {
     let stamp = stamp_in(log, Some(snapshot.versionstamp()));
     log.end_txn(Via::Final, Outcome::Snapshot, begin..end, stamp);
     entries
-}
-
-fn text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-    text.unwrap_or("a panic without a message").to_owned()
 }

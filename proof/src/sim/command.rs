@@ -59,6 +59,7 @@ fn simulate_options(words: &[&str]) -> Result<Options, lexopt::Error> {
         steps: STEPS,
         threads: thread::available_parallelism().map_or(1, usize::from),
         time_limit: None,
+        tell: false,
     };
     if let Ok(text) = env::var("KVICK_SEEDS") {
         options.seeds = seeds(&text)?;
@@ -70,6 +71,7 @@ fn simulate_options(words: &[&str]) -> Result<Options, lexopt::Error> {
         match argument {
             Long("seeds") => options.seeds = seeds(&parser.value()?.string()?)?,
             Long("steps") => options.steps = parser.value()?.parse()?,
+            Long("tell") => options.tell = true,
             Long("threads") => options.threads = parser.value()?.parse()?,
             Long("seconds") => {
                 options.time_limit = Some(Duration::from_secs(parser.value()?.parse()?));

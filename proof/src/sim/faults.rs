@@ -7,11 +7,12 @@
 //! strictly serializable, the victim has to be able to go on, and the engine has to end as
 //! [`assert_rests`] wants it, with nothing of the core allocated.
 
+use super::assert_rests;
 use super::scheduler::{Exposer, Fault, FaultKind, Simulation, Weather};
 use super::support::checker::{Event, Recorder, assert_strictly_serializable};
 use super::support::client::{Client, MAY_REFUSE, ON_CALL, assert_is_ours, give_up};
 use super::support::workload::{Step, Workload, churning, wide};
-use super::{assert_rests, text_of};
+use crate::panics::text_of;
 use kvick::Kv;
 use rand::rngs::{SmallRng, StdRng};
 use rand::{RngExt, SeedableRng};

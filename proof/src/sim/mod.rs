@@ -21,11 +21,11 @@ mod tests;
 
 pub(crate) use command::{faults, simulate};
 
+use crate::panics::text_of;
 use kvick::{Kv, Range};
 use rand::rngs::{SmallRng, StdRng};
 use rand::{RngExt, SeedableRng};
 use scheduler::{Simulation, Weather};
-use std::any::Any;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
@@ -55,6 +55,8 @@ pub(crate) struct Options {
     pub(crate) threads: usize,
     /// No new simulation begins after so long.
     pub(crate) time_limit: Option<Duration>,
+    /// Each seed is printed before it is simulated: one at which the process dies says nothing else.
+    pub(crate) tell: bool,
 }
 
 /// What came of it.
@@ -92,6 +94,9 @@ pub(crate) fn run(options: &Options) -> Report {
                     .is_some_and(|limit| begin.elapsed() > limit);
                 if seed >= options.seeds.end || is_late {
                     return;
+                }
+                if options.tell {
+                    println!("seed {seed}");
                 }
                 let run = || {
                     let told = simulation(seed, options.steps);
@@ -194,10 +199,4 @@ fn assert_swept(kv: &Kv, entries: usize) {
         kv.stats().version_count == entries
     });
     assert!(is_swept, "garbage is left: {:?}", kv.stats());
-}
-
-fn text_of(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("(a panic without a text)")
 }

@@ -9,6 +9,7 @@ fn simulations_end_well() {
         steps: 1_000,
         threads: 2,
         time_limit: None,
+        tell: false,
     };
     let report = run(&options);
     assert!(report.divergence.is_none(), "{:?}", report.divergence);

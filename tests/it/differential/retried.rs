@@ -5,39 +5,10 @@
 
 use super::Run;
 use crate::support::attempt::{Act, Attempt, Interference, Overlay, Reads};
-use crate::support::model::{Mutation, Op, TypeMismatch};
-use kvick::{Change, Entry, Error, ErrorKind, Key, Kv, Result, Transacted, Value, Versionstamp};
+use crate::support::decision::Decision;
+use crate::support::model::{Mutation, TypeMismatch};
+use kvick::{Change, Entry, Error, ErrorKind, Key, Kv, Result, Transacted, Versionstamp};
 use rand::RngExt;
-
-/// What an update makes of an entry.
-#[derive(Clone, Debug)]
-enum Decision {
-    Keep,
-    Set(Value),
-    Delete,
-    Abort,
-    Fail,
-}
-
-impl Decision {
-    fn change(&self) -> Result<Change> {
-        Ok(match self {
-            Self::Keep => Change::keep(),
-            Self::Set(value) => Change::set(value),
-            Self::Delete => Change::delete(),
-            Self::Abort => Change::abort("no"),
-            Self::Fail => return Err(Error::other("broken")),
-        })
-    }
-
-    fn op(&self) -> Option<Op> {
-        match self {
-            Self::Set(value) => Some(Op::Set(value.clone())),
-            Self::Delete => Some(Op::Delete),
-            Self::Keep | Self::Abort | Self::Fail => None,
-        }
-    }
-}
 
 impl Run {
     fn interference(&mut self) -> Option<Interference> {

@@ -3,9 +3,9 @@
 //! `KVICK_SEEDS` says which: a number of seeds, or a range such as `17..18`. `KVICK_STEPS` says how
 //! long each run is.
 
+use super::panics::text_of;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use std::any::Any;
 use std::env;
 use std::ops::Range;
 use std::panic::{self, AssertUnwindSafe};
@@ -42,10 +42,4 @@ fn seeds_wanted() -> Option<Range<u64>> {
 fn steps_wanted() -> Option<usize> {
     let text = env::var("KVICK_STEPS").ok()?;
     Some(text.parse().expect("KVICK_STEPS is a number"))
-}
-
-fn text_of(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("(a panic without a text)")
 }
