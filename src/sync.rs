@@ -76,7 +76,10 @@ mod real {
 
     #[cold]
     fn grow<T>(queue: &mut VecDeque<T>, more: usize) -> Result<(), OutOfMemory> {
-        let bytes = more.saturating_mul(size_of::<T>());
+        let bytes = queue
+            .len()
+            .saturating_add(more)
+            .saturating_mul(size_of::<T>());
         queue.try_reserve(more).map_err(|_| OutOfMemory { bytes })
     }
 

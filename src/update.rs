@@ -170,8 +170,8 @@ impl Kv {
                 entries.push(Entry::new(key.clone(), hit));
             });
             let Changes(changes) = decide(&entries);
-            let mut write = Write::default();
             let change_count = changes.len();
+            let mut write = Write::with_room(entries.len(), change_count.min(keys.len()))?;
             // Every change is looked at, also one that has no key: it may be an abort.
             for (index, change) in changes.into_iter().enumerate() {
                 let op = match change.0 {
@@ -193,7 +193,7 @@ impl Kv {
             if write.mutations.is_empty() {
                 return Ok(Attempt::Committed((), None));
             }
-            write.checks = entries.iter().map(as_read).collect();
+            write.checks.extend(entries.iter().map(as_read));
             Ok(match self.writer()?.commit_tracked(&write, None)? {
                 Outcome::Committed(effects) => Attempt::Committed((), Some(effects.stamp.into())),
                 Outcome::Conflict(_) => Attempt::Conflict,

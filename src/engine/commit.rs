@@ -338,16 +338,13 @@ impl Engine {
         for check in &write.checks {
             stripes.insert(self.stripe_of(check.key.hash_code()));
         }
-        let is_mapped = write.mutations.len() >= MAPPED_FROM;
         let mut known = None;
+        if write.mutations.len() >= MAPPED_FROM {
+            known = Some(map_of(write.mutations.len())?);
+        }
         for mutation in &write.mutations {
             let next = plan.targets.len();
-            let index = if is_mapped {
-                let known = known.get_or_insert_with(HashMap::new);
-                let reserved = known.try_reserve(1);
-                let bytes = size_of::<(&Key, usize)>() * (known.len() + 1);
-                may_allocate(bytes)?;
-                reserved.map_err(|_| Error::out_of_memory(bytes))?;
+            let index = if let Some(known) = &mut known {
                 *known.entry(&mutation.key).or_insert(next)
             } else {
                 let same = |target: &Target<'_, '_>| *target.key == mutation.key;
@@ -355,7 +352,9 @@ impl Engine {
             };
             let prepared = prepare(&mutation.op)?;
             plan.is_known &= prepared.is_some();
+            debug_assert!(plan.target_of.len() < plan.target_of.capacity());
             if index == next {
+                debug_assert!(next < plan.targets.capacity());
                 stripes.insert(self.stripe_of(mutation.key.hash_code()));
                 plan.targets.push(Target {
                     key: &mutation.key,
@@ -478,6 +477,7 @@ impl Engine {
             } else {
                 plan.install.link(record, draft)
             };
+            debug_assert!(plan.installed.len() < plan.installed.capacity());
             plan.installed.push(Installed { record, version });
         }
     }
@@ -577,6 +577,16 @@ impl Stripe {
             self.sweep.push_superseded(superseded);
         }
     }
+}
+
+/// An empty map with room for so many keys.
+fn map_of<'w>(keys: usize) -> Result<HashMap<&'w Key, usize>> {
+    let bytes = keys.saturating_mul(size_of::<(&Key, usize)>());
+    may_allocate(bytes)?;
+    let mut map = HashMap::new();
+    map.try_reserve(keys)
+        .map_err(|_| Error::out_of_memory(bytes))?;
+    Ok(map)
 }
 
 pub(super) fn count_conflict(locked: &mut Locked<'_, Stripe>) {

@@ -131,17 +131,22 @@ impl SweepQueue {
 
     /// Takes over what a version has superseded.
     pub(super) fn push_superseded(&mut self, superseded: Superseded<Large>) {
-        self.waiting.push_back(Garbage::Superseded(superseded));
-        self.added += 1;
+        self.push(Garbage::Superseded(superseded));
     }
 
     /// The key of this record was deleted, at `until`.
     pub(super) fn push_deleted(&mut self, record: RecordRef<'_, Large>, until: Stamp) {
         if record.start_dying() {
             let record = record.ptr();
-            self.waiting.push_back(Garbage::Deleted { until, record });
-            self.added += 1;
+            self.push(Garbage::Deleted { until, record });
         }
+    }
+
+    /// Notes one thing. Room for it was reserved before anything was linked.
+    fn push(&mut self, garbage: Garbage) {
+        debug_assert!(self.waiting.len() < self.waiting.capacity());
+        self.waiting.push_back(garbage);
+        self.added += 1;
     }
 
     /// How much a commit that has added so much should look at in this stripe.

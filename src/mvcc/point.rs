@@ -426,3 +426,6 @@ impl<T> Drop for Table<T> {
         unsafe { slots.free() };
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -87,6 +87,8 @@ impl<'g, T> Install<'g, T> {
             None => StampWord::installing(),
             Some(leader) => StampWord::led_by(leader.version.address()),
         };
+        // Nothing is allocated any more, so nothing can be refused.
+        debug_assert!(self.linked.len() < self.linked.capacity());
         let version = record.link(draft, word);
         self.linked.push(Linked { record, version });
         version

@@ -287,3 +287,6 @@ impl Horizon {
         self.snapshots.get(first).is_some_and(|at| *at < until)
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

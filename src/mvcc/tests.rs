@@ -136,13 +136,46 @@ fn a_version_keeps_its_bytes_and_payload() {
         assert_eq!(key.at(stamp), Some(bytes));
     }
     let guard = epoch::pin();
-    let record = key.record.get(&guard);
-    assert_eq!(record.key(), b"key");
-    let size = record.head().map(VersionRef::size);
-    assert!(
-        size.is_some_and(|size| size > 2_000),
-        "header, bytes and heap: {size:?}"
-    );
+    assert_eq!(key.record.get(&guard).key(), b"key");
+}
+
+#[test]
+fn what_is_kept_is_accounted_for_with_its_header_and_its_heap() {
+    let headers = 24..=40;
+    let guard = epoch::pin();
+    let mut key = OneKey::new();
+    for len in [0, 1, 100, 1_024] {
+        key.set(&vec![b'v'; len]);
+        let newest = key.record.get(&guard).head();
+        let size = newest.map(VersionRef::size).expect("it was set");
+        assert!(headers.contains(&(size - 1_000 - len)), "{len}: {size}");
+        let record = RecordPtr::<Counted>::new(1, &vec![b'k'; len]).expect("there is memory");
+        let size = record.get(&guard).size();
+        assert!(headers.contains(&(size - len)), "{len}: {size}");
+        record.retire(&guard);
+    }
+}
+
+#[test]
+fn a_record_is_retired_once_it_has_left_the_indexes() {
+    let guard = epoch::pin();
+    let record = RecordPtr::<Counted>::new(1, b"key").expect("there is memory");
+    assert!(!record.get(&guard).is_retired());
+    record.retire(&guard);
+    assert!(record.get(&guard).is_retired());
+}
+
+#[test]
+fn what_is_behind_a_pointer_shows_its_type_alone() {
+    let mut key = OneKey::new();
+    key.set(b"one");
+    key.set(b"two");
+    assert_eq!(format!("{:?}", key.record), "RecordPtr");
+    assert_eq!(format!("{:?}", key.record.get(&epoch::pin())), "RecordRef");
+    assert_eq!(format!("{:?}", key.draft(b"three")), "Draft");
+    assert_eq!(format!("{:?}", key.superseded), "[Superseded(Stamp(2))]");
+    assert_eq!(format!("{:?}", Table::<Counted>::new()), "Table");
+    assert_eq!(format!("{:?}", Stripes::<()>::new(4)), "Stripes(16)");
 }
 
 #[test]
@@ -234,9 +267,11 @@ fn a_horizon_holds_what_lies_under_a_snapshot() {
     let guard = epoch::pin();
     let _open = [3, 7].map(|at| registry.register(Stamp::new(at), &guard));
     let horizon = registry.horizon();
+    assert!(horizon.has_snapshots());
+    assert!(!Registry::new().horizon().has_snapshots());
     let holds = |from, until| horizon.holds(Stamp::new(from), Stamp::new(until));
     assert!(holds(3, 4) && holds(1, 8) && holds(7, 9) && holds(4, 8));
-    assert!(!holds(1, 3) && !holds(4, 7) && !holds(8, 20));
+    assert!(!holds(1, 3) && !holds(4, 7) && !holds(3, 3) && !holds(8, 20));
 }
 
 fn commit<'g>(records: &[RecordRef<'g, Counted>], alive: &Arc<AtomicU64>) -> Install<'g, Counted> {

@@ -196,7 +196,10 @@ pub(crate) fn reserve<T>(queue: &mut VecDeque<T>, more: usize) -> Result<(), Out
     if queue.capacity() - queue.len() >= more {
         return Ok(());
     }
-    let bytes = more.saturating_mul(size_of::<T>());
+    let bytes = queue
+        .len()
+        .saturating_add(more)
+        .saturating_mul(size_of::<T>());
     let is_refused = scheduler().is_some_and(|scheduler| scheduler.is_refused(bytes));
     if is_refused || queue.try_reserve(more).is_err() {
         return Err(OutOfMemory { bytes });

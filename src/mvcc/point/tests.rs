@@ -1,0 +1,125 @@
+//! What a lookup cannot see: how full a table is, when it is rebuilt, what is compared.
+
+use super::{CAPACITY_MIN, Occupancy, Slots, Table, VACATED, is_same, load_own, low_bits, tag_of};
+use crate::mvcc::chain::{Payload, RecordPtr};
+use crate::sync::epoch;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use std::collections::BTreeMap;
+
+struct Nothing;
+
+impl Payload for Nothing {
+    fn heap_bytes(&self) -> usize {
+        0
+    }
+}
+
+/// Long enough for every way in which two keys are compared.
+const KEY_BYTES_MAX: usize = 50;
+
+#[test]
+fn keys_are_the_same_where_every_byte_is() {
+    let bytes: Vec<u8> = (1..).take(KEY_BYTES_MAX + 1).collect();
+    for len in 0..=KEY_BYTES_MAX {
+        let key = &bytes[..len];
+        let longer = &bytes[..=len];
+        assert!(is_same(key, &Vec::from(key)));
+        assert!(!is_same(key, longer) && !is_same(longer, key));
+        for changed in 0..len {
+            let mut other = key.to_vec();
+            other[changed] ^= 0x80;
+            assert!(!is_same(key, &other), "{len} bytes, changed at {changed}");
+        }
+    }
+}
+
+#[test]
+fn the_tag_and_the_slot_are_chosen_by_different_bits() {
+    for tag in 0..16 {
+        let hash = (tag as u64) << 48;
+        assert_eq!(tag_of(hash | 0xfff0_ffff_ffff_ffff), tag);
+        assert_eq!(low_bits(hash) & 0xffff_ffff, 0);
+    }
+    assert_eq!(low_bits(0xdead_beef), 0xdead_beef);
+}
+
+fn slots(table: &Table<Nothing>) -> Option<Slots> {
+    Slots::unpack(load_own(&table.slots))
+}
+
+/// How many slots hold a record, and how many are vacated.
+fn counted(slots: Slots) -> (usize, usize) {
+    let addresses = (0..slots.capacity()).map(|index| load_own(slots.at(index)).addr());
+    let addresses: Vec<_> = addresses.collect();
+    let vacated = addresses.iter().filter(|address| **address == VACATED);
+    let live = addresses.iter().filter(|address| **address > VACATED);
+    (live.count(), vacated.count())
+}
+
+/// That a table has just been rebuilt, as it should be: half full at most after the next insertion,
+/// and more than a quarter.
+fn assert_rebuilt(slots: Slots, live: usize) {
+    let wanted = 2 * (live + 1);
+    assert!(slots.capacity() >= wanted, "{live} live");
+    assert!(slots.capacity() < 2 * wanted || slots.capacity() == CAPACITY_MIN);
+    assert_eq!(counted(slots).1, 0);
+}
+
+/// Rebuilding costs what the table holds, so it has to wait until it has to be.
+#[test]
+fn a_table_is_rebuilt_when_it_is_two_thirds_full_or_an_eighth_live_and_only_then() {
+    let mut random = StdRng::seed_from_u64(11);
+    let table = Table::<Nothing>::new();
+    let mut occupancy = Occupancy::default();
+    let mut model = BTreeMap::new();
+    let (mut grown, mut shrunk) = (0, 0);
+    let steps = if cfg!(miri) { 600 } else { 20_000 };
+    for step in 0..steps {
+        // Nothing is freed meanwhile, so that two arrays do not have one address.
+        let guard = epoch::pin();
+        let key: u16 = random.random_range(0..300);
+        let hash = u64::from(key) << 48 | u64::from(key.wrapping_mul(40_503) % 512);
+        let is_growing = step / (steps / 6) % 2 == 0;
+        let inserts = random.random_bool(if is_growing { 0.98 } else { 0.02 });
+        let before = slots(&table);
+        let was = before.map_or((0, 0), counted);
+        match model.get(&key) {
+            None if inserts => {
+                let record = RecordPtr::new(hash, &key.to_be_bytes()).expect("there is memory");
+                let inserted = table.insert(&mut occupancy, record, &guard);
+                inserted.expect("there is memory");
+                model.insert(key, record);
+                let capacity = before.map_or(0, Slots::capacity);
+                let is_too_full = 3 * (was.0 + was.1 + 1) > 2 * capacity;
+                let now = slots(&table).expect("it holds a record");
+                let is_rebuilt = before.is_none_or(|before| before.first != now.first);
+                assert_eq!(is_rebuilt, is_too_full, "{was:?} of {capacity}");
+                if is_rebuilt {
+                    assert_rebuilt(now, was.0);
+                    grown += 1;
+                }
+            }
+            Some(record) if !inserts => {
+                let record: RecordPtr<Nothing> = *record;
+                table.remove(&mut occupancy, record.get(&guard), &guard);
+                record.retire(&guard);
+                model.remove(&key);
+                let before = before.expect("it held a record");
+                let is_too_empty =
+                    before.capacity() > CAPACITY_MIN && 8 * model.len() < before.capacity();
+                let now = slots(&table).expect("an array stays");
+                assert_eq!(now.first != before.first, is_too_empty);
+                if is_too_empty {
+                    assert_rebuilt(now, model.len());
+                    shrunk += 1;
+                }
+            }
+            _ => {}
+        }
+        let counts = slots(&table).map_or((0, 0), counted);
+        assert_eq!(counts, (occupancy.live_count, occupancy.vacated_count));
+        assert_eq!(counts.0, model.len());
+    }
+    assert!(grown > 3 && shrunk > 3 || cfg!(miri), "{grown}, {shrunk}");
+}

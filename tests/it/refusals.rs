@@ -1,0 +1,181 @@
+//! Operations whose memory the allocator refuses, each large allocation of theirs in turn. Small
+//! ones are refused in the simulations.
+
+use crate::support::allocations::{live_bytes, refuse_one, was_refused};
+use crate::support::alone::alone;
+use crate::support::everything;
+use kvick::{ErrorKind, Kv, Range};
+
+/// What counts as large. What the skiplist and the epoch allocate is smaller, and may not be
+/// refused: theirs is an interface without errors.
+const LARGE: usize = 4_096;
+
+/// As many as an operation may have.
+const MUTATIONS: u64 = 1_000;
+
+/// As many allocations as no operation makes.
+const PLACES_MAX: usize = 100;
+
+fn unswept() -> Kv {
+    Kv::builder()
+        .background_sweep(false)
+        .writer_threads(1)
+        .build()
+}
+
+fn filled(entries: u64) -> Kv {
+    let kv = unswept();
+    for number in 0..entries {
+        kv.set(("old", number), number).expect("a key can be set");
+    }
+    kv
+}
+
+/// That what was wanted was refused, and is named.
+#[track_caller]
+fn assert_out_of_memory(done: kvick::Result<()>) {
+    let error = done.expect_err("it is refused");
+    assert_eq!(error.kind(), ErrorKind::OutOfMemory);
+    let text = error.to_string();
+    let bytes = text.split(' ').find_map(|word| word.parse::<usize>().ok());
+    // What a queue or a table grows to may be twice what it has to hold.
+    let is_large = bytes.is_some_and(|bytes| bytes >= LARGE / 4);
+    assert!(is_large, "{text}");
+}
+
+/// Runs an operation with each of its large allocations refused, one after the other, on databases
+/// that are alike, and each time once more with none refused. How many large allocations it makes.
+#[track_caller]
+fn refuse_each(make: impl Fn() -> Kv, operate: impl Fn(&Kv, usize) -> kvick::Result<()>) -> usize {
+    let mut after = None;
+    for granted in 0..PLACES_MAX {
+        let kv = make();
+        let before = (everything(&kv), kv.stats());
+        let done = operate(&kv, granted);
+        let is_refused = was_refused();
+        if is_refused {
+            assert_out_of_memory(done);
+            assert_eq!((everything(&kv), kv.stats()), before);
+            operate(&kv, PLACES_MAX).expect("there is memory again");
+            assert!(!was_refused());
+        }
+        let stats = kv.stats();
+        let now = (everything(&kv), stats.version_count, stats.bytes);
+        assert_ne!(now.0, before.0);
+        assert_eq!(*after.get_or_insert_with(|| now.clone()), now);
+        if !is_refused {
+            return granted;
+        }
+    }
+    panic!("it allocates without end")
+}
+
+#[test]
+fn an_operation_that_is_refused_memory_changes_nothing() {
+    let sets = |kv: &Kv, granted| {
+        let mut operation = kv.atomic();
+        for number in 0..MUTATIONS {
+            operation.set(("old", number * 3), number);
+        }
+        refuse_one(LARGE, granted);
+        operation.commit().map(drop)
+    };
+    assert!(refuse_each(|| filled(MUTATIONS), sets) >= 5);
+    let sums = |kv: &Kv, granted| {
+        let mut operation = kv.atomic();
+        for number in 0..MUTATIONS {
+            operation.sum(("old", number), 1);
+        }
+        refuse_one(LARGE, granted);
+        operation.commit().map(drop)
+    };
+    assert!(refuse_each(|| filled(MUTATIONS), sums) >= 5);
+    let delete_range = |kv: &Kv, granted| {
+        refuse_one(LARGE, granted);
+        kv.delete_range(Range::all()).map(drop)
+    };
+    assert!(refuse_each(|| filled(2 * MUTATIONS), delete_range) >= 5);
+}
+
+#[test]
+fn a_value_for_which_there_is_no_memory_is_refused() {
+    let value = vec![b'v'; 60_000];
+    let set = |kv: &Kv, granted| {
+        refuse_one(LARGE, granted);
+        kv.set("key", &value[..]).map(drop)
+    };
+    assert_eq!(refuse_each(unswept, set), 1);
+}
+
+#[test]
+fn a_transaction_that_is_refused_memory_changes_nothing() {
+    let transact = |kv: &Kv, granted| {
+        let done = kv.transact(|tx| {
+            for number in 0..10 {
+                tx.get(("old", number))?;
+            }
+            tx.list(("new",)).entries()?;
+            for number in 0..MUTATIONS {
+                tx.set(("new", number), number);
+            }
+            refuse_one(LARGE, granted);
+            Ok(())
+        });
+        done.map(|done| assert!(done.is_committed()))
+    };
+    assert!(refuse_each(|| filled(10), transact) >= 5);
+}
+
+#[test]
+fn an_engine_that_is_refused_memory_to_grow_goes_on_when_there_is_some() {
+    let kv = unswept();
+    let snapshot = kv.snapshot();
+    let mut refused = [0, 0];
+    for (round, refused) in refused.iter_mut().enumerate() {
+        // First the indexes grow, and then what the snapshot may still need.
+        for number in 0..20_000_u64 {
+            let stats = kv.stats();
+            refuse_one(LARGE, 0);
+            let set = kv.set(number, round as u64);
+            if was_refused() {
+                assert_out_of_memory(set.map(drop));
+                assert_eq!(kv.stats(), stats);
+                let held = kv.get(number).unwrap().as_u64();
+                assert_eq!(held, round.checked_sub(1).map(|round| round as u64));
+                kv.set(number, round as u64).unwrap();
+                *refused += 1;
+            } else {
+                set.unwrap();
+            }
+        }
+        assert_eq!(kv.stats().entry_count, 20_000);
+    }
+    assert!(refused.iter().all(|refused| *refused >= 16), "{refused:?}");
+    assert!(snapshot.list(Range::all()).count().unwrap() == 0);
+    drop(snapshot);
+    kv.delete_range(Range::all()).unwrap();
+    while kv.stats().version_count > 0 {
+        kv.sweep();
+    }
+    assert_eq!(kv.stats().bytes, 0);
+}
+
+#[test]
+fn deletions_that_are_refused_do_not_add_up() {
+    // Each has reserved room for what it was going to leave, and gives it back.
+    let test = "refusals::deletions_that_are_refused_do_not_add_up";
+    alone(test, || {
+        let kv = filled(2 * MUTATIONS);
+        let refused = || {
+            // Not that room, but the list of what is deleted.
+            refuse_one(4 * LARGE, 0);
+            let deleted = kv.delete_range(Range::all());
+            assert!(was_refused() && deleted.is_err());
+        };
+        refused();
+        let before = live_bytes();
+        (0..20).for_each(|_| refused());
+        let more = live_bytes() - before;
+        assert!(more < 64 * 1_024, "{more} bytes more");
+    });
+}
