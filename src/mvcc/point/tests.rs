@@ -48,10 +48,15 @@ fn slots(table: &Table<Nothing>) -> Option<Slots> {
     Slots::unpack(load_own(&table.slots))
 }
 
-/// How many slots hold a record, and how many are vacated.
+/// How many slots hold a record, and how many are vacated: none of them right before an empty one,
+/// where no probe would go past it.
 fn counted(slots: Slots) -> (usize, usize) {
-    let addresses = (0..slots.capacity()).map(|index| load_own(slots.at(index)).addr());
+    // Once round, and the first again.
+    let addresses = (0..=slots.capacity()).map(|index| load_own(slots.at(index)).addr());
     let addresses: Vec<_> = addresses.collect();
+    let needless = addresses.windows(2).filter(|pair| *pair == [VACATED, 0]);
+    assert_eq!(needless.count(), 0);
+    let addresses = &addresses[1..];
     let vacated = addresses.iter().filter(|address| **address == VACATED);
     let live = addresses.iter().filter(|address| **address > VACATED);
     (live.count(), vacated.count())
