@@ -16,7 +16,6 @@ mod real {
 
     use super::{Ordering, OutOfMemory, Planted};
     use std::cell::Cell;
-    use std::collections::VecDeque;
     use std::hash::{BuildHasher, RandomState};
     use std::thread;
 
@@ -63,24 +62,6 @@ mod real {
     #[expect(clippy::unnecessary_wraps, reason = "a simulation's has them")]
     pub(crate) const fn may_allocate(_: usize) -> Result<(), OutOfMemory> {
         Ok(())
-    }
-
-    /// Sees to it that a queue has room for so many more.
-    #[inline]
-    pub(crate) fn reserve<T>(queue: &mut VecDeque<T>, more: usize) -> Result<(), OutOfMemory> {
-        if queue.capacity() - queue.len() < more {
-            return grow(queue, more);
-        }
-        Ok(())
-    }
-
-    #[cold]
-    fn grow<T>(queue: &mut VecDeque<T>, more: usize) -> Result<(), OutOfMemory> {
-        let bytes = queue
-            .len()
-            .saturating_add(more)
-            .saturating_mul(size_of::<T>());
-        queue.try_reserve(more).map_err(|_| OutOfMemory { bytes })
     }
 
     /// Snapshots that register without a lock. Beyond these, a mutex and an ordered map serve.
@@ -271,6 +252,11 @@ use std::alloc::Layout;
 
 pub(crate) use crossbeam_utils::CachePadded;
 pub(crate) use std::sync::atomic::Ordering;
+
+#[path = "sync/room.rs"]
+mod room;
+
+pub(crate) use room::reserve;
 
 #[cfg(loom)]
 pub(crate) use model::*;

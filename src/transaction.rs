@@ -162,7 +162,8 @@ impl<'a> Transaction<'a> {
 
     fn commit(self) -> Result<Outcome> {
         let mutations = self.writes.iter().map(|(_, ops)| ops.len()).sum();
-        let mut write = Write::with_room(self.reads.len(), mutations)?;
+        let mut write = Write::default();
+        write.reserve(self.reads.len(), mutations)?;
         for (key, read) in self.reads {
             let expect = read.map_or(Expect::Absent, Expect::At);
             write.checks.push(Check { key, expect });

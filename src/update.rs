@@ -1,6 +1,7 @@
 //! Read, decide, write, and again if somebody was faster.
 
 use crate::engine::commit::Outcome;
+use crate::engine::reserve;
 use crate::engine::write::{Check, Expect, Mutation, Op, Write};
 use crate::entry::Entry;
 use crate::error::{Error, Result};
@@ -165,13 +166,14 @@ impl Kv {
             engine.limits().check_key_write(key.as_bytes().len())?;
         }
         retry(engine, self.retry_policy(), || {
-            let mut entries = SmallVec::<[Entry; 1]>::with_capacity(keys.len());
+            let mut entries = SmallVec::<[Entry; 1]>::new();
+            reserve(&mut entries, keys.len())?;
             engine.newest_many(keys.iter(), |key, hit| {
                 entries.push(Entry::new(key.clone(), hit));
             });
             let Changes(changes) = decide(&entries);
+            let mut write = Write::default();
             let change_count = changes.len();
-            let mut write = Write::with_room(entries.len(), change_count.min(keys.len()))?;
             // Every change is looked at, also one that has no key: it may be an abort.
             for (index, change) in changes.into_iter().enumerate() {
                 let op = match change.0 {
@@ -184,6 +186,8 @@ impl Kv {
                     Kind::Fail(error) => return Err(error),
                 };
                 if let Some(key) = keys.get(index).cloned() {
+                    // Not before: what gives up, or changes nothing, needs no room.
+                    write.reserve(0, keys.len() - index)?;
                     write.mutations.push(Mutation { key, op });
                 }
             }
@@ -193,6 +197,7 @@ impl Kv {
             if write.mutations.is_empty() {
                 return Ok(Attempt::Committed((), None));
             }
+            write.reserve(entries.len(), 0)?;
             write.checks.extend(entries.iter().map(as_read));
             Ok(match self.writer()?.commit_tracked(&write, None)? {
                 Outcome::Committed(effects) => Attempt::Committed((), Some(effects.stamp.into())),

@@ -44,15 +44,15 @@ pub(crate) fn command(words: &[&str]) -> Result<(), String> {
     let loads = start_loads(&kv, &is_over);
     let report = run_histories(&kv, length, &mut memory);
     is_over.store(true, Ordering::Relaxed);
+    for anomaly in &report.anomalies {
+        println!("anomaly: {anomaly}");
+    }
     let mut loaded = Loaded::default();
     for _ in 0..LOADS {
         loaded.add(loads.recv_timeout(PATIENCE).map_err(|error| match error {
             RecvTimeoutError::Timeout => "an operation of the load does not end",
             RecvTimeoutError::Disconnected => "the load has panicked",
         })?);
-    }
-    for anomaly in &report.anomalies {
-        println!("anomaly: {anomaly}");
     }
     println!(
         "soaked {:.1} min: transactions {}, anomalies {}; beside them {} operations, {} audits of \

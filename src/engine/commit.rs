@@ -14,14 +14,14 @@ use super::payload::{self, Large};
 use super::read::Hit;
 use super::write::{Expect, Mutation, Op, RangeReads, Write, check_single};
 use super::{Engine, Stripe};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::index::NODE_BYTES;
 use crate::key::Key;
 use crate::mvcc::chain::{Draft, RecordPtr, RecordRef, Superseded, Unreachable, VersionRef};
 use crate::mvcc::publish::{Install, publish_one};
 use crate::mvcc::stripes::{Locked, StripeSet};
 use crate::sync::epoch::{self, Guard};
-use crate::sync::{Planted, may_allocate, pause, planted};
+use crate::sync::{Planted, pause, planted, reserve};
 use crate::value::{Value, ValueRef};
 use crate::version::Stamp;
 use smallvec::SmallVec;
@@ -105,21 +105,14 @@ impl<'w> Plan<'w, '_> {
 
     #[cold]
     fn grow(&mut self, count: usize) -> Result<()> {
-        let bytes = count.saturating_mul(size_of::<Target<'_, '_>>());
-        may_allocate(bytes)?;
-        let targets = self.targets.try_reserve(count);
-        let target_of = self.target_of.try_reserve(count);
-        let reserved = targets.and(target_of);
-        reserved.map_err(|_| Error::out_of_memory(bytes))?;
+        reserve(&mut self.targets, count)?;
+        reserve(&mut self.target_of, count)?;
         self.reserve_installed(count)
     }
 
     /// Sees to it that so many versions can be linked.
     pub(super) fn reserve_installed(&mut self, count: usize) -> Result<()> {
-        let bytes = count.saturating_mul(size_of::<Installed<'_>>());
-        may_allocate(bytes)?;
-        let reserved = self.installed.try_reserve(count);
-        reserved.map_err(|_| Error::out_of_memory(bytes))?;
+        reserve(&mut self.installed, count)?;
         Ok(self.install.reserve(count)?)
     }
 
@@ -270,13 +263,13 @@ impl Engine {
         let stripes = self.plan(write, &mut plan, &guard)?;
         let mut unreachable = Unreachable::new();
         let early = planted(Planted::UnlockedCheck).then(|| {
-            let _locked = self.stripes.lock(&stripes);
+            let _locked = self.stripes.lock(&stripes)?;
             self.failed_checks(write, &plan, &guard)
         });
-        let mut locked = self.stripes.lock(&stripes);
+        let mut locked = self.stripes.lock(&stripes)?;
 
         self.look_up(&mut plan, &guard);
-        let failed = early.unwrap_or_else(|| self.failed_checks(write, &plan, &guard));
+        let failed = early.unwrap_or_else(|| self.failed_checks(write, &plan, &guard))?;
         if !failed.is_empty() {
             count_conflict(&mut locked);
             return Ok(Outcome::Conflict(failed));
@@ -338,9 +331,9 @@ impl Engine {
         for check in &write.checks {
             stripes.insert(self.stripe_of(check.key.hash_code()));
         }
-        let mut known = None;
-        if write.mutations.len() >= MAPPED_FROM {
-            known = Some(map_of(write.mutations.len())?);
+        let mut known = (write.mutations.len() >= MAPPED_FROM).then(HashMap::new);
+        if let Some(known) = &mut known {
+            reserve(known, write.mutations.len())?;
         }
         for mutation in &write.mutations {
             let next = plan.targets.len();
@@ -381,12 +374,16 @@ impl Engine {
     }
 
     /// The checks that do not hold. Their stripes are locked.
+    ///
+    /// # Errors
+    ///
+    /// `OutOfMemory`, where they are many.
     pub(super) fn failed_checks(
         &self,
         write: &Write<'_>,
         plan: &Plan<'_, '_>,
         guard: &Guard,
-    ) -> FailedChecks {
+    ) -> Result<FailedChecks> {
         let mut failed = FailedChecks::new();
         for (index, check) in write.checks.iter().enumerate() {
             // What is checked is written, most of the time, and at the same place.
@@ -395,10 +392,11 @@ impl Engine {
                 _ => self.find(&check.key, guard),
             };
             if !check.expect.holds(record.and_then(current)) {
+                reserve(&mut failed, 1)?;
                 failed.push(index);
             }
         }
-        failed
+        Ok(failed)
     }
 
     /// Allocates all that is not allocated yet: the versions that depended on what is stored,
@@ -579,16 +577,6 @@ impl Stripe {
     }
 }
 
-/// An empty map with room for so many keys.
-fn map_of<'w>(keys: usize) -> Result<HashMap<&'w Key, usize>> {
-    let bytes = keys.saturating_mul(size_of::<(&Key, usize)>());
-    may_allocate(bytes)?;
-    let mut map = HashMap::new();
-    map.try_reserve(keys)
-        .map_err(|_| Error::out_of_memory(bytes))?;
-    Ok(map)
-}
-
 pub(super) fn count_conflict(locked: &mut Locked<'_, Stripe>) {
     if let Some(stripe) = locked.iter_mut().next() {
         stripe.counts.conflict_count += 1;
@@ -599,6 +587,7 @@ pub(super) fn count_conflict(locked: &mut Locked<'_, Stripe>) {
 pub(super) fn unreserve(locked: &mut Locked<'_, Stripe>) {
     for stripe in locked.iter_mut() {
         stripe.sweep.unreserve();
+        stripe.sweep.give_back_room();
     }
 }
 

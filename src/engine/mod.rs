@@ -19,6 +19,7 @@ mod sweep;
 pub(crate) mod write;
 
 pub(crate) use self::stats::Counts;
+pub(crate) use crate::sync::reserve;
 
 use self::contention::Turn;
 use self::deferred::Deferred;

@@ -15,13 +15,13 @@ use super::commit::{Effects, FailedChecks, Installed, Outcome, Plan, count_confl
 use super::payload::{self, Large};
 use super::write::{RangeReads, Write};
 use super::{Engine, Stripe};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::key::Bounds;
 use crate::mvcc::chain::{Draft, RecordRef, Unreachable};
 use crate::mvcc::publish::{Refused, Verdict};
 use crate::mvcc::stripes::Locked;
 use crate::sync::epoch::{self, Guard};
-use crate::sync::may_allocate;
+use crate::sync::reserve;
 
 /// What came of the fine way.
 enum Fine {
@@ -43,10 +43,10 @@ impl Engine {
         let mut plan = Plan::new();
         let stripes = self.plan(write, &mut plan, &guard)?;
         let mut unreachable = Unreachable::new();
-        let mut locked = self.stripes.lock(&stripes);
+        let mut locked = self.stripes.lock(&stripes)?;
 
         self.look_up(&mut plan, &guard);
-        let failed = self.failed_checks(write, &plan, &guard);
+        let failed = self.failed_checks(write, &plan, &guard)?;
         if !failed.is_empty() {
             count_conflict(&mut locked);
             return Ok(Fine::Done(Outcome::Conflict(failed)));
@@ -86,10 +86,10 @@ impl Engine {
         let mut plan = Plan::new();
         self.plan(write, &mut plan, &guard)?;
         let mut unreachable = Unreachable::new();
-        let mut locked = self.stripes.lock_all();
+        let mut locked = self.stripes.lock_all()?;
 
         self.look_up(&mut plan, &guard);
-        let failed = self.failed_checks(write, &plan, &guard);
+        let failed = self.failed_checks(write, &plan, &guard)?;
         let verdict = self.examine(reads, &guard, |record| match record.settled_head() {
             Some((_, stamp)) if stamp > reads.at => Verdict::Changed,
             _ => Verdict::Unchanged,
@@ -153,7 +153,7 @@ impl Engine {
         self.turn.give_way();
         let guard = epoch::pin();
         let mut unreachable = Unreachable::new();
-        let mut locked = self.stripes.lock_all();
+        let mut locked = self.stripes.lock_all()?;
 
         let tombstones = self.tombstones(bounds, &mut locked, &guard)?;
         let count = tombstones.len();
@@ -163,6 +163,7 @@ impl Engine {
             return Err(refused);
         }
         for (record, draft) in tombstones {
+            debug_assert!(plan.installed.len() < plan.installed.capacity());
             plan.installed.push(Installed {
                 record,
                 version: plan.install.link(record, draft),
@@ -190,21 +191,15 @@ impl Engine {
             if !record.has_entry() {
                 continue;
             }
-            let bytes =
-                size_of_val(&tombstones[..]) + size_of::<(RecordRef<'_, Large>, Draft<Large>)>();
-            let reserved = tombstones.try_reserve(1);
-            let reserved = reserved.map_err(|_| Error::out_of_memory(bytes));
-            let reserved = reserved.and(may_allocate(bytes).map_err(Error::from));
             let stripe = locked.stripe(self.stripe_of(record.hash()));
-            let ready = reserved.and_then(|()| {
-                stripe.sweep.reserve_another()?;
-                Ok(payload::draft_tombstone()?)
-            });
+            let ready = reserve(&mut tombstones, 1)
+                .and_then(|()| stripe.sweep.reserve_another())
+                .and_then(|()| payload::draft_tombstone());
             match ready {
                 Ok(draft) => tombstones.push((record, draft)),
                 Err(refused) => {
                     unreserve(locked);
-                    return Err(refused);
+                    return Err(refused.into());
                 }
             }
         }

@@ -210,7 +210,8 @@ impl SweepQueue {
         self.waiting.is_empty() && self.held.is_empty()
     }
 
-    fn give_back_room(&mut self) {
+    /// Frees room for much that is not there.
+    pub(super) fn give_back_room(&mut self) {
         for queue in [&mut self.waiting, &mut self.held] {
             if queue.is_empty() && queue.capacity() > ROOM_MAX {
                 *queue = VecDeque::new();

@@ -1,9 +1,9 @@
 //! What a commit is asked to do: plain data.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::key::{Bounds, Key};
 use crate::limits::Limits;
-use crate::sync::may_allocate;
+use crate::sync::reserve;
 use crate::value::NewValue;
 use crate::version::Stamp;
 use smallvec::SmallVec;
@@ -85,23 +85,15 @@ pub(crate) struct Write<'a> {
 }
 
 impl Write<'_> {
-    /// An empty one with room for so many.
+    /// Sees to it that so many more find room.
     ///
     /// # Errors
     ///
     /// `OutOfMemory`.
-    pub(crate) fn with_room(checks: usize, mutations: usize) -> Result<Self> {
-        let mut write = Self::default();
-        let bytes = checks
-            .saturating_mul(size_of::<Check>())
-            .saturating_add(mutations.saturating_mul(size_of::<Mutation<'_>>()));
-        if checks > write.checks.capacity() || mutations > write.mutations.capacity() {
-            may_allocate(bytes)?;
-        }
-        let reserved = write.checks.try_reserve_exact(checks);
-        let reserved = reserved.and(write.mutations.try_reserve_exact(mutations));
-        reserved.map_err(|_| Error::out_of_memory(bytes))?;
-        Ok(write)
+    #[inline]
+    pub(crate) fn reserve(&mut self, checks: usize, mutations: usize) -> Result<()> {
+        reserve(&mut self.checks, checks)?;
+        Ok(reserve(&mut self.mutations, mutations)?)
     }
 
     /// The same without the checks of keys that it does not write.

@@ -17,7 +17,7 @@
 use super::chain::{Draft, Payload, RecordRef, VersionRef};
 use super::stamp::{StampCounter, StampWord, State};
 use crate::sync::epoch::Guard;
-use crate::sync::{OutOfMemory, Planted, may_allocate, planted};
+use crate::sync::{OutOfMemory, Planted, planted, reserve};
 use crate::version::Stamp;
 use smallvec::SmallVec;
 
@@ -74,10 +74,7 @@ impl<'g, T> Install<'g, T> {
 
     /// Sees to it that so many can be linked.
     pub(crate) fn reserve(&mut self, count: usize) -> Result<(), OutOfMemory> {
-        let bytes = count.saturating_mul(size_of::<Linked<'g, T>>());
-        may_allocate(bytes)?;
-        let reserved = self.linked.try_reserve(count);
-        reserved.map_err(|_| OutOfMemory { bytes })
+        reserve(&mut self.linked, count)
     }
 
     /// Links a version and gives it back; the first one linked leads. Each record at most once.

@@ -5,7 +5,7 @@
 //! that no two commits can wait for each other. Behind each mutex is the state that only the
 //! writers of that stripe touch. Readers never come here.
 
-use crate::sync::{CachePadded, Mutex, MutexGuard, Planted, planted};
+use crate::sync::{CachePadded, Mutex, MutexGuard, OutOfMemory, Planted, planted, reserve};
 use smallvec::SmallVec;
 use std::fmt;
 
@@ -55,7 +55,7 @@ impl<W> Stripes<W> {
     }
 
     /// Locks all stripes of a set, in ascending order. The caller holds none.
-    pub(crate) fn lock(&self, set: &StripeSet) -> Locked<'_, W> {
+    pub(crate) fn lock(&self, set: &StripeSet) -> Result<Locked<'_, W>, OutOfMemory> {
         let mut locked = Locked {
             guards: SmallVec::new(),
         };
@@ -65,32 +65,30 @@ impl<W> Stripes<W> {
             let guards = chosen.map(|stripe| (stripe, self.stripes[stripe].lock()));
             locked.guards.extend(guards);
             locked.guards.reverse();
-            return locked;
+            return Ok(locked);
         }
         for (first, word) in (0..).step_by(WORD_BITS).zip(set.words) {
             let mut rest = word;
             while rest != 0 {
                 let stripe = first + rest.trailing_zeros() as usize;
+                reserve(&mut locked.guards, 1)?;
                 // LOCK ORDER: ASCENDING: the words in order, and of each the lowest bit first.
                 // MODEL: stripes::overlapping_sets_do_not_deadlock.
                 locked.guards.push((stripe, self.stripes[stripe].lock()));
                 rest &= rest - 1;
             }
         }
-        locked
+        Ok(locked)
     }
 
     /// Locks every stripe, in ascending order. The caller holds none. Nothing is in flight while
     /// they are held.
-    pub(crate) fn lock_all(&self) -> Locked<'_, W> {
-        let guards = self
-            .stripes
-            .iter()
-            // LOCK ORDER: ASCENDING. MODEL: stripes::a_set_and_all_do_not_deadlock.
-            .map(|stripe| stripe.lock())
-            .enumerate()
-            .collect();
-        Locked { guards }
+    pub(crate) fn lock_all(&self) -> Result<Locked<'_, W>, OutOfMemory> {
+        let mut guards = SmallVec::new();
+        reserve(&mut guards, self.count())?;
+        // LOCK ORDER: ASCENDING. MODEL: stripes::a_set_and_all_do_not_deadlock.
+        guards.extend(self.stripes.iter().map(|stripe| stripe.lock()).enumerate());
+        Ok(Locked { guards })
     }
 }
 

@@ -459,7 +459,7 @@ fn a_set_locks_its_stripes_and_no_others() {
         for stripe in &chosen {
             set.insert(*stripe);
         }
-        let mut locked = stripes.lock(&set);
+        let mut locked = stripes.lock(&set).expect("there is memory");
         for state in locked.iter_mut() {
             *state = true;
         }
@@ -467,7 +467,12 @@ fn a_set_locks_its_stripes_and_no_others() {
             assert!(*locked.stripe(*stripe));
         }
         drop(locked);
-        for (stripe, state) in stripes.lock_all().iter_mut().enumerate() {
+        for (stripe, state) in stripes
+            .lock_all()
+            .expect("there is memory")
+            .iter_mut()
+            .enumerate()
+        {
             assert_eq!(std::mem::take(state), chosen.contains(&stripe));
         }
     }
@@ -484,13 +489,14 @@ fn a_stripe_is_named_by_the_top_bits() {
     let mut set = StripeSet::default();
     set.insert(3);
     set.insert(15);
-    let mut locked = stripes.lock(&set);
+    let mut locked = stripes.lock(&set).expect("there is memory");
     *locked.stripe(15) += 1;
     drop(locked);
     assert_eq!(*stripes.lock_one(15), 1);
     assert_eq!(
         stripes
             .lock_all()
+            .expect("there is memory")
             .iter_mut()
             .map(|state| *state)
             .sum::<u32>(),

@@ -114,8 +114,8 @@ fn wait(wait: Wait) -> bool {
     scheduler().map(|scheduler| scheduler.wait(wait)).is_some()
 }
 
-/// The bugs that a simulation finds. The others are a matter of orderings, or of two threads in one
-/// line of the registry, and for the models.
+/// The bugs that a simulation finds soon. The others are a matter of orderings, or strike too seldom,
+/// and are for the models.
 pub const PLANTABLE: [Planted; 18] = [
     Planted::UnlockedCheck,
     Planted::StaleRecord,
@@ -186,22 +186,6 @@ pub(crate) fn draw() -> u64 {
 pub(crate) fn may_allocate(bytes: usize) -> Result<(), OutOfMemory> {
     let is_refused = scheduler().is_some_and(|scheduler| scheduler.is_refused(bytes));
     if is_refused {
-        return Err(OutOfMemory { bytes });
-    }
-    Ok(())
-}
-
-/// Room for so many more, if the allocator gives it.
-pub(crate) fn reserve<T>(queue: &mut VecDeque<T>, more: usize) -> Result<(), OutOfMemory> {
-    if queue.capacity() - queue.len() >= more {
-        return Ok(());
-    }
-    let bytes = queue
-        .len()
-        .saturating_add(more)
-        .saturating_mul(size_of::<T>());
-    let is_refused = scheduler().is_some_and(|scheduler| scheduler.is_refused(bytes));
-    if is_refused || queue.try_reserve(more).is_err() {
         return Err(OutOfMemory { bytes });
     }
     Ok(())

@@ -3,8 +3,9 @@
 
 use crate::support::allocations::{live_bytes, refuse_one, was_refused};
 use crate::support::alone::alone;
-use crate::support::everything;
-use kvick::{ErrorKind, Kv, Range};
+use crate::support::threads::wait_until;
+use crate::support::{assert_refused, everything};
+use kvick::{Change, ErrorKind, Key, Kv, Range};
 
 /// What counts as large. What the skiplist and the epoch allocate is smaller, and may not be
 /// refused: theirs is an interface without errors.
@@ -61,6 +62,8 @@ fn refuse_each(make: impl Fn() -> Kv, operate: impl Fn(&Kv, usize) -> kvick::Res
             assert_eq!((everything(&kv), kv.stats()), before);
             operate(&kv, PLACES_MAX).expect("there is memory again");
             assert!(!was_refused());
+        } else {
+            done.expect("nothing was refused");
         }
         let stats = kv.stats();
         let now = (everything(&kv), stats.version_count, stats.bytes);
@@ -98,6 +101,38 @@ fn an_operation_that_is_refused_memory_changes_nothing() {
         kv.delete_range(Range::all()).map(drop)
     };
     assert!(refuse_each(|| filled(2 * MUTATIONS), delete_range) >= 5);
+}
+
+#[test]
+fn a_conflict_that_cannot_be_told_for_want_of_memory_is_an_error() {
+    let kv = filled(MUTATIONS);
+    let mut operation = kv.atomic();
+    for number in 0..100_u64 {
+        operation.check_absent(("old", number));
+    }
+    operation.set("new", 1_u64);
+    // A hundred checks that fail.
+    refuse_one(512, 0);
+    let refused = operation.commit().map(drop);
+    assert!(was_refused());
+    assert_refused(refused, ErrorKind::OutOfMemory, "out of memory: ");
+    assert!(kv.get("new").unwrap().is_missing());
+}
+
+#[test]
+fn an_update_that_is_refused_memory_changes_nothing() {
+    let keys: Vec<_> = (0..MUTATIONS)
+        .map(|number| Key::from(("old", number)))
+        .collect();
+    let update = |kv: &Kv, granted| {
+        let updated = kv.update_many(&keys, |entries| {
+            let changes: Vec<_> = entries.iter().map(|_| Change::set(7_u64)).collect();
+            refuse_one(LARGE, granted);
+            changes
+        });
+        updated.map(|updated| assert!(updated.is_committed()))
+    };
+    assert!(refuse_each(|| filled(MUTATIONS), update) >= 5);
 }
 
 #[test]
@@ -162,15 +197,16 @@ fn an_engine_that_is_refused_memory_to_grow_goes_on_when_there_is_some() {
     });
     assert!(refused.unwrap() >= 16);
     kv.delete_range(Range::all()).unwrap();
-    while kv.stats().version_count > 0 {
+    wait_until(|| {
         kv.sweep();
-    }
+        kv.stats().version_count == 0
+    });
     assert_eq!(kv.stats().bytes, 0);
 }
 
 #[test]
 fn deletions_that_are_refused_do_not_add_up() {
-    // Each has reserved room for what it was going to leave, and gives it back.
+    // Each had room made for what it was going to leave, and gives it back.
     let test = "refusals::deletions_that_are_refused_do_not_add_up";
     alone(test, || {
         let kv = filled(2 * MUTATIONS);
@@ -180,7 +216,6 @@ fn deletions_that_are_refused_do_not_add_up() {
             let deleted = kv.delete_range(Range::all());
             assert!(was_refused() && deleted.is_err());
         };
-        refused();
         let before = live_bytes();
         (0..20).for_each(|_| refused());
         let more = live_bytes() - before;

@@ -20,7 +20,7 @@ fn lock_both(stripes: &Stripes<()>) -> Locked<'_, ()> {
     for key in KEYS {
         set.insert(key);
     }
-    stripes.lock(&set)
+    stripes.lock(&set).expect("there is memory")
 }
 
 /// What both keys hold, as a check sees it under their stripes.

@@ -17,7 +17,7 @@ fn overlapping_sets_are_locked(lock_in_turn: bool) {
         let mut set = StripeSet::default();
         set.insert(first);
         set.insert(second);
-        let mut locked = stripes.lock(&set);
+        let mut locked = stripes.lock(&set).expect("there is memory");
         *locked.stripe(first) += 1;
         *locked.stripe(second) += 1;
     };
@@ -29,7 +29,12 @@ fn overlapping_sets_are_locked(lock_in_turn: bool) {
     for thread in threads {
         thread.join().expect("a thread that fails ends the model");
     }
-    let counts: Vec<u32> = stripes.lock_all().iter_mut().map(|count| *count).collect();
+    let counts: Vec<u32> = stripes
+        .lock_all()
+        .expect("there is memory")
+        .iter_mut()
+        .map(|count| *count)
+        .collect();
     assert_eq!(counts, [2, 2, 2, 0]);
 }
 
@@ -62,7 +67,7 @@ fn all_are_locked(descending: bool) {
     let stripes: Arc<Stripes<u32>> = Arc::new(Stripes::new(1));
     let other = Arc::clone(&stripes);
     let thread = loom::thread::spawn(move || {
-        for count in other.lock_all().iter_mut() {
+        for count in other.lock_all().expect("there is memory").iter_mut() {
             *count += 1;
         }
     });
@@ -74,10 +79,16 @@ fn all_are_locked(descending: bool) {
         let mut set = StripeSet::default();
         set.insert(1);
         set.insert(0);
-        for count in stripes.lock(&set).iter_mut() {
+        for count in stripes.lock(&set).expect("there is memory").iter_mut() {
             *count += 1;
         }
     }
     thread.join().expect("a thread that fails ends the model");
-    assert!(stripes.lock_all().iter_mut().all(|count| *count == 2));
+    assert!(
+        stripes
+            .lock_all()
+            .expect("there is memory")
+            .iter_mut()
+            .all(|count| *count == 2)
+    );
 }

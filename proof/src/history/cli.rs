@@ -20,7 +20,7 @@ usage: proof histories [OPTION]...
 ";
 
 /// Anomalies that are printed.
-const PRINTED_MAX: usize = 6;
+const PRINTED_MAX: usize = 12;
 
 /// More conflicts than that, of all attempts, are an abort storm.
 const CONFLICT_RATIO_MAX: f64 = 0.6;

@@ -17,15 +17,17 @@ static ALLOCATOR: Counting = Counting;
 
 /// Which allocation of this thread is refused.
 #[derive(Clone, Copy)]
-struct Refusal {
-    /// Smaller ones do not count.
-    bytes: usize,
-    /// How many more are granted before.
-    granted: usize,
+enum Refusal {
+    /// None.
+    Off,
+    /// One of so many bytes or more, after so many that are granted.
+    Armed { bytes: usize, granted: usize },
+    /// One was.
+    Done,
 }
 
 thread_local! {
-    static REFUSAL: Cell<Option<Refusal>> = const { Cell::new(None) };
+    static REFUSAL: Cell<Refusal> = const { Cell::new(Refusal::Off) };
 }
 
 fn count(bytes: usize, sign: isize) {
@@ -34,12 +36,21 @@ fn count(bytes: usize, sign: isize) {
 }
 
 fn is_refused(bytes: usize) -> bool {
-    let Some(refusal) = REFUSAL.get().filter(|refusal| bytes >= refusal.bytes) else {
-        return false;
-    };
-    let granted = refusal.granted.checked_sub(1);
-    REFUSAL.set(granted.map(|granted| Refusal { granted, ..refusal }));
-    granted.is_none()
+    match REFUSAL.get() {
+        Refusal::Armed {
+            bytes: least,
+            granted,
+        } if bytes >= least => {
+            let granted = granted.checked_sub(1);
+            let armed = |granted| Refusal::Armed {
+                bytes: least,
+                granted,
+            };
+            REFUSAL.set(granted.map_or(Refusal::Done, armed));
+            granted.is_none()
+        }
+        _ => false,
+    }
 }
 
 // SAFETY: every call is passed on to the system's allocator as it came, or refused.
@@ -69,10 +80,14 @@ pub(crate) fn live_bytes() -> isize {
 /// From here on one allocation of this thread of so many bytes or more is refused, after so many
 /// that are granted.
 pub(crate) fn refuse_one(bytes: usize, granted: usize) {
-    REFUSAL.set(Some(Refusal { bytes, granted }));
+    REFUSAL.set(Refusal::Armed { bytes, granted });
 }
 
 /// No allocation is refused any more; whether one was.
 pub(crate) fn was_refused() -> bool {
-    REFUSAL.take().is_none()
+    match REFUSAL.replace(Refusal::Off) {
+        Refusal::Off => panic!("none was to be refused"),
+        Refusal::Armed { .. } => false,
+        Refusal::Done => true,
+    }
 }
