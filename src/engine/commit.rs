@@ -262,14 +262,17 @@ impl Engine {
         let mut plan = Plan::new();
         let stripes = self.plan(write, &mut plan, &guard)?;
         let mut unreachable = Unreachable::new();
+        let mut failed = FailedChecks::new();
         let early = planted(Planted::UnlockedCheck).then(|| {
-            let _locked = self.stripes.lock(&stripes)?;
-            self.failed_checks(write, &plan, &guard)
+            let mut locked = Locked::new();
+            self.stripes.lock(&stripes, &mut locked)?;
+            self.failed_checks(write, &plan, &mut failed, &guard)
         });
-        let mut locked = self.stripes.lock(&stripes)?;
+        let mut locked = Locked::new();
+        self.stripes.lock(&stripes, &mut locked)?;
 
         self.look_up(&mut plan, &guard);
-        let failed = early.unwrap_or_else(|| self.failed_checks(write, &plan, &guard))?;
+        early.unwrap_or_else(|| self.failed_checks(write, &plan, &mut failed, &guard))?;
         if !failed.is_empty() {
             count_conflict(&mut locked);
             return Ok(Outcome::Conflict(failed));
@@ -373,7 +376,7 @@ impl Engine {
         }
     }
 
-    /// The checks that do not hold. Their stripes are locked.
+    /// Lists the checks that do not hold. Their stripes are locked.
     ///
     /// # Errors
     ///
@@ -382,9 +385,9 @@ impl Engine {
         &self,
         write: &Write<'_>,
         plan: &Plan<'_, '_>,
+        failed: &mut FailedChecks,
         guard: &Guard,
-    ) -> Result<FailedChecks> {
-        let mut failed = FailedChecks::new();
+    ) -> Result<()> {
         for (index, check) in write.checks.iter().enumerate() {
             // What is checked is written, most of the time, and at the same place.
             let record = match plan.targets.get(index) {
@@ -392,11 +395,11 @@ impl Engine {
                 _ => self.find(&check.key, guard),
             };
             if !check.expect.holds(record.and_then(current)) {
-                reserve(&mut failed, 1)?;
+                reserve(failed, 1)?;
                 failed.push(index);
             }
         }
-        Ok(failed)
+        Ok(())
     }
 
     /// Allocates all that is not allocated yet: the versions that depended on what is stored,

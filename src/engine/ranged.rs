@@ -43,10 +43,12 @@ impl Engine {
         let mut plan = Plan::new();
         let stripes = self.plan(write, &mut plan, &guard)?;
         let mut unreachable = Unreachable::new();
-        let mut locked = self.stripes.lock(&stripes)?;
+        let mut locked = Locked::new();
+        self.stripes.lock(&stripes, &mut locked)?;
 
         self.look_up(&mut plan, &guard);
-        let failed = self.failed_checks(write, &plan, &guard)?;
+        let mut failed = FailedChecks::new();
+        self.failed_checks(write, &plan, &mut failed, &guard)?;
         if !failed.is_empty() {
             count_conflict(&mut locked);
             return Ok(Fine::Done(Outcome::Conflict(failed)));
@@ -86,10 +88,12 @@ impl Engine {
         let mut plan = Plan::new();
         self.plan(write, &mut plan, &guard)?;
         let mut unreachable = Unreachable::new();
-        let mut locked = self.stripes.lock_all()?;
+        let mut locked = Locked::new();
+        self.stripes.lock_all(&mut locked)?;
 
         self.look_up(&mut plan, &guard);
-        let failed = self.failed_checks(write, &plan, &guard)?;
+        let mut failed = FailedChecks::new();
+        self.failed_checks(write, &plan, &mut failed, &guard)?;
         let verdict = self.examine(reads, &guard, |record| match record.settled_head() {
             Some((_, stamp)) if stamp > reads.at => Verdict::Changed,
             _ => Verdict::Unchanged,
@@ -153,7 +157,8 @@ impl Engine {
         self.turn.give_way();
         let guard = epoch::pin();
         let mut unreachable = Unreachable::new();
-        let mut locked = self.stripes.lock_all()?;
+        let mut locked = Locked::new();
+        self.stripes.lock_all(&mut locked)?;
 
         let tombstones = self.tombstones(bounds, &mut locked, &guard)?;
         let count = tombstones.len();

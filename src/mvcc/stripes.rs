@@ -55,52 +55,66 @@ impl<W> Stripes<W> {
     }
 
     /// Locks all stripes of a set, in ascending order. The caller holds none.
-    pub(crate) fn lock(&self, set: &StripeSet) -> Result<Locked<'_, W>, OutOfMemory> {
-        let mut locked = Locked {
-            guards: SmallVec::new(),
-        };
+    pub(crate) fn lock<'a>(
+        &'a self,
+        set: &StripeSet,
+        locked: &mut Locked<'a, W>,
+    ) -> Result<(), OutOfMemory> {
         if planted(Planted::DescendingLocks) && set.words[0].is_multiple_of(2) {
             let all = (0..self.count()).rev();
             let chosen = all.filter(|stripe| set.contains(*stripe));
             let guards = chosen.map(|stripe| (stripe, self.stripes[stripe].lock()));
             locked.guards.extend(guards);
             locked.guards.reverse();
-            return Ok(locked);
+            return Ok(());
+        }
+        if set.inserted > INLINE {
+            reserve(&mut locked.guards, set.count())?;
         }
         for (first, word) in (0..).step_by(WORD_BITS).zip(set.words) {
             let mut rest = word;
             while rest != 0 {
                 let stripe = first + rest.trailing_zeros() as usize;
-                reserve(&mut locked.guards, 1)?;
                 // LOCK ORDER: ASCENDING: the words in order, and of each the lowest bit first.
                 // MODEL: stripes::overlapping_sets_do_not_deadlock.
                 locked.guards.push((stripe, self.stripes[stripe].lock()));
                 rest &= rest - 1;
             }
         }
-        Ok(locked)
+        Ok(())
     }
 
     /// Locks every stripe, in ascending order. The caller holds none. Nothing is in flight while
     /// they are held.
-    pub(crate) fn lock_all(&self) -> Result<Locked<'_, W>, OutOfMemory> {
-        let mut guards = SmallVec::new();
-        reserve(&mut guards, self.count())?;
+    pub(crate) fn lock_all<'a>(&'a self, locked: &mut Locked<'a, W>) -> Result<(), OutOfMemory> {
+        let guards = &mut locked.guards;
+        reserve(guards, self.count())?;
         // LOCK ORDER: ASCENDING. MODEL: stripes::a_set_and_all_do_not_deadlock.
         guards.extend(self.stripes.iter().map(|stripe| stripe.lock()).enumerate());
-        Ok(Locked { guards })
+        Ok(())
     }
 }
+
+/// So many stripes are held without allocating.
+const INLINE: usize = 4;
 
 /// A set of stripes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct StripeSet {
     words: [u64; STRIPES_MAX / WORD_BITS],
+    /// How often one was inserted: at least as often as there are stripes.
+    inserted: usize,
 }
 
 impl StripeSet {
     pub(crate) fn insert(&mut self, stripe: usize) {
         self.words[stripe / WORD_BITS] |= 1 << (stripe % WORD_BITS);
+        self.inserted += 1;
+    }
+
+    fn count(&self) -> usize {
+        let counts = self.words.iter().map(|word| word.count_ones() as usize);
+        counts.sum()
     }
 
     fn contains(&self, stripe: usize) -> bool {
@@ -110,10 +124,17 @@ impl StripeSet {
 
 /// Stripes that are held.
 pub(crate) struct Locked<'a, W> {
-    guards: SmallVec<[(usize, MutexGuard<'a, W>); 4]>,
+    guards: SmallVec<[(usize, MutexGuard<'a, W>); INLINE]>,
 }
 
 impl<W> Locked<'_, W> {
+    /// None yet. What locks them fills it in: it is large to hand over.
+    pub(crate) fn new() -> Self {
+        Self {
+            guards: SmallVec::new(),
+        }
+    }
+
     /// The state behind a stripe that is held.
     pub(crate) fn stripe(&mut self, stripe: usize) -> &mut W {
         let index = self

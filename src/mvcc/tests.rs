@@ -6,7 +6,7 @@ use super::point::{Occupancy, Table};
 use super::publish::{Install, Refused, Verdict, publish_one};
 use super::registry::Registry;
 use super::stamp::StampCounter;
-use super::stripes::{STRIPES_MAX, StripeSet, Stripes, stripe_of};
+use super::stripes::{Locked, STRIPES_MAX, StripeSet, Stripes, stripe_of};
 use crate::sync::epoch::{self, Guard};
 use crate::sync::{AtomicU64, Ordering};
 use crate::version::Stamp;
@@ -446,6 +446,18 @@ fn a_table_finds_what_a_map_finds() {
     }
 }
 
+fn lock<'a, W>(stripes: &'a Stripes<W>, set: &StripeSet) -> Locked<'a, W> {
+    let mut locked = Locked::new();
+    stripes.lock(set, &mut locked).expect("there is memory");
+    locked
+}
+
+fn lock_all<W>(stripes: &Stripes<W>) -> Locked<'_, W> {
+    let mut locked = Locked::new();
+    stripes.lock_all(&mut locked).expect("there is memory");
+    locked
+}
+
 #[test]
 fn a_set_locks_its_stripes_and_no_others() {
     let mut random = StdRng::seed_from_u64(5);
@@ -459,7 +471,7 @@ fn a_set_locks_its_stripes_and_no_others() {
         for stripe in &chosen {
             set.insert(*stripe);
         }
-        let mut locked = stripes.lock(&set).expect("there is memory");
+        let mut locked = lock(&stripes, &set);
         for state in locked.iter_mut() {
             *state = true;
         }
@@ -467,12 +479,7 @@ fn a_set_locks_its_stripes_and_no_others() {
             assert!(*locked.stripe(*stripe));
         }
         drop(locked);
-        for (stripe, state) in stripes
-            .lock_all()
-            .expect("there is memory")
-            .iter_mut()
-            .enumerate()
-        {
+        for (stripe, state) in lock_all(&stripes).iter_mut().enumerate() {
             assert_eq!(std::mem::take(state), chosen.contains(&stripe));
         }
     }
@@ -489,14 +496,12 @@ fn a_stripe_is_named_by_the_top_bits() {
     let mut set = StripeSet::default();
     set.insert(3);
     set.insert(15);
-    let mut locked = stripes.lock(&set).expect("there is memory");
+    let mut locked = lock(&stripes, &set);
     *locked.stripe(15) += 1;
     drop(locked);
     assert_eq!(*stripes.lock_one(15), 1);
     assert_eq!(
-        stripes
-            .lock_all()
-            .expect("there is memory")
+        lock_all(&stripes)
             .iter_mut()
             .map(|state| *state)
             .sum::<u32>(),

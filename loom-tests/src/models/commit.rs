@@ -20,7 +20,9 @@ fn lock_both(stripes: &Stripes<()>) -> Locked<'_, ()> {
     for key in KEYS {
         set.insert(key);
     }
-    stripes.lock(&set).expect("there is memory")
+    let mut locked = Locked::new();
+    stripes.lock(&set, &mut locked).expect("there is memory");
+    locked
 }
 
 /// What both keys hold, as a check sees it under their stripes.
