@@ -635,3 +635,6 @@ fn finish(pending: Pending<'_, '_>, was_live: bool) -> Result<Option<Draft<Large
     };
     Ok(Some(draft))
 }
+
+#[cfg(test)]
+mod tests;
