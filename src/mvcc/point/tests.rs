@@ -62,69 +62,89 @@ fn counted(slots: Slots) -> (usize, usize) {
     (live.count(), vacated.count())
 }
 
-/// That a table has just been rebuilt, as it should be: half full at most after the next insertion,
-/// and more than a quarter.
-fn assert_rebuilt(slots: Slots, live: usize) {
-    let wanted = 2 * (live + 1);
-    assert!(slots.capacity() >= wanted, "{live} live");
-    assert!(slots.capacity() < 2 * wanted || slots.capacity() == CAPACITY_MIN);
-    assert_eq!(counted(slots).1, 0);
+/// A table that is looked at before and after each change.
+struct Audited {
+    table: Table<Nothing>,
+    occupancy: Occupancy,
+    /// How often it was rebuilt.
+    rebuilt: usize,
+}
+
+impl Audited {
+    fn new() -> Self {
+        Self {
+            table: Table::new(),
+            occupancy: Occupancy::default(),
+            rebuilt: 0,
+        }
+    }
+
+    /// That its slots are where they were, or elsewhere because they had to be: then half full at
+    /// most after the next insertion, and more than a quarter.
+    fn assert(&mut self, before: Option<Slots>, live: usize, is_due: bool) {
+        let now = slots(&self.table).expect("it has held a record");
+        let is_rebuilt = before.is_none_or(|before| before.first != now.first);
+        assert_eq!(is_rebuilt, is_due, "{live} live");
+        if is_rebuilt {
+            self.rebuilt += 1;
+            let wanted = 2 * (live + 1);
+            assert!(now.capacity() >= wanted, "{live} live");
+            assert!(now.capacity() < 2 * wanted || now.capacity() == CAPACITY_MIN);
+            assert_eq!(self.occupancy.vacated_count, 0);
+        }
+        let (live, vacated) = (self.occupancy.live_count, self.occupancy.vacated_count);
+        assert_eq!(counted(now), (live, vacated));
+    }
+
+    fn insert(&mut self, hash: u64, key: u16) -> RecordPtr<Nothing> {
+        // Nothing is freed meanwhile, so that two arrays do not have one address.
+        let guard = epoch::pin();
+        let record = RecordPtr::new(hash, &key.to_be_bytes()).expect("there is memory");
+        let before = slots(&self.table);
+        let (live, vacated) = before.map_or((0, 0), counted);
+        let inserted = self.table.insert(&mut self.occupancy, record, &guard);
+        inserted.expect("there is memory");
+        let capacity = before.map_or(0, Slots::capacity);
+        self.assert(before, live, 3 * (live + vacated + 1) > 2 * capacity);
+        record
+    }
+
+    fn remove(&mut self, record: RecordPtr<Nothing>) {
+        let guard = epoch::pin();
+        let before = slots(&self.table);
+        self.table
+            .remove(&mut self.occupancy, record.get(&guard), &guard);
+        record.retire(&guard);
+        let capacity = before.map_or(0, Slots::capacity);
+        let live = self.occupancy.live_count;
+        self.assert(before, live, capacity > CAPACITY_MIN && 8 * live < capacity);
+    }
 }
 
 /// Rebuilding costs as much as the table holds, so it waits until it is needed.
 #[test]
 fn a_table_is_rebuilt_when_it_is_two_thirds_full_or_an_eighth_live_and_only_then() {
     let mut random = StdRng::seed_from_u64(11);
-    let table = Table::<Nothing>::new();
-    let mut occupancy = Occupancy::default();
+    let mut audited = Audited::new();
     let mut model = BTreeMap::new();
-    let (mut grown, mut shrunk) = (0, 0);
     let steps = if cfg!(miri) { 240 } else { 20_000 };
     for step in 0..steps {
-        // Nothing is freed meanwhile, so that two arrays do not have one address.
-        let guard = epoch::pin();
         let key: u16 = random.random_range(0..300);
         let hash = u64::from(key) << 48 | u64::from(key.wrapping_mul(40_503) % 512);
         let is_growing = step / (steps / 6) % 2 == 0;
         let inserts = random.random_bool(if is_growing { 0.98 } else { 0.02 });
-        let before = slots(&table);
-        let was = before.map_or((0, 0), counted);
-        match model.get(&key) {
-            None if inserts => {
-                let record = RecordPtr::new(hash, &key.to_be_bytes()).expect("there is memory");
-                let inserted = table.insert(&mut occupancy, record, &guard);
-                inserted.expect("there is memory");
-                model.insert(key, record);
-                let capacity = before.map_or(0, Slots::capacity);
-                let is_too_full = 3 * (was.0 + was.1 + 1) > 2 * capacity;
-                let now = slots(&table).expect("it holds a record");
-                let is_rebuilt = before.is_none_or(|before| before.first != now.first);
-                assert_eq!(is_rebuilt, is_too_full, "{was:?} of {capacity}");
-                if is_rebuilt {
-                    assert_rebuilt(now, was.0);
-                    grown += 1;
-                }
-            }
-            Some(record) if !inserts => {
-                let record: RecordPtr<Nothing> = *record;
-                table.remove(&mut occupancy, record.get(&guard), &guard);
-                record.retire(&guard);
-                model.remove(&key);
-                let before = before.expect("it held a record");
-                let is_too_empty =
-                    before.capacity() > CAPACITY_MIN && 8 * model.len() < before.capacity();
-                let now = slots(&table).expect("an array stays");
-                assert_eq!(now.first != before.first, is_too_empty);
-                if is_too_empty {
-                    assert_rebuilt(now, model.len());
-                    shrunk += 1;
-                }
-            }
-            _ => {}
+        match model.remove(&key) {
+            Some(record) if !inserts => audited.remove(record),
+            Some(record) => _ = model.insert(key, record),
+            None if inserts => _ = model.insert(key, audited.insert(hash, key)),
+            None => {}
         }
-        let counts = slots(&table).map_or((0, 0), counted);
-        assert_eq!(counts, (occupancy.live_count, occupancy.vacated_count));
-        assert_eq!(counts.0, model.len());
+        assert_eq!(audited.occupancy.live_count, model.len());
     }
-    assert!(grown > 3 && shrunk > 3 || cfg!(miri), "{grown}, {shrunk}");
+    assert!(audited.rebuilt > 10 || cfg!(miri), "{}", audited.rebuilt);
+    // To the last one.
+    for record in model.into_values() {
+        audited.remove(record);
+    }
+    assert_eq!(audited.occupancy.live_count, 0);
 }
