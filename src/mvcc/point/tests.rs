@@ -127,7 +127,7 @@ fn a_table_is_rebuilt_when_it_is_two_thirds_full_or_an_eighth_live_and_only_then
     let mut random = StdRng::seed_from_u64(11);
     let mut audited = Audited::new();
     let mut model = BTreeMap::new();
-    let steps = if cfg!(miri) { 240 } else { 20_000 };
+    let steps = if cfg!(miri) { 60 } else { 20_000 };
     for step in 0..steps {
         let key: u16 = random.random_range(0..300);
         let hash = u64::from(key) << 48 | u64::from(key.wrapping_mul(40_503) % 512);
