@@ -102,7 +102,8 @@ const INLINE: usize = 4;
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct StripeSet {
     words: [u64; STRIPES_MAX / WORD_BITS],
-    /// How often one was inserted: at least as often as there are stripes.
+    /// How often one was inserted: at least as often as there are stripes, which are counted only
+    /// where they may be many.
     inserted: usize,
 }
 
