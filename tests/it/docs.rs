@@ -28,6 +28,7 @@ fn links_between_documents_lead_somewhere() {
         "docs/semantics.md",
         "docs/testing.md",
         "fuzz/README.md",
+        "benches/compare/README.md",
     ];
     for document in documents {
         let folder = Path::new(document).parent().unwrap_or(Path::new(""));

@@ -1,0 +1,79 @@
+//! `quick_cache`: a cache that shares its values. Large enough to forget nothing.
+
+use crate::keys::{self, HashedKey, Taken};
+use crate::store::{Op, Store, balance, with_balance};
+use quick_cache::UnitWeighter;
+use quick_cache::sync::{Cache, DefaultLifecycle, EntryAction, EntryResult};
+use std::sync::Arc;
+
+type Value = Arc<[u8]>;
+
+pub(crate) struct QuickCache(Cache<HashedKey, Value, UnitWeighter, Taken>);
+
+impl QuickCache {
+    /// Changes a value under its lock, or sets it.
+    fn update(&self, key: &HashedKey, mut update: impl FnMut(Option<&[u8]>) -> Value) {
+        let change = |_: &HashedKey, value: &mut Value| {
+            *value = update(Some(value));
+            EntryAction::Retain(())
+        };
+        let entry = self.0.entry(key, None, change);
+        if let EntryResult::Vacant(guard) = entry {
+            // Nobody else has the guard, so nobody else sets the key.
+            let _ = guard.insert(update(None));
+        }
+    }
+}
+
+impl Store for QuickCache {
+    const NAME: &'static str = "quick_cache";
+    const CAN: &'static [Op] = &[Op::Modify, Op::Count];
+
+    type Key = HashedKey;
+
+    fn open(size: u32) -> Self {
+        // Of its shards, some get more entries than others.
+        let entries = size as usize + size as usize / 4;
+        let capacity = u64::from(size) * 2 + 1_000;
+        Self(Cache::with(
+            entries,
+            capacity,
+            UnitWeighter,
+            Taken::default(),
+            DefaultLifecycle::default(),
+        ))
+    }
+
+    fn key(encoded: &[u8; keys::LEN]) -> HashedKey {
+        HashedKey::new(encoded)
+    }
+
+    #[inline]
+    fn look<R>(&self, key: &HashedKey, look: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        self.0.get(key).map(|value| look(&value))
+    }
+
+    #[inline]
+    fn set(&self, key: &HashedKey, value: &[u8]) {
+        self.0.insert(*key, Value::from(value));
+    }
+
+    #[inline]
+    fn delete(&self, key: &HashedKey) {
+        self.0.remove(key);
+    }
+
+    fn modify(&self, key: &HashedKey, value: &mut [u8]) {
+        self.update(key, |old| {
+            let balance = old.map_or(0, balance);
+            Value::from(with_balance(value, balance.wrapping_add(1)))
+        });
+    }
+
+    fn count(&self, key: &HashedKey) {
+        self.update(key, |old| {
+            let number = old.map_or(0, balance);
+            Value::from(number.wrapping_add(1).to_le_bytes())
+        });
+    }
+}
