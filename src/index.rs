@@ -1,144 +1,46 @@
 //! The ordered index: every record by its encoded key, for lists and tracked ranges.
 //!
-//! One node a key, whatever the number of its versions, in `crossbeam_skiplist`'s `base` list under
-//! the caller's epoch guard. (`SkipMap` counts references, so each of its reads writes to shared
-//! memory.) This is the only file that names that crate. Release 0.1.3 has known defects, and the
-//! index is built so as not to meet them:
+//! The records stand in a list of *leaves*, some thirty to each (`mvcc::leaf`), and a *directory*, a
+//! skiplist of the low keys of the leaves, leads to them. A walk goes from leaf to leaf, and to a
+//! node of the skiplist only for the first one.
 //!
-//! - inserting over a present key hides the key for a while (crossbeam#1023): a key is inserted
-//!   only while it is absent, because inserting and removing it takes the lock of its stripe;
-//! - `range` on counted entries leaks one count a step (crossbeam#1178): walks use guarded entries;
-//! - two removers of one key may both win (crossbeam#1143): the same lock leaves only one.
+//! The list is what counts. The directory may lack a leaf that was split off a moment ago: whoever
+//! finds that a key is not below the low key of the next leaf goes on to that. But it has no leaf
+//! that is dead, nor one that is not in the list: a leaf is added to it by the holder of the lock of
+//! the leaf that it was split from, and taken out while both locks are held that it takes to unlink
+//! it. Locks are taken from left to right, two at most, and after the stripe of the key.
 //!
-//! A node holds the first bytes of its key, so that a search touches no record unless the key is
-//! long. A record that has left the list may still be linked at an upper level for a moment; a
-//! search never compares such a node's key without having seen it unmarked under its own guard,
-//! and the record is retired after that mark (INDEXED).
+//! What was in the index when a walk began, and stays, is met once. A record leaves its leaf for
+//! another only when that is split, by the store that makes the other one its neighbour. And the
+//! keys of a leaf that has died are inserted into the one before it, by somebody who has found it
+//! gone; so a walk that has to meet such a key began when the dead leaf was already gone.
+
+#[cfg(not(any(loom, miri)))]
+#[path = "index/directory.rs"]
+mod directory;
+#[cfg(any(loom, miri))]
+#[path = "index/stand_in.rs"]
+mod directory;
 
 use crate::mvcc::chain::{RecordPtr, RecordRef};
-use crate::sync::epoch::{self, Guard};
-use crossbeam_skiplist::base::{Entry, SkipList};
-use std::borrow::Borrow;
-use std::cmp;
+use crate::mvcc::leaf::{Inserted, LeafRef, Leaves, LockedLeaf, Records, SLOT_BYTES};
+use crate::sync::epoch::Guard;
+use crate::sync::{LEAF_ROOM, LEAF_SLOTS_MAX, OutOfMemory, Planted, planted};
+use directory::Directory;
 use std::fmt;
-use std::iter;
-use std::ops::Bound;
 
-/// A longer key is read from its record. With this, a node's key takes 40 bytes.
-const INLINE_BYTES: usize = 31;
+/// How many records a leaf has on average, where their keys came in random order.
+const LEAF_RECORDS: usize = LEAF_SLOTS_MAX * 7 / 10;
 
-/// How much of a key is compared as one number.
-const HEAD_BYTES: usize = 16;
-
-/// In the place of a length: the key is in the record alone.
-const LONG: u8 = u8::MAX;
-
-/// A record in the list, ordered by its key.
-struct Node<T> {
-    record: RecordPtr<T>,
-    len: u8,
-    inline: [u8; INLINE_BYTES],
-}
-
-impl<T> Node<T> {
-    fn new(record: RecordPtr<T>) -> Self {
-        let key = record.key();
-        let mut inline = [0; INLINE_BYTES];
-        let inline_len = key.len().min(INLINE_BYTES);
-        inline[..inline_len].copy_from_slice(&key[..inline_len]);
-        let len = u8::try_from(key.len()).ok();
-        let len = len.filter(|len| usize::from(*len) <= INLINE_BYTES);
-        let len = len.unwrap_or(LONG);
-        Self {
-            record,
-            len,
-            inline,
-        }
-    }
-
-    /// As [`head_of`] the key.
-    fn head(&self) -> u128 {
-        head_of(&self.inline)
-    }
-
-    fn key(&self) -> &[u8] {
-        // No inline key is as long as `LONG`, so that one is out of the array's bounds.
-        self.inline
-            .get(..usize::from(self.len))
-            .unwrap_or_else(|| self.record.key())
-    }
-}
-
-/// The first bytes of a key as a number, padded with zeros. Where two of them differ, they are
-/// ordered as their keys are; a walk compares each key with its bound, and this saves the call.
-fn head_of(key: &[u8]) -> u128 {
-    let head = key.first_chunk().copied().unwrap_or_else(|| {
-        let mut padded = [0; HEAD_BYTES];
-        padded[..key.len()].copy_from_slice(key);
-        padded
-    });
-    u128::from_be_bytes(head)
-}
-
-/// A key that a walk compares others with.
-struct Limit<'a> {
-    head: u128,
-    key: &'a [u8],
-}
-
-impl<'a> Limit<'a> {
-    fn new(key: &'a [u8]) -> Self {
-        Self {
-            head: head_of(key),
-            key,
-        }
-    }
-
-    /// Whether the key of a node is below it.
-    fn is_above<T>(&self, node: &Node<T>) -> bool {
-        match node.head().cmp(&self.head) {
-            cmp::Ordering::Less => true,
-            cmp::Ordering::Equal => node.key() < self.key,
-            cmp::Ordering::Greater => false,
-        }
-    }
-}
-
-impl<T> Borrow<[u8]> for Node<T> {
-    fn borrow(&self) -> &[u8] {
-        self.key()
-    }
-}
-
-impl<T> PartialEq for Node<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.key() == other.key()
-    }
-}
-
-impl<T> Eq for Node<T> {}
-
-impl<T> PartialOrd for Node<T> {
-    fn partial_cmp(&self, other: &Self) -> Option<cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<T> Ord for Node<T> {
-    fn cmp(&self, other: &Self) -> cmp::Ordering {
-        self.head()
-            .cmp(&other.head())
-            .then_with(|| self.key().cmp(other.key()))
-    }
-}
-
-/// What a node takes of the heap on average, its key and tower included, for accounting: a value
-/// of no size, the key, a word of counts, and two levels.
-pub(crate) const NODE_BYTES: usize = size_of::<Node<()>>() + 3 * size_of::<usize>();
+/// What a record takes of the heap on average, for accounting: a slot, and its share of the room in
+/// the leaf and of the leaf's node.
+pub(crate) const NODE_BYTES: usize =
+    SLOT_BYTES + (LEAF_ROOM / 2 * SLOT_BYTES + directory::NODE_BYTES) / LEAF_RECORDS;
 
 /// The records of an engine in the order of their keys.
 pub(crate) struct OrderedIndex<T> {
-    list: SkipList<Node<T>, ()>,
+    leaves: Leaves<T>,
+    directory: Directory<T>,
 }
 
 impl<T> fmt::Debug for OrderedIndex<T> {
@@ -150,26 +52,101 @@ impl<T> fmt::Debug for OrderedIndex<T> {
 impl<T: Send + Sync + 'static> OrderedIndex<T> {
     pub(crate) fn new() -> Self {
         Self {
-            list: SkipList::new(epoch::default_collector().clone()),
+            leaves: Leaves::new(),
+            directory: Directory::new(),
         }
     }
 
     /// Adds a record whose key is not there. The caller holds the stripe of the key. Expected
-    /// logarithmic time.
-    pub(crate) fn insert(&self, record: RecordPtr<T>, guard: &Guard) {
-        self.list
-            .get_or_insert(Node::new(record), (), guard)
-            .release(guard);
+    /// logarithmic time. Whether something was handed to the epoch for it.
+    ///
+    /// # Errors
+    ///
+    /// `OutOfMemory`; the record is not in the index then.
+    #[expect(
+        clippy::significant_drop_tightening,
+        reason = "without the lock the new leaf could be unlinked before the directory has it"
+    )]
+    pub(crate) fn insert(&self, record: RecordPtr<T>, guard: &Guard) -> Result<bool, OutOfMemory> {
+        let mut leaf = self.lock(record.get(guard).key(), guard);
+        match leaf.insert(record, guard)? {
+            Inserted::Pushed => return Ok(false),
+            Inserted::Replaced => {}
+            Inserted::Split(upper) => self.directory.insert(upper, guard),
+        }
+        Ok(true)
     }
 
     /// Takes a record out; it still has to be retired. The caller holds the stripe of the key.
-    /// Expected logarithmic time.
+    /// Expected logarithmic time. Needs no memory.
     pub(crate) fn remove(&self, record: RecordRef<'_, T>, guard: &Guard) {
-        let removed = self
-            .list
-            .get(record.key(), guard)
-            .is_some_and(|entry| entry.remove());
-        debug_assert!(removed, "INDEXED: a record that is removed is in the index");
+        let mut leaf = self.lock(record.key(), guard);
+        leaf.remove(record, guard);
+        let low = leaf.low();
+        let is_left = leaf.is_empty() && !low.is_empty();
+        drop(leaf);
+        if is_left {
+            self.unlink(low, guard);
+        }
+    }
+
+    /// Locks the leaf that a key belongs to.
+    fn lock<'g>(&'g self, key: &[u8], guard: &'g Guard) -> LockedLeaf<'g, T> {
+        loop {
+            let mut leaf = self.floor(key, guard).lock();
+            // MODEL: index::inserted_record_is_met.
+            while !leaf.is_dead() || planted(Planted::DeadLeaf) {
+                match leaf.next_at(key, guard) {
+                    Some(next) if !planted(Planted::PassedLeaf) => {
+                        drop(leaf);
+                        leaf = next.lock();
+                    }
+                    _ => return leaf,
+                }
+            }
+        }
+    }
+
+    /// A leaf from which a key can be reached, and no dead one that was gone before.
+    fn floor<'g>(&'g self, key: &[u8], guard: &'g Guard) -> LeafRef<'g, T> {
+        let leaf = self.directory.floor(key, guard);
+        leaf.unwrap_or_else(|| self.leaves.first(guard))
+    }
+
+    /// As [`floor`](Self::floor), for the keys right below one.
+    fn below<'g>(&'g self, key: Option<&[u8]>, guard: &'g Guard) -> LeafRef<'g, T> {
+        let leaf = self.directory.below(key, guard);
+        leaf.unwrap_or_else(|| self.leaves.first(guard))
+    }
+
+    /// Takes the leaf with this low key out of the list, if it is there and empty.
+    #[cold]
+    #[expect(
+        clippy::significant_drop_tightening,
+        reason = "both locks are held until it is out of the directory and the list"
+    )]
+    fn unlink(&self, low: &[u8], guard: &Guard) {
+        loop {
+            let mut before = self.below(Some(low), guard).lock();
+            while !before.is_dead() {
+                let Some(next) = before.next(guard) else {
+                    return;
+                };
+                if next.low() < low {
+                    drop(before);
+                    before = next.lock();
+                    continue;
+                }
+                if next.low() == low {
+                    let leaf = next.lock();
+                    if leaf.is_empty() {
+                        self.directory.remove(low, guard);
+                        before.unlink(leaf, guard);
+                    }
+                }
+                return;
+            }
+        }
     }
 
     /// The records from `start` on and before `end`, if there is one, in ascending order, with
@@ -179,34 +156,150 @@ impl<T: Send + Sync + 'static> OrderedIndex<T> {
     /// Constant time a record, after logarithmic time for the first.
     pub(crate) fn ascend<'g, 'b>(
         &'g self,
-        start: &[u8],
+        start: &'b [u8],
         end: Option<&'b [u8]>,
         guard: &'g Guard,
-    ) -> impl Iterator<Item = Met<'g, T>> + use<'g, 'b, T> {
-        let end = end.map(Limit::new);
-        let first = self.list.lower_bound(Bound::Included(start), guard);
-        iter::successors(first, Entry::next)
-            .map(|entry| entry.key())
-            .take_while(move |node| end.as_ref().is_none_or(|end| end.is_above(node)))
-            .map(|node| (node.key(), node.record.get(guard)))
+    ) -> Ascend<'g, 'b, T> {
+        let mut walk = Ascend {
+            records: Records::new(),
+            index: 0,
+            next: Some(self.floor(start, guard)),
+            start,
+            end,
+            guard,
+        };
+        walk.enter();
+        walk
     }
 
     /// The records from `start` on and before `end`, if there is one, in descending order, with
-    /// their keys. As [`ascend`](Self::ascend), but logarithmic time a record.
+    /// their keys. As [`ascend`](Self::ascend), but logarithmic time for each leaf.
     pub(crate) fn descend<'g, 'b>(
         &'g self,
         start: &'b [u8],
-        end: Option<&[u8]>,
+        end: Option<&'b [u8]>,
         guard: &'g Guard,
-    ) -> impl Iterator<Item = Met<'g, T>> + use<'g, 'b, T> {
-        let start = Limit::new(start);
-        let end = end.map_or(Bound::Unbounded, Bound::Excluded);
-        iter::successors(self.list.upper_bound(end, guard), Entry::prev)
-            .map(|entry| entry.key())
-            .take_while(move |node| !start.is_above(node))
-            .map(|node| (node.key(), node.record.get(guard)))
+    ) -> Descend<'g, 'b, T> {
+        Descend {
+            index: self,
+            records: Records::new(),
+            low: None,
+            start,
+            end,
+            guard,
+        }
     }
 }
 
 /// A record that a walk meets, and its key.
 pub(crate) type Met<'g, T> = (&'g [u8], RecordRef<'g, T>);
+
+/// How far ahead of a walk the records are brought near.
+const RECORDS_AHEAD: usize = 8;
+
+/// How far ahead of a walk the newest versions are brought near. Their records have to be there.
+const VERSIONS_AHEAD: usize = 4;
+
+/// A walk upwards.
+pub(crate) struct Ascend<'g, 'b, T> {
+    /// What is left of the leaf that is being read begins at `index`.
+    records: Records<'g, T>,
+    index: usize,
+    /// The leaf behind it.
+    next: Option<LeafRef<'g, T>>,
+    start: &'b [u8],
+    end: Option<&'b [u8]>,
+    guard: &'g Guard,
+}
+
+impl<T: Send + Sync + 'static> Ascend<'_, '_, T> {
+    /// Reads the next leaf; `false` where there is none.
+    #[inline(never)]
+    fn enter(&mut self) -> bool {
+        let Some(leaf) = self.next.take() else {
+            return false;
+        };
+        self.index = 0;
+        let next = leaf.read(self.start, self.end, self.guard, &mut self.records);
+        for record in self.records.iter().take(RECORDS_AHEAD) {
+            record.prefetch();
+        }
+        self.next = next.filter(|next| self.end.is_none_or(|end| next.low() < end));
+        if let Some(next) = self.next {
+            next.prefetch_slots();
+        }
+        true
+    }
+}
+
+impl<'g, T: Send + Sync + 'static> Iterator for Ascend<'g, '_, T> {
+    type Item = Met<'g, T>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.index == self.records.len() {
+            if !self.enter() {
+                return None;
+            }
+        }
+        let ahead = &self.records[self.index..];
+        if let Some(record) = ahead.get(RECORDS_AHEAD) {
+            record.prefetch();
+        }
+        if let Some(record) = ahead.get(VERSIONS_AHEAD) {
+            record.prefetch_head();
+        }
+        let record = ahead[0];
+        self.index += 1;
+        Some((record.key(), record))
+    }
+}
+
+/// A walk downwards.
+pub(crate) struct Descend<'g, 'b, T> {
+    index: &'g OrderedIndex<T>,
+    /// What is left of the leaf that is being read, and its low key.
+    records: Records<'g, T>,
+    low: Option<&'g [u8]>,
+    start: &'b [u8],
+    end: Option<&'b [u8]>,
+    guard: &'g Guard,
+}
+
+impl<T: Send + Sync + 'static> Descend<'_, '_, T> {
+    /// Reads the leaf before, or the first one.
+    fn enter(&mut self) {
+        let limit = self.low.or(self.end);
+        let mut leaf = self.index.below(limit, self.guard);
+        // There may be leaves between that the directory did not have yet, or that were split off
+        // since: the pointer that was read with the records tells.
+        while let Some(next) = leaf.read(self.start, limit, self.guard, &mut self.records) {
+            let is_between = limit.is_none_or(|limit| next.low() < limit);
+            // MODEL: index::record_that_stays_is_met.
+            if !is_between || planted(Planted::UnseenSplit) {
+                break;
+            }
+            leaf = next;
+        }
+        self.low = Some(leaf.low());
+    }
+}
+
+impl<'g, T: Send + Sync + 'static> Iterator for Descend<'g, '_, T> {
+    type Item = Met<'g, T>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(record) = self.records.pop() {
+                return Some((record.key(), record));
+            }
+            if self.low.is_some_and(|low| low <= self.start) {
+                return None;
+            }
+            self.enter();
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+#[path = "index/tests.rs"]
+mod tests;

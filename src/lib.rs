@@ -67,10 +67,6 @@ mod clock;
 mod engine;
 mod entry;
 mod error;
-#[cfg(not(miri))]
-mod index;
-#[cfg(miri)]
-#[path = "index/stand_in.rs"]
 mod index;
 mod key;
 mod kv;

@@ -67,6 +67,14 @@ mod real {
     /// Snapshots that register without a lock. Beyond these, a mutex and an ordered map serve.
     pub(crate) const SNAPSHOT_SLOTS: usize = 64;
 
+    /// The records of a leaf of the ordered index, at most. More make insertions slower, fewer make
+    /// walks slower, and more leaves. (Few of them under Miri, so that leaves are split there too.)
+    pub(crate) const LEAF_SLOTS_MAX: usize = if cfg!(miri) { 4 } else { 60 };
+
+    /// How many records are added to a leaf before it is sorted again, at most. More make it cheaper
+    /// to add one, and walks slower.
+    pub(crate) const LEAF_ROOM: usize = if cfg!(miri) { 2 } else { 12 };
+
     /// A relaxed load of what nobody but the caller may change now. The models check that claim.
     pub(crate) fn load_own<T>(cell: &AtomicPtr<T>) -> *mut T {
         // ORDERING: Relaxed, which is for the callers to argue.
@@ -111,6 +119,12 @@ mod model {
 
     /// Two: one beside another, and the next in the overflow. Each slot is one more atomic.
     pub(crate) const SNAPSHOT_SLOTS: usize = 2;
+
+    /// So that the third key of a leaf splits it.
+    pub(crate) const LEAF_SLOTS_MAX: usize = 2;
+
+    /// So that the second key is added, and the third sorts.
+    pub(crate) const LEAF_ROOM: usize = 1;
 
     std::thread_local! {
         /// All threads of a model are coroutines of one.
@@ -179,6 +193,16 @@ pub enum Planted {
     Uncopied,
     /// A slot becomes empty although a probe goes past it.
     ClearAlways,
+    /// The slots of a leaf are published without the records behind them.
+    WeakLeaf,
+    /// A leaf is cut to its lower half before it leads to the upper one.
+    TornSplit,
+    /// A key is inserted into a leaf that is not in the list any more.
+    DeadLeaf,
+    /// A key is inserted into a leaf that was split below it.
+    PassedLeaf,
+    /// A walk in reverse goes on to a leaf that was split before it got there.
+    UnseenSplit,
     /// Checks are validated before the stripes are locked.
     UnlockedCheck,
     /// A commit goes on with a record that has left the indexes.

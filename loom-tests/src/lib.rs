@@ -1,6 +1,7 @@
 //! Model checks of the concurrent core. An empty crate in every ordinary build.
 //!
-//! Compiles the very source files of floors 0 and 1, by path, against loom: `cargo models`.
+//! Compiles the very source files of floors 0 and 1, and of the ordered index with a stand-in for the
+//! skiplist, by path, against loom: `cargo models`.
 #![cfg(loom)]
 #![allow(
     dead_code,
@@ -8,6 +9,8 @@
     reason = "the models use a part of what the engine uses"
 )]
 
+#[path = "../../src/index.rs"]
+mod index;
 mod memory;
 #[cfg(test)]
 mod models;

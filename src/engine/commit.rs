@@ -528,8 +528,16 @@ impl Engine {
         let record = RecordPtr::new(hash, key.as_bytes())?;
         self.table(hash)
             .insert(&mut stripe.occupancy, record, guard)?;
-        self.index.insert(record, guard);
         let record = record.get(guard);
+        match self.index.insert(record.ptr(), guard) {
+            Ok(is_deferred) => stripe.sweep.count_deferred(is_deferred.into()),
+            Err(refused) => {
+                self.table(hash)
+                    .remove(&mut stripe.occupancy, record, guard);
+                Self::retire(stripe, record, guard);
+                return Err(refused.into());
+            }
+        }
         stripe.counts.bytes += record.size() + NODE_BYTES;
         Ok(record)
     }

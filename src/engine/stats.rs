@@ -11,7 +11,7 @@ pub(crate) struct Counts {
     pub(crate) entry_count: usize,
     /// Versions that have not been freed, tombstones included.
     pub(crate) version_count: usize,
-    /// Records and versions on the heap, with the nodes of the ordered index.
+    /// Records and versions on the heap, with the slots of the ordered index.
     pub(crate) bytes: usize,
     /// Commits that took effect.
     pub(crate) commit_count: u64,

@@ -198,6 +198,11 @@ impl SweepQueue {
         self.held.pop_front()
     }
 
+    /// So many pieces were handed to the epoch.
+    pub(super) fn count_deferred(&mut self, pieces: u64) {
+        self.deferred += pieces;
+    }
+
     /// Notices that snapshots have closed since the held garbage was last gone through.
     fn notice_closed(&mut self, closed_count: u64) {
         if self.closed_seen != closed_count {
@@ -332,9 +337,14 @@ impl Engine {
         self.table(record.hash())
             .remove(&mut stripe.occupancy, record, guard);
         self.index.remove(record, guard);
+        Self::retire(stripe, record, guard);
+    }
+
+    /// Has a record freed that was in an index and is in none any more. Its stripe is locked.
+    pub(super) fn retire(stripe: &mut Stripe, record: RecordRef<'_, Large>, guard: &Guard) {
         // INDEXED: only now that no index leads to it.
         record.ptr().retire(guard);
-        stripe.sweep.deferred += PIECES_OF_A_RECORD;
+        stripe.sweep.count_deferred(PIECES_OF_A_RECORD);
     }
 
     /// Forgets all that can be forgotten now, and frees it. Whether something is left: held by an

@@ -1,96 +1,53 @@
-//! The ordered index for Miri: a map behind a lock, in the place of the skiplist.
+//! The directory of the leaves for Miri and for the models: a map behind a lock, in the place of the
+//! skiplist.
 //!
 //! Release 0.1.3 of the skiplist frees its nodes through pointers that Miri does not allow for that
-//! (crossbeam#878), so under Miri the engine would end at the first key that leaves. With this,
-//! everything above and below the index runs there.
+//! (crossbeam#878), and it does not run under loom. With this, everything above and below the
+//! directory runs there. Its lock orders more than the skiplist does, so the models of the index
+//! prove the protocol; what it hides of orderings is modelled on the leaves alone.
 
-use crate::mvcc::chain::{RecordPtr, RecordRef};
+use crate::mvcc::leaf::{LeafPtr, LeafRef};
 use crate::sync::Mutex;
 use crate::sync::epoch::Guard;
 use std::collections::BTreeMap;
-use std::fmt;
-use std::iter;
 use std::ops::Bound;
-use std::vec;
 
 /// As for the skiplist, so that accounts agree.
-pub(crate) const NODE_BYTES: usize = 72;
+pub(super) const NODE_BYTES: usize = 80;
 
-/// The records of an engine in the order of their keys.
-pub(crate) struct OrderedIndex<T> {
-    records: Mutex<BTreeMap<Vec<u8>, RecordPtr<T>>>,
+/// The leaves in the order of their keys.
+pub(super) struct Directory<T> {
+    leaves: Mutex<BTreeMap<Vec<u8>, LeafPtr<T>>>,
 }
 
-impl<T> fmt::Debug for OrderedIndex<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("OrderedIndex")
-    }
-}
-
-impl<T: Send + Sync + 'static> OrderedIndex<T> {
-    pub(crate) fn new() -> Self {
+impl<T: Send + Sync + 'static> Directory<T> {
+    pub(super) fn new() -> Self {
         Self {
-            records: Mutex::new(BTreeMap::new()),
+            leaves: Mutex::new(BTreeMap::new()),
         }
     }
 
-    pub(crate) fn insert(&self, record: RecordPtr<T>, _guard: &Guard) {
-        let key = record.key().to_vec();
-        let present = self.records.lock().insert(key, record);
-        assert!(
-            present.is_none(),
-            "INDEXED: a key is inserted while it is absent"
-        );
+    pub(super) fn insert(&self, leaf: LeafRef<'_, T>, _: &Guard) {
+        let present = self.leaves.lock().insert(leaf.low().to_vec(), leaf.ptr());
+        assert!(present.is_none(), "a leaf is inserted where there is none");
     }
 
-    pub(crate) fn remove(&self, record: RecordRef<'_, T>, _guard: &Guard) {
-        let removed = self.records.lock().remove(record.key());
-        assert!(
-            removed.is_some(),
-            "INDEXED: a record that is removed is in the index"
-        );
+    pub(super) fn remove(&self, low: &[u8], _: &Guard) {
+        let removed = self.leaves.lock().remove(low);
+        assert!(removed.is_some(), "a leaf is removed once");
     }
 
-    pub(crate) fn ascend<'g, 'b>(
-        &'g self,
-        start: &[u8],
-        end: Option<&'b [u8]>,
-        guard: &'g Guard,
-    ) -> impl Iterator<Item = Met<'g, T>> + use<'g, 'b, T> {
-        self.between(start, end, guard)
+    pub(super) fn floor<'g>(&self, key: &[u8], guard: &'g Guard) -> Option<LeafRef<'g, T>> {
+        self.last(Bound::Included(key), guard)
     }
 
-    pub(crate) fn descend<'g, 'b>(
-        &'g self,
-        start: &'b [u8],
-        end: Option<&[u8]>,
-        guard: &'g Guard,
-    ) -> impl Iterator<Item = Met<'g, T>> + use<'g, 'b, T> {
-        self.between(start, end, guard).rev()
+    pub(super) fn below<'g>(&self, key: Option<&[u8]>, guard: &'g Guard) -> Option<LeafRef<'g, T>> {
+        self.last(key.map_or(Bound::Unbounded, Bound::Excluded), guard)
     }
 
-    /// What there is now; what is removed meanwhile is still there for this guard.
-    fn between<'g>(
-        &self,
-        start: &[u8],
-        end: Option<&[u8]>,
-        guard: &'g Guard,
-    ) -> iter::Map<vec::IntoIter<RecordPtr<T>>, impl FnMut(RecordPtr<T>) -> Met<'g, T> + use<'g, T>>
-    {
-        let found: Vec<_> = if end.is_some_and(|end| end <= start) {
-            Vec::new()
-        } else {
-            let end = end.map_or(Bound::Unbounded, Bound::Excluded);
-            let records = self.records.lock();
-            let range = records.range::<[u8], _>((Bound::Included(start), end));
-            range.map(|(_, record)| *record).collect()
-        };
-        found.into_iter().map(move |record| {
-            let record = record.get(guard);
-            (record.key(), record)
-        })
+    fn last<'g>(&self, bound: Bound<&[u8]>, guard: &'g Guard) -> Option<LeafRef<'g, T>> {
+        let leaves = self.leaves.lock();
+        let mut range = leaves.range::<[u8], _>((Bound::Unbounded, bound));
+        range.next_back().map(|(_, leaf)| leaf.get(guard))
     }
 }
-
-/// A record that a walk meets, and its key.
-pub(crate) type Met<'g, T> = (&'g [u8], RecordRef<'g, T>);

@@ -387,18 +387,6 @@ impl<T> RecordPtr<T> {
         }
     }
 
-    /// The key, for an index that compares the keys of the records it holds.
-    pub(crate) fn key(&self) -> &[u8] {
-        // SAFETY: INDEXED: the index looks only at records that have not been retired, or had not
-        // been when the guard of the search was pinned.
-        let key_len = unsafe { self.record.as_ref() }.key_len as usize;
-        let base = self.record.as_ptr().cast::<u8>();
-        // SAFETY: the allocation reaches `key_len` bytes past this offset.
-        let key = unsafe { base.add(offset_of!(Record<T>, key)) };
-        // SAFETY: initialised by `new`, never changed since.
-        unsafe { std::slice::from_raw_parts(key, key_len) }
-    }
-
     pub(crate) fn as_raw(self) -> *mut () {
         self.record.as_ptr().cast()
     }
@@ -618,6 +606,11 @@ impl<'g, T> RecordRef<'g, T> {
         self.mark(ENTRY, has_entry);
     }
 
+    /// Has the record brought near, without waiting for it.
+    pub(crate) fn prefetch(self) {
+        prefetch(self.record.as_ptr().cast());
+    }
+
     /// Has the newest version brought near, without waiting for it.
     pub(crate) fn prefetch_head(self) {
         // ORDERING: Relaxed. Nothing is read through the pointer.
@@ -627,14 +620,14 @@ impl<'g, T> RecordRef<'g, T> {
 
 /// Has the memory at an address brought near, without waiting for it.
 #[cfg(all(target_arch = "x86_64", not(any(loom, miri))))]
-fn prefetch(address: *const u8) {
+pub(crate) fn prefetch(address: *const u8) {
     use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
     // SAFETY: it is a hint, which may be given for any address.
     unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) };
 }
 
 #[cfg(not(all(target_arch = "x86_64", not(any(loom, miri)))))]
-fn prefetch(_: *const u8) {}
+pub(crate) fn prefetch(_: *const u8) {}
 
 impl<'g, T: Payload> RecordRef<'g, T> {
     /// Takes back a version that was linked by a commit that will never be decided. The caller

@@ -20,7 +20,6 @@
 use super::{Ordering, OutOfMemory, Planted};
 use std::alloc::Layout;
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::atomic;
 use std::time::Duration;
@@ -116,7 +115,7 @@ fn wait(wait: Wait) -> bool {
 
 /// The bugs that a simulation finds soon. The others are a matter of orderings, or strike too seldom,
 /// and are for the models.
-pub const PLANTABLE: [Planted; 18] = [
+pub const PLANTABLE: [Planted; 22] = [
     Planted::UnlockedCheck,
     Planted::StaleRecord,
     Planted::UntrackedReads,
@@ -135,6 +134,10 @@ pub const PLANTABLE: [Planted; 18] = [
     Planted::NoKick,
     Planted::Uncopied,
     Planted::ClearAlways,
+    Planted::TornSplit,
+    Planted::DeadLeaf,
+    Planted::PassedLeaf,
+    Planted::UnseenSplit,
 ];
 
 static PLANTED: atomic::AtomicU32 = atomic::AtomicU32::new(u32::MAX);
@@ -156,6 +159,8 @@ pub(crate) const fn ordering(ordering: Ordering, _: Planted) -> Ordering {
 }
 
 pub(crate) const SNAPSHOT_SLOTS: usize = 4;
+pub(crate) const LEAF_SLOTS_MAX: usize = 4;
+pub(crate) const LEAF_ROOM: usize = 2;
 pub(crate) const SPIN_TURNS: u32 = 2;
 
 pub(crate) fn spin_loop() {

@@ -15,8 +15,8 @@ const SANITIZE: &str = "-Zsanitizer=address";
 /// waits in the epoch when the process ends is never freed. The sanitizer step looks for leaks.
 const MIRIFLAGS: &str = "-Zmiri-tree-borrows -Zmiri-permissive-provenance -Zmiri-ignore-leaks";
 
-/// A history of two threads, small enough for Miri, on the whole engine. The ordered index is a
-/// stand-in there (`src/index/stand_in.rs`).
+/// A history of two threads, small enough for Miri, on the whole engine. The directory of the ordered
+/// index is a stand-in there (`src/index/stand_in.rs`).
 const MIRI_HISTORY: &str = "history::a_short_history_is_strictly_serializable";
 
 /// The test reads its seeds from the environment.
@@ -24,9 +24,10 @@ const MIRI_ENGINE_FLAGS: &str = "-Zmiri-env-forward=KVICK_SEEDS";
 
 /// The modules whose unit tests Miri runs: the data types and the core. The rest of the engine is
 /// safe code, and slow there.
-const MIRI_MODULES: [&str; 6] = [
+const MIRI_MODULES: [&str; 7] = [
     "version::",
     "mvcc::",
+    "index::",
     "key::",
     "value::",
     "limits::",

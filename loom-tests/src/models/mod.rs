@@ -2,6 +2,8 @@
 
 mod chain;
 mod commit;
+mod index;
+mod leaf;
 mod life;
 mod point;
 mod publish;

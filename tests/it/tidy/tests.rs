@@ -200,8 +200,8 @@ fn seqcst_is_for_fences() {
 }
 
 #[test]
-fn unsafe_is_in_two_files() {
-    let rule = super::unsafe_is_in_two_files;
+fn unsafe_is_in_few_files() {
+    let rule = super::unsafe_is_in_few_files;
     assert_caught(rule, "src/index.rs", "let x = unsafe { y.deref() };");
     assert_caught(rule, "src/mvcc/stamp.rs", "unsafe impl Send for A {}");
     assert_passes(rule, "src/mvcc/chain.rs", "let x = unsafe { y.deref() };");
