@@ -1,6 +1,6 @@
 //! The ordered index: every record by its encoded key, for lists and tracked ranges.
 //!
-//! The records stand in a list of *leaves*, some thirty to each (`mvcc::leaf`), and a *directory*, a
+//! The records stand in a list of *leaves*, some forty to each (`mvcc::leaf`), and a *directory*, a
 //! skiplist of the low keys of the leaves, leads to them. A walk goes from leaf to leaf, and to a
 //! node of the skiplist only for the first one.
 //!
@@ -23,7 +23,7 @@ mod directory;
 mod directory;
 
 use crate::mvcc::chain::{RecordPtr, RecordRef};
-use crate::mvcc::leaf::{Inserted, LeafRef, Leaves, LockedLeaf, Records, SLOT_BYTES};
+use crate::mvcc::leaf::{Inserted, LEAF_BYTES, LeafRef, Leaves, LockedLeaf, Records, SLOT_BYTES};
 use crate::sync::epoch::Guard;
 use crate::sync::{LEAF_ROOM, LEAF_SLOTS_MAX, OutOfMemory, Planted, planted};
 use directory::Directory;
@@ -32,10 +32,11 @@ use std::fmt;
 /// How many records a leaf has on average, where their keys came in random order.
 const LEAF_RECORDS: usize = LEAF_SLOTS_MAX * 7 / 10;
 
-/// What a record takes of the heap on average, for accounting: a slot, and its share of the room in
-/// the leaf and of the leaf's node.
-pub(crate) const NODE_BYTES: usize =
-    SLOT_BYTES + (LEAF_ROOM / 2 * SLOT_BYTES + directory::NODE_BYTES) / LEAF_RECORDS;
+/// What a record takes of the index on average, for accounting: a slot, and its share of the leaf, of
+/// the room there, and of the directory. Left out is what depends on the keys: the prefix and the low
+/// key of each leaf, and that leaves may have been emptied but for a few records.
+pub(crate) const RECORD_BYTES: usize =
+    SLOT_BYTES + (LEAF_ROOM / 2 * SLOT_BYTES + LEAF_BYTES + directory::NODE_BYTES) / LEAF_RECORDS;
 
 /// The records of an engine in the order of their keys.
 pub(crate) struct OrderedIndex<T> {
@@ -58,7 +59,7 @@ impl<T: Send + Sync + 'static> OrderedIndex<T> {
     }
 
     /// Adds a record whose key is not there. The caller holds the stripe of the key. Expected
-    /// logarithmic time. Whether something was handed to the epoch for it.
+    /// logarithmic time. How many pieces were handed to the epoch for it.
     ///
     /// # Errors
     ///
@@ -67,27 +68,26 @@ impl<T: Send + Sync + 'static> OrderedIndex<T> {
         clippy::significant_drop_tightening,
         reason = "without the lock the new leaf could be unlinked before the directory has it"
     )]
-    pub(crate) fn insert(&self, record: RecordPtr<T>, guard: &Guard) -> Result<bool, OutOfMemory> {
+    pub(crate) fn insert(&self, record: RecordPtr<T>, guard: &Guard) -> Result<u64, OutOfMemory> {
         let mut leaf = self.lock(record.get(guard).key(), guard);
         match leaf.insert(record, guard)? {
-            Inserted::Pushed => return Ok(false),
+            Inserted::Added => return Ok(0),
             Inserted::Replaced => {}
             Inserted::Split(upper) => self.directory.insert(upper, guard),
         }
-        Ok(true)
+        Ok(1)
     }
 
     /// Takes a record out; it still has to be retired. The caller holds the stripe of the key.
-    /// Expected logarithmic time. Needs no memory.
-    pub(crate) fn remove(&self, record: RecordRef<'_, T>, guard: &Guard) {
+    /// Expected logarithmic time. Needs no memory. How many pieces were handed to the epoch for it.
+    pub(crate) fn remove(&self, record: RecordRef<'_, T>, guard: &Guard) -> u64 {
         let mut leaf = self.lock(record.key(), guard);
-        leaf.remove(record, guard);
+        let is_retired = leaf.remove(record, guard);
         let low = leaf.low();
         let is_left = leaf.is_empty() && !low.is_empty();
         drop(leaf);
-        if is_left {
-            self.unlink(low, guard);
-        }
+        let unlinked = if is_left { self.unlink(low, guard) } else { 0 };
+        u64::from(is_retired) + unlinked
     }
 
     /// Locks the leaf that a key belongs to.
@@ -119,18 +119,19 @@ impl<T: Send + Sync + 'static> OrderedIndex<T> {
         leaf.unwrap_or_else(|| self.leaves.first(guard))
     }
 
-    /// Takes the leaf with this low key out of the list, if it is there and empty.
+    /// Takes the leaf with this low key out of the list, if it is there and empty. How many pieces
+    /// were handed to the epoch.
     #[cold]
     #[expect(
         clippy::significant_drop_tightening,
         reason = "both locks are held until it is out of the directory and the list"
     )]
-    fn unlink(&self, low: &[u8], guard: &Guard) {
+    fn unlink(&self, low: &[u8], guard: &Guard) -> u64 {
         loop {
             let mut before = self.below(Some(low), guard).lock();
             while !before.is_dead() {
                 let Some(next) = before.next(guard) else {
-                    return;
+                    return 0;
                 };
                 if next.low() < low {
                     drop(before);
@@ -140,11 +141,16 @@ impl<T: Send + Sync + 'static> OrderedIndex<T> {
                 if next.low() == low {
                     let leaf = next.lock();
                     if leaf.is_empty() {
-                        self.directory.remove(low, guard);
-                        before.unlink(leaf, guard);
+                        let is_found = self.directory.remove(low, guard);
+                        debug_assert!(is_found, "LEAVES: the directory lacks a leaf");
+                        if is_found {
+                            before.unlink(leaf, guard);
+                            // The leaf, and its node in the directory.
+                            return 2;
+                        }
                     }
                 }
-                return;
+                return 0;
             }
         }
     }

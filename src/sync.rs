@@ -195,6 +195,8 @@ pub enum Planted {
     ClearAlways,
     /// The slots of a leaf are published without the records behind them.
     WeakLeaf,
+    /// A leaf is republished, behind one that is unlinked, without what it holds.
+    WeakNext,
     /// A leaf is cut to its lower half before it leads to the upper one.
     TornSplit,
     /// A key is inserted into a leaf that is not in the list any more.

@@ -15,7 +15,7 @@ use super::read::Hit;
 use super::write::{Expect, Mutation, Op, RangeReads, Write, check_single};
 use super::{Engine, Stripe};
 use crate::error::Result;
-use crate::index::NODE_BYTES;
+use crate::index::RECORD_BYTES;
 use crate::key::Key;
 use crate::mvcc::chain::{Draft, RecordPtr, RecordRef, Superseded, Unreachable, VersionRef};
 use crate::mvcc::publish::{Install, publish_one};
@@ -530,7 +530,7 @@ impl Engine {
             .insert(&mut stripe.occupancy, record, guard)?;
         let record = record.get(guard);
         match self.index.insert(record.ptr(), guard) {
-            Ok(is_deferred) => stripe.sweep.count_deferred(is_deferred.into()),
+            Ok(deferred) => stripe.sweep.count_deferred(deferred),
             Err(refused) => {
                 self.table(hash)
                     .remove(&mut stripe.occupancy, record, guard);
@@ -538,7 +538,7 @@ impl Engine {
                 return Err(refused.into());
             }
         }
-        stripe.counts.bytes += record.size() + NODE_BYTES;
+        stripe.counts.bytes += record.size() + RECORD_BYTES;
         Ok(record)
     }
 
@@ -547,6 +547,8 @@ impl Engine {
     pub(super) fn tick(&self, stamp: Stamp, guard: Guard, makes_way: bool) {
         if self.registry.is_grace_due(stamp) {
             self.registry.advance_grace(&self.counter, &guard);
+            self.deferred.flush(&guard);
+        } else if self.deferred.is_due() {
             self.deferred.flush(&guard);
         }
         drop(guard);

@@ -1,10 +1,11 @@
 //! Making the epoch run what it was handed.
 //!
-//! What a reader may still stand on is freed through the epoch: the records and index nodes of
-//! deleted keys, and versions from the middle of a chain. The epoch runs such work when a thread
-//! flushes, in the order in which it was handed over, and only a few hundred pieces each time. So
-//! whoever hands it more has to flush more often, or the work piles up, and the raises of the grace
-//! wait behind it; and when an engine goes idle, somebody has to go on until all of it is done.
+//! What a reader may still stand on is freed through the epoch: the records and leaves of deleted
+//! keys, arrays that new keys have replaced, and versions from the middle of a chain. The epoch runs
+//! such work when a thread flushes, in the order in which it was handed over, and only a few hundred
+//! pieces each time. So whoever hands it more has to flush more often, or the work piles up, and the
+//! raises of the grace wait behind it; and when an engine goes idle, somebody has to go on until all
+//! of it is done.
 
 use crate::sync::epoch::{self, Guard};
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
@@ -35,6 +36,12 @@ impl Deferred {
     pub(super) fn add(&self, pieces: u64) {
         // ORDERING: Relaxed. The number only says how often to flush.
         self.pieces.fetch_add(pieces, Ordering::Relaxed);
+    }
+
+    /// Whether a flush would have a lot to run.
+    pub(super) fn is_due(&self) -> bool {
+        // ORDERING: Relaxed, as above.
+        self.pieces.load(Ordering::Relaxed) >= PIECES_OF_A_FLUSH
     }
 
     /// Lets the epoch run about as much as it has been handed since the last time. The caller

@@ -12,7 +12,7 @@
 use super::deferred;
 use super::payload::Large;
 use super::{Engine, Stripe};
-use crate::index::NODE_BYTES;
+use crate::index::RECORD_BYTES;
 use crate::mvcc::chain::{RecordPtr, RecordRef, Superseded, Unreachable};
 use crate::mvcc::registry::{GRACE_STEP, Horizon, Registry};
 use crate::sync::epoch::{self, Guard};
@@ -62,9 +62,6 @@ const DEFERRED_STEP: u64 = 64;
 /// What a version may leave to be forgotten: what it supersedes, and the record where it is a
 /// tombstone.
 const LEFT_BY_A_VERSION: usize = 2;
-
-/// What a record is freed as: itself, and its node in the ordered index.
-const PIECES_OF_A_RECORD: u64 = 2;
 
 /// What waits to be forgotten.
 #[derive(Debug)]
@@ -242,9 +239,10 @@ impl Engine {
             }
             let step = stripe.sweep.step(added);
             self.sweep_stripe(stripe, step, unreachable, guard);
-            if stripe.sweep.deferred >= DEFERRED_STEP {
-                self.deferred.add(mem::take(&mut stripe.sweep.deferred));
-            }
+        }
+        // Also of a commit that only inserts, for which nothing is ever due.
+        if stripe.sweep.deferred >= DEFERRED_STEP {
+            self.deferred.add(mem::take(&mut stripe.sweep.deferred));
         }
     }
 
@@ -333,10 +331,11 @@ impl Engine {
         record: RecordRef<'_, Large>,
         guard: &Guard,
     ) {
-        stripe.counts.bytes -= record.size() + NODE_BYTES;
+        stripe.counts.bytes -= record.size() + RECORD_BYTES;
         self.table(record.hash())
             .remove(&mut stripe.occupancy, record, guard);
-        self.index.remove(record, guard);
+        let deferred = self.index.remove(record, guard);
+        stripe.sweep.count_deferred(deferred);
         Self::retire(stripe, record, guard);
     }
 
@@ -344,7 +343,7 @@ impl Engine {
     pub(super) fn retire(stripe: &mut Stripe, record: RecordRef<'_, Large>, guard: &Guard) {
         // INDEXED: only now that no index leads to it.
         record.ptr().retire(guard);
-        stripe.sweep.count_deferred(PIECES_OF_A_RECORD);
+        stripe.sweep.count_deferred(1);
     }
 
     /// Forgets all that can be forgotten now, and frees it. Whether something is left: held by an

@@ -18,31 +18,35 @@ use std::borrow::Borrow;
 use std::cmp;
 use std::ops::Bound;
 
-/// A longer key is on the heap. With this, a node's key takes 48 bytes.
+/// A longer key is read from its leaf. With this, a node takes 40 bytes of its own.
 const INLINE_BYTES: usize = 31;
 
 /// How much of a key is compared as one number.
 const HEAD_BYTES: usize = 16;
 
-/// In the place of a length: the key is on the heap.
+/// In the place of a length: the key is in the leaf alone.
 const LONG: u8 = u8::MAX;
 
-/// The lowest key of a leaf.
-struct Low {
-    long: Option<Box<[u8]>>,
+/// A leaf in the list, ordered by its low key; or a short key that is looked for, without a leaf.
+///
+/// A leaf that has left the list may still be linked at an upper level for a moment. A search never
+/// compares such a node's key without having seen it unmarked under its own guard, and the leaf is
+/// retired after that mark.
+struct Node<T> {
+    leaf: Option<LeafPtr<T>>,
     len: u8,
     inline: [u8; INLINE_BYTES],
 }
 
-impl Low {
-    fn new(key: &[u8]) -> Self {
+impl<T> Node<T> {
+    fn new(key: &[u8], leaf: Option<LeafPtr<T>>) -> Self {
         let mut inline = [0; INLINE_BYTES];
         let inline_len = key.len().min(INLINE_BYTES);
         inline[..inline_len].copy_from_slice(&key[..inline_len]);
         let len = u8::try_from(key.len()).ok();
         let len = len.filter(|len| usize::from(*len) <= INLINE_BYTES);
         Self {
-            long: len.is_none().then(|| Box::from(key)),
+            leaf,
             len: len.unwrap_or(LONG),
             inline,
         }
@@ -56,7 +60,7 @@ impl Low {
     fn key(&self) -> &[u8] {
         // No inline key is as long as `LONG`, so that one is out of the array's bounds.
         let inline = self.inline.get(..usize::from(self.len));
-        inline.unwrap_or_else(|| self.long.as_deref().unwrap_or_default())
+        inline.unwrap_or_else(|| self.leaf.as_ref().map_or(&[], LeafPtr::low))
     }
 }
 
@@ -71,27 +75,27 @@ fn head_of(key: &[u8]) -> u128 {
     u128::from_be_bytes(head)
 }
 
-impl Borrow<[u8]> for Low {
+impl<T> Borrow<[u8]> for Node<T> {
     fn borrow(&self) -> &[u8] {
         self.key()
     }
 }
 
-impl PartialEq for Low {
+impl<T> PartialEq for Node<T> {
     fn eq(&self, other: &Self) -> bool {
         self.key() == other.key()
     }
 }
 
-impl Eq for Low {}
+impl<T> Eq for Node<T> {}
 
-impl PartialOrd for Low {
+impl<T> PartialOrd for Node<T> {
     fn partial_cmp(&self, other: &Self) -> Option<cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Low {
+impl<T> Ord for Node<T> {
     fn cmp(&self, other: &Self) -> cmp::Ordering {
         self.head()
             .cmp(&other.head())
@@ -99,13 +103,13 @@ impl Ord for Low {
     }
 }
 
-/// What a node takes of the heap on average, a long key apart: a key, a pointer, a word of counts,
-/// and a tower of two levels.
-pub(super) const NODE_BYTES: usize = size_of::<Low>() + 4 * size_of::<usize>();
+/// What a leaf takes of the directory on average: a node, a word of counts, and a tower of two
+/// levels.
+pub(super) const NODE_BYTES: usize = size_of::<Node<()>>() + 3 * size_of::<usize>();
 
 /// The leaves in the order of their keys.
 pub(super) struct Directory<T> {
-    list: SkipList<Low, LeafPtr<T>>,
+    list: SkipList<Node<T>, ()>,
 }
 
 impl<T: Send + Sync + 'static> Directory<T> {
@@ -115,20 +119,22 @@ impl<T: Send + Sync + 'static> Directory<T> {
         }
     }
 
-    /// Adds a leaf. Expected logarithmic time.
+    /// Adds a leaf at a key at which there is none. Expected logarithmic time.
     pub(super) fn insert(&self, leaf: LeafRef<'_, T>, guard: &Guard) {
-        self.list
-            .get_or_insert(Low::new(leaf.low()), leaf.ptr(), guard)
-            .release(guard);
+        let node = Node::new(leaf.low(), Some(leaf.ptr()));
+        let entry = self.list.get_or_insert(node, (), guard);
+        debug_assert_eq!(
+            entry.key().leaf,
+            Some(leaf.ptr()),
+            "LEAVES: another leaf was there"
+        );
+        entry.release(guard);
     }
 
-    /// Takes a leaf out, by its low key. Expected logarithmic time.
-    pub(super) fn remove(&self, low: &[u8], guard: &Guard) {
-        let removed = self
-            .list
-            .get(low, guard)
-            .is_some_and(|entry| entry.remove());
-        debug_assert!(removed, "a leaf is removed once");
+    /// Takes a leaf out, by its low key; whether it was there. Expected logarithmic time.
+    pub(super) fn remove(&self, low: &[u8], guard: &Guard) -> bool {
+        let found = self.list.get(low, guard);
+        found.is_some_and(|entry| entry.remove())
     }
 
     /// The last leaf whose low key is not above a key, unless that is the first leaf. Expected
@@ -136,12 +142,12 @@ impl<T: Send + Sync + 'static> Directory<T> {
     pub(super) fn floor<'g>(&self, key: &[u8], guard: &'g Guard) -> Option<LeafRef<'g, T>> {
         let found = if key.len() <= INLINE_BYTES {
             // Compared as numbers.
-            let key = Low::new(key);
+            let key = Node::new(key, None);
             self.list.upper_bound(Bound::Included(&key), guard)
         } else {
             self.list.upper_bound(Bound::Included(key), guard)
         };
-        found.map(|entry| entry.value().get(guard))
+        found.and_then(|entry| leaf_of(entry.key(), guard))
     }
 
     /// The last leaf whose low key is below a key, or the last of all, unless that is the first
@@ -149,6 +155,10 @@ impl<T: Send + Sync + 'static> Directory<T> {
     pub(super) fn below<'g>(&self, key: Option<&[u8]>, guard: &'g Guard) -> Option<LeafRef<'g, T>> {
         let bound = key.map_or(Bound::Unbounded, Bound::Excluded);
         let found = self.list.upper_bound(bound, guard);
-        found.map(|entry| entry.value().get(guard))
+        found.and_then(|entry| leaf_of(entry.key(), guard))
     }
+}
+
+fn leaf_of<'g, T>(node: &Node<T>, guard: &'g Guard) -> Option<LeafRef<'g, T>> {
+    node.leaf.map(|leaf| leaf.get(guard))
 }

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 /// As for the skiplist, so that accounts agree.
-pub(super) const NODE_BYTES: usize = 80;
+pub(super) const NODE_BYTES: usize = 32 + 4 * size_of::<usize>();
 
 /// The leaves in the order of their keys.
 pub(super) struct Directory<T> {
@@ -32,9 +32,8 @@ impl<T: Send + Sync + 'static> Directory<T> {
         assert!(present.is_none(), "a leaf is inserted where there is none");
     }
 
-    pub(super) fn remove(&self, low: &[u8], _: &Guard) {
-        let removed = self.leaves.lock().remove(low);
-        assert!(removed.is_some(), "a leaf is removed once");
+    pub(super) fn remove(&self, low: &[u8], _: &Guard) -> bool {
+        self.leaves.lock().remove(low).is_some()
     }
 
     pub(super) fn floor<'g>(&self, key: &[u8], guard: &'g Guard) -> Option<LeafRef<'g, T>> {

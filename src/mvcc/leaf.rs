@@ -49,12 +49,17 @@ use std::ptr::{self, NonNull};
 
 pub(crate) use array::SLOT_BYTES;
 
+/// What a leaf takes of the heap beside its slots, its low key and its prefix.
+pub(crate) const LEAF_BYTES: usize = size_of::<Leaf>() + size_of::<Header>();
+
 /// What the writers of a leaf know of it. Lives behind its lock.
 #[derive(Debug, Default)]
 struct State {
     /// It has been taken out of the list.
     is_dead: bool,
     vacant_count: u8,
+    /// It was left full when keys in ascending order went on to the next leaf.
+    is_filled: bool,
 }
 
 /// Some records that are neighbours in the order of their keys: the header, followed in memory by
@@ -116,6 +121,12 @@ unsafe impl<T: Send + Sync> Send for LeafPtr<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send + Sync> Sync for LeafPtr<T> {}
 
+impl<T> PartialEq for LeafPtr<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.leaf == other.leaf
+    }
+}
+
 impl<T> fmt::Debug for LeafPtr<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("LeafPtr")
@@ -152,6 +163,13 @@ impl<T> LeafPtr<T> {
     /// under this guard.
     pub(crate) fn get(self, _: &Guard) -> LeafRef<'_, T> {
         LeafRef::new(self.leaf)
+    }
+
+    /// The lowest key that belongs to it, for a directory that compares those of its leaves.
+    pub(crate) fn low(&self) -> &[u8] {
+        // The directory looks only at leaves that have not been retired, or had not been when the
+        // guard of the search was pinned (LEAVES, PINNED).
+        LeafRef::<T>::new(self.leaf).low()
     }
 
     fn as_raw(self) -> *mut () {
@@ -400,14 +418,14 @@ impl<'g, T: Send + Sync + 'static> LockedLeaf<'g, T> {
         let Some(array) = self.array() else {
             let array = build::<T>(&[(0, raw)], &[], None, guard)?;
             self.publish(Some(array), guard);
-            return Ok(Inserted::Replaced);
+            return Ok(Inserted::Added);
         };
         let prefix = array.prefix();
         let kept = common_len(prefix, key);
         let digest = digest_of(&key[kept..]);
         if kept == prefix.len() && array.used_len() < array.capacity() {
             array.push(digest, raw);
-            return Ok(Inserted::Pushed);
+            return Ok(Inserted::Added);
         }
         let mut sorted = Self::sorted(array, guard);
         for (digest, _) in &mut sorted {
@@ -420,9 +438,10 @@ impl<'g, T: Send + Sync + 'static> LockedLeaf<'g, T> {
             self.publish(Some(build(&sorted, prefix, next, guard)?), guard);
             return Ok(Inserted::Replaced);
         }
-        // Keys that come in ascending order fill each leaf before they go on to the next.
-        let is_last = at == sorted.len() - 1;
-        let half = if is_last { at } else { sorted.len() / 2 };
+        // Keys that come in ascending order fill each leaf before they go on to the next. Where
+        // another key comes to a leaf after that, they do not.
+        let is_ascending = at == sorted.len() - 1 && !self.state.is_filled;
+        let half = if is_ascending { at } else { sorted.len() / 2 };
         let (lower, upper) = sorted.split_at(half);
         let [below, above] = [lower.last(), upper.first()]
             .map(|slot| slot.map_or(&[][..], |slot| key_of::<T>(slot.1, guard)));
@@ -432,8 +451,12 @@ impl<'g, T: Send + Sync + 'static> LockedLeaf<'g, T> {
         let split = upper.get(guard);
         // MODEL: index::record_that_stays_is_met.
         let is_torn = planted(Planted::TornSplit);
-        let follower = if is_torn { next } else { Some(split) };
-        match build(lower, prefix, follower, guard) {
+        match build(lower, prefix, Some(split), guard) {
+            Ok(lower) if is_torn => {
+                lower.set_next(array.next_own());
+                self.publish(Some(lower), guard);
+                lower.set_next(upper.as_raw());
+            }
             Ok(lower) => self.publish(Some(lower), guard),
             Err(refused) => {
                 // SAFETY: nobody has seen it.
@@ -441,9 +464,7 @@ impl<'g, T: Send + Sync + 'static> LockedLeaf<'g, T> {
                 return Err(refused);
             }
         }
-        if is_torn && let Some(lower) = self.array() {
-            lower.set_next(upper.as_raw());
-        }
+        self.state.is_filled = is_ascending;
         Ok(Inserted::Split(split))
     }
 
@@ -465,15 +486,18 @@ impl<'g, T: Send + Sync + 'static> LockedLeaf<'g, T> {
         sorted
     }
 
-    /// Takes a record out; it still has to be retired. Needs no memory.
-    pub(crate) fn remove(&mut self, record: RecordRef<'_, T>, guard: &'g Guard) {
+    /// Takes a record out; it still has to be retired. Needs no memory. Whether an array was retired
+    /// for it.
+    pub(crate) fn remove(&mut self, record: RecordRef<'_, T>, guard: &'g Guard) -> bool {
         let raw = record.ptr().as_raw();
-        let Some(array) = self.array() else { return };
+        let Some(array) = self.array() else {
+            return false;
+        };
         // ORDERING: Relaxed. Only the holder of the lock changes slots.
         let slot = array.slots().iter().find(|slot| load_own(slot) == raw);
         let Some(slot) = slot else {
             debug_assert!(false, "INDEXED: a record that is removed is in its leaf");
-            return;
+            return false;
         };
         // ORDERING: Release, so that a reader that misses the record here is ordered after the
         // commit that allowed its removal, the deletion of the key.
@@ -483,13 +507,19 @@ impl<'g, T: Send + Sync + 'static> LockedLeaf<'g, T> {
         let next = array.next::<T>(guard);
         if live_count == 0 && next.is_none() {
             self.publish(None, guard);
-        } else if live_count * 4 <= array.capacity() && array.capacity() > LEAF_ROOM {
+            return true;
+        }
+        // An empty leaf is given up, unless it is the first.
+        let stays = live_count > 0 || self.low().is_empty();
+        if stays && 2 * (live_count + LEAF_ROOM) <= array.capacity() {
             // Where there is no memory for a smaller array, this one does.
             let sorted = Self::sorted(array, guard);
             if let Ok(new) = Array::new(&sorted, array.prefix(), next) {
                 self.publish(Some(new), guard);
+                return true;
             }
         }
+        false
     }
 
     /// Takes the leaf that follows out of the list, and has it freed. It is empty, and out of the
@@ -514,8 +544,8 @@ impl<'g, T: Send + Sync + 'static> LockedLeaf<'g, T> {
 
 /// What an insertion did to a leaf.
 pub(crate) enum Inserted<'g, T> {
-    /// There was room.
-    Pushed,
+    /// There was room, or no array.
+    Added,
     /// The array was replaced.
     Replaced,
     /// It was replaced by its lower half; this leaf has the upper one.

@@ -260,3 +260,25 @@ fn a_full_sweep_ends_while_snapshots_close() {
     drop((snapshots, kv));
     alone.leaves_nothing();
 }
+
+#[test]
+fn what_insertions_replace_is_freed_as_they_go() {
+    const KEYS_OF_A_COMMIT: usize = 1_000;
+    let alone = Alone::begin();
+    let kv = engine();
+    let mut random = random(0);
+    for _ in 0..scaled(100_000) / KEYS_OF_A_COMMIT {
+        let mut atomic = kv.atomic();
+        for _ in 0..KEYS_OF_A_COMMIT {
+            atomic.set(random.random::<u64>(), 1_u64);
+        }
+        assert!(atomic.commit().unwrap().is_committed());
+    }
+    let before = alone.grown_bytes();
+    settle(&kv);
+    let waiting = before - alone.grown_bytes();
+    println!("{waiting} of {before} bytes waited to be freed");
+    assert!(waiting < 1 << 20, "{waiting} bytes");
+    drop(kv);
+    alone.leaves_nothing();
+}

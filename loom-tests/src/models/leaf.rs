@@ -42,6 +42,27 @@ impl List {
         assert_eq!(is_split, key == KEYS[2]);
     }
 
+    /// Takes the second leaf out of the list, which has one record, to be split off before: of `[2]`,
+    /// `[4, 6]` it makes `[2]`, `[5, 6]`.
+    fn split_and_unlink_the_second(&self, guard: &Guard) {
+        let mut first = self.leaves.first(guard).lock();
+        let second = first.next(guard).expect("there is one");
+        let record = RecordPtr::new(0, &[5]).expect("there is memory");
+        let mut records = self.records.lock().expect("no thread panics");
+        records.push(record);
+        let four = records.iter().find(|record| record.get(guard).key() == [4]);
+        let four = four.expect("it was inserted").get(guard);
+        drop(records);
+        let mut second = second.lock();
+        assert!(matches!(
+            second.insert(record, guard),
+            Ok(Inserted::Split(_))
+        ));
+        second.remove(four, guard);
+        assert!(second.is_empty());
+        first.unlink(second, guard);
+    }
+
     /// The keys that a walk meets. Of each record it looks at the head of the chain.
     fn keys(&self, guard: &Guard) -> Vec<u8> {
         let mut keys = Vec::new();
@@ -116,6 +137,39 @@ fn met_record_is_whole_twin() {
             a_walk_meets_an_insertion(inserted_before, as_it_is);
         });
     }
+}
+
+/// E-LEAF: a walk has read the leaf before it, as it was, when a leaf is split and unlinked.
+fn a_walk_meets_an_unlinked_leaf() {
+    let list = List::new();
+    for key in KEYS {
+        list.insert(key, unpinned());
+    }
+    let me = list.participant();
+    let guard = me.pin();
+    let walker = loom::thread::spawn({
+        let list = Arc::clone(&list);
+        move || list.keys(unpinned())
+    });
+    list.split_and_unlink_the_second(&guard);
+    let keys = walker.join().expect("a thread that fails ends the model");
+    assert!(keys.is_sorted(), "met {keys:?}");
+    assert!(keys.contains(&2) && keys.contains(&6), "met {keys:?}");
+    assert_eq!(list.keys(&guard), [2, 5, 6]);
+}
+
+#[test]
+fn leaf_behind_an_unlinked_one_is_whole() {
+    check(a_walk_meets_an_unlinked_leaf);
+}
+
+#[test]
+fn leaf_behind_an_unlinked_one_is_whole_twin() {
+    must_fail(
+        Planted::WeakNext,
+        "Causality violation",
+        a_walk_meets_an_unlinked_leaf,
+    );
 }
 
 #[test]

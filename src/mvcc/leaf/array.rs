@@ -132,7 +132,7 @@ impl Array {
     /// Nobody else can reach it any more, and it is freed once.
     pub(super) unsafe fn free(self) {
         let layout = Self::layout(self.capacity(), self.prefix().len());
-        // SAFETY: `new` allocated it with this layout.
+        // SAFETY: `new` allocated it with this layout, and its fields need no drop.
         unsafe { dealloc(self.header.as_ptr().cast(), layout) };
     }
 
@@ -232,9 +232,11 @@ impl Array {
 
     /// Has another leaf follow. The caller holds the lock.
     pub(super) fn set_next(self, next: *mut ()) {
-        // ORDERING: E-LEAF, writer side: republishes a leaf that was published before. The fence
-        // may be too low from now on, which costs a look at the low key of that leaf.
-        self.header().next.store(next, Ordering::Release);
+        // ORDERING: E-LEAF, writer side: republishes a leaf to those who have not come by the one
+        // that was between. The fence may be too low from now on, which costs a look at the low key
+        // of that leaf. MODEL: leaf::leaf_behind_an_unlinked_one_is_whole.
+        let publish = ordering(Ordering::Release, Planted::WeakNext);
+        self.header().next.store(next, publish);
     }
 
     /// The digests of so many slots, which are used.
@@ -300,12 +302,17 @@ impl<'k> Limit<'k> {
             Err(_) => return 0,
         };
         let mut index = digests.partition_point(|digest| *digest < sought);
-        while digests.get(index) == Some(&sought) {
-            let record = array.load(index);
-            if !record.is_null() && !self.is_above::<T>(sought, record, guard) {
-                break;
+        let mut end = index + digests[index..].partition_point(|digest| *digest == sought);
+        while index < end {
+            let middle = usize::midpoint(index, end);
+            // Vacated slots are passed over: there is no key to look at.
+            let mut slots = (middle..end).map(|index| (index, array.load(index)));
+            match slots.find(|(_, record)| !record.is_null()) {
+                Some((found, record)) if self.is_above::<T>(sought, record, guard) => {
+                    index = found + 1;
+                }
+                _ => end = middle,
             }
-            index += 1;
         }
         index
     }
@@ -357,8 +364,11 @@ pub(super) fn build<T>(
     } else if sorted.windows(2).any(|pair| pair[0].0 == pair[1].0) {
         common_len(first, last)
     } else {
-        return Array::new(sorted, prefix, next);
+        prefix.len()
     };
+    if prefix_len == prefix.len() && sorted.len() > 1 {
+        return Array::new(sorted, prefix, next);
+    }
     let slots = sorted
         .iter()
         .map(|slot| (digest_of(&key(slot)[prefix_len..]), slot.1));
