@@ -75,8 +75,8 @@ pub enum ErrorKind {
     /// A transaction was aborted by its closure: what `Transaction::abort` returns to it. The
     /// caller of the transaction gets an outcome instead.
     Aborted,
-    /// The allocator refused memory that a commit wants: for a version, a key, a table, or the lists
-    /// of a large operation. (What is small and of a fixed size, an index node or what a read
+    /// The allocator refused memory that a commit wants: for a version, a key, a table, a leaf of
+    /// the ordered index, or the lists of a large operation. (What is small and of a fixed size, an index node or what a read
     /// returns, is allocated as everywhere in Rust: a refusal ends the process.)
     OutOfMemory,
     /// A write to an engine that only reads.

@@ -55,8 +55,8 @@ impl Engine {
     /// Shows up to `batch` entries to `each`, at an open snapshot or at this moment, and moves the
     /// walk on behind them; or until `each` breaks off, which ends the walk.
     ///
-    /// The epoch is pinned meanwhile. Finding the first entry takes logarithmic time, each further
-    /// one constant time forward and logarithmic time in reverse.
+    /// The epoch is pinned meanwhile. Finding the first entry takes logarithmic time, and each further
+    /// one constant time; in reverse, logarithmic time for each few dozen of them.
     pub(crate) fn scan<B>(
         &self,
         walk: &mut Walk,

@@ -5,7 +5,7 @@ use crate::support::allocations::{live_bytes, refuse_one, was_refused};
 use crate::support::alone::alone;
 use crate::support::threads::wait_until;
 use crate::support::{assert_refused, everything};
-use kvick::{Change, ErrorKind, Key, Kv, Range};
+use kvick::{Change, ErrorKind, Key, Kv, Limits, Range};
 
 /// What counts as large. What the skiplist and the epoch allocate is smaller, and may not be
 /// refused: theirs is an interface without errors.
@@ -162,6 +162,39 @@ fn a_transaction_that_is_refused_memory_changes_nothing() {
         done.map(|done| assert!(done.is_committed()))
     };
     assert!(refuse_each(|| filled(10), transact) >= 5);
+}
+
+#[test]
+fn an_insertion_that_is_refused_memory_for_a_leaf_changes_nothing() {
+    // What the keys of a leaf have in common is kept with it, and what tells it from the one before.
+    let key = |number: u64| {
+        let mut key = vec![b'k'; 2 * LARGE];
+        key.extend(number.to_be_bytes());
+        Key::raw(key)
+    };
+    let full = || {
+        let kv = Kv::builder()
+            .background_sweep(false)
+            .writer_threads(1)
+            .limits(Limits::unlimited())
+            .build();
+        // The leaf has no room for another.
+        for number in 0..60 {
+            kv.set(key(2 * number), number).expect("a key can be set");
+        }
+        kv
+    };
+    let mut between = 0;
+    for number in [10, 110] {
+        let key = key(number + 1);
+        let set = |kv: &Kv, granted| {
+            refuse_one(LARGE, granted);
+            kv.set(&key, number).map(drop)
+        };
+        between += refuse_each(full, set);
+    }
+    // The key, and each time two arrays and a leaf.
+    assert_eq!(between, 2 * 4);
 }
 
 /// Sets many keys, and what is refused once more; how many were.
