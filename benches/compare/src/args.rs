@@ -16,9 +16,10 @@ Measures kvick beside its peers, and prints and records by how much it is faster
     cargo run --release -p kvick-compare -- table FILE
 
 WORKLOAD… are some of those that are listed below, with all of their variants, or variants: get_hit,
-get_hit/zipf, get_hit/2t/1KiB. Without any, all are measured.
+get_hit/zipf, get_hit/2t/1KiB. Without any, all are measured. Keys are of any length to every
+subject, and built before time is taken, but in get_built, which makes them of their tuples.
 
-    --quick         within ten minutes on two cores: no variants, shorter and fewer rounds, memory of
+    --quick         within nine minutes on two cores: no variants, shorter and fewer rounds, memory of
                     one peer; one line a cell: ratio WORKLOAD KEYS PEER MEDIAN MIN MAX
     --keys N        that many keys; can be given several times (1000, 100000 and 1000000)
     --ten-million   10000000 keys, too

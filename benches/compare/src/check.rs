@@ -7,6 +7,7 @@ use crate::peers::{self, Kvick, Visit};
 use crate::store::{Listed, Op, Store, balance};
 use crate::subject::{Subject, value};
 use crate::workload::SMALL;
+use kvick::Key;
 use std::thread;
 
 const SIZE: u32 = 1_000;
@@ -17,8 +18,18 @@ const TIMES: u32 = 250;
 
 /// Checks these peers, and kvick. Panics where one of them does not do what it should.
 pub(crate) fn all(peers: &[&'static str]) {
+    encoded();
     for name in peers.iter().chain(&[Kvick::NAME]) {
         peers::with(name, Check);
+    }
+}
+
+/// That peers are given the very bytes that kvick makes of the tuples.
+fn encoded() {
+    for index in (0..SIZE).chain([u32::MAX]) {
+        let number = keys::number(index);
+        let key = Key::from(("user-accounts", number));
+        expect::<Kvick, _>("a key", key.as_bytes(), &keys::encoded(number)[..]);
     }
 }
 
@@ -68,6 +79,8 @@ fn single<S: Store>(Subject { store, value, .. }: &Subject<S>) {
     for index in 0..SIZE {
         let found = read(&key::<S>(index));
         expect::<S, _>("an entry", found.as_deref(), Some(*value));
+        let found = store.look_built(keys::number(index), <[u8]>::to_vec);
+        expect::<S, _>("an entry by its tuple", found.as_deref(), Some(*value));
         let found = read(&S::key(&keys::missing(index)));
         expect::<S, _>("a missing key", found, None);
     }
@@ -79,6 +92,14 @@ fn single<S: Store>(Subject { store, value, .. }: &Subject<S>) {
     expect::<S, _>("what was deleted", read(&key), None);
     store.set(&key, value);
     expect::<S, _>("what was set again", read(&key).as_deref(), Some(*value));
+    store.insert(&key, b"another");
+    let found = read(&key);
+    expect::<S, _>(
+        "what was inserted over it",
+        found.as_deref(),
+        Some(&b"another"[..]),
+    );
+    store.set(&key, value);
 }
 
 fn inserted<S: Store>(subject: &Subject<S>) {
@@ -95,7 +116,7 @@ fn inserted<S: Store>(subject: &Subject<S>) {
     };
     expect::<S, _>("what is there of keys before insertion", there(&keys), 0);
     for key in &keys {
-        subject.store.set(key, subject.value);
+        subject.store.insert(key, subject.value);
     }
     expect::<S, _>("what was inserted", there(&keys), keys.len());
     subject.keep_inserted(&mut numbers);

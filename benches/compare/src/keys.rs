@@ -4,41 +4,43 @@
 //! [`STRIDE`] for its number, so that there is room between any two entries for keys that are
 //! inserted, and for keys that are looked for and never found.
 
-use foldhash::fast::FixedState;
-use std::cmp::Ordering;
-use std::hash::{BuildHasher, Hash, Hasher};
-
 /// How long an encoded key is.
 pub(crate) const LEN: usize = 24;
 
-const STRIDE: u64 = 16;
+const STRIDE: f64 = 16.0;
 
 /// Where between two entries the keys are that are never there.
-const MISSING: u64 = 8;
+const MISSING: u8 = 8;
 
-type Encoded = [u8; LEN];
+/// What a subject whose interface takes bytes is given, as a slice.
+pub(crate) type Encoded = [u8; LEN];
 
 /// The key of an entry.
 pub(crate) fn entry(index: u32) -> Encoded {
-    encoded(u64::from(index) * STRIDE)
+    encoded(number(index))
+}
+
+/// The number in the key of an entry.
+pub(crate) fn number(index: u32) -> f64 {
+    f64::from(index) * STRIDE
 }
 
 /// A key that is never there, beside that of an entry.
 pub(crate) fn missing(index: u32) -> Encoded {
-    encoded(u64::from(index) * STRIDE + MISSING)
+    encoded(number(index) + f64::from(MISSING))
 }
 
 /// The key of an insertion. Each of seven times as many insertions as there are entries has another,
 /// and each is somewhere else among the entries.
-pub(crate) fn inserted(number: u32, size: u32) -> Encoded {
-    let offset = 1 + u64::from(number / size) % (MISSING - 1);
-    let index = Permutation::new(size).of(number % size);
-    encoded(u64::from(index) * STRIDE + offset)
+pub(crate) fn inserted(insertion: u32, size: u32) -> Encoded {
+    let offset = 1 + insertion / size % u32::from(MISSING - 1);
+    let index = Permutation::new(size).of(insertion % size);
+    encoded(number(index) + f64::from(offset))
 }
 
 /// A key behind those of all entries.
 pub(crate) fn end() -> Encoded {
-    encoded(1 << 52)
+    encoded(2_f64.powi(52))
 }
 
 /// The key of the counter: not among the entries.
@@ -48,11 +50,12 @@ pub(crate) fn counter() -> Encoded {
     key
 }
 
-/// A string part, and a number part: a positive number sorts as its bits, with the sign set.
-fn encoded(number: u64) -> Encoded {
-    #[expect(clippy::cast_precision_loss, reason = "numbers are at most 2^52")]
-    let ordered = (number as f64).to_bits() | 1 << 63;
+/// `("user-accounts", number)`, encoded: a string part, and a number part. A positive number sorts as
+/// its bits, with the sign set.
+#[inline]
+pub(crate) fn encoded(number: f64) -> Encoded {
     let mut key = *b"\x02user-accounts\0\x21\0\0\0\0\0\0\0\0";
+    let ordered = number.to_bits() | 1 << 63;
     key[LEN - 8..].copy_from_slice(&ordered.to_be_bytes());
     key
 }
@@ -87,67 +90,5 @@ impl Permutation {
 
     pub(crate) fn iter(self) -> impl Iterator<Item = u32> {
         (0..self.size).map(move |number| self.of(number))
-    }
-}
-
-/// A key for maps that hash: with its hash, since kvick's keys have theirs, and of a length that the
-/// compiler knows, which is more than a store of tuple keys can have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct HashedKey {
-    hash: u64,
-    bytes: Encoded,
-}
-
-impl HashedKey {
-    pub(crate) fn new(bytes: &Encoded) -> Self {
-        let hash = FixedState::default().hash_one(bytes);
-        Self {
-            hash,
-            bytes: *bytes,
-        }
-    }
-}
-
-impl Ord for HashedKey {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.bytes.cmp(&other.bytes)
-    }
-}
-
-impl PartialOrd for HashedKey {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Hash for HashedKey {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.hash);
-    }
-}
-
-/// Takes the hash that a [`HashedKey`] has.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Taken(u64);
-
-impl BuildHasher for Taken {
-    type Hasher = Self;
-
-    fn build_hasher(&self) -> Self {
-        Self(0)
-    }
-}
-
-impl Hasher for Taken {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, _bytes: &[u8]) {
-        unreachable!("only a HashedKey is hashed");
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
     }
 }

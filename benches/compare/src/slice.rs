@@ -82,6 +82,7 @@ struct Worker<'a, S: Store> {
     task: &'a Task,
     random: Random,
     keys: Vec<S::Key>,
+    numbers: Vec<f64>,
     steps: Vec<Step<S::Key>>,
     values: Pair,
     inserted: Vec<u32>,
@@ -107,6 +108,7 @@ impl<'a, S: Store> Worker<'a, S> {
             // The same keys again would be those that the caches still hold.
             random: Random::new(SEED.fetch_add(1, Ordering::Relaxed)),
             keys: Vec::new(),
+            numbers: Vec::new(),
             steps: Vec::new(),
             values: [subject.value.to_vec(), subject.value.to_vec()],
             inserted: Vec::new(),
@@ -149,6 +151,15 @@ impl<'a, S: Store> Worker<'a, S> {
                 }
                 timed(&self.keys, |key| look(store, key))
             }
+            Workload::GetBuilt => {
+                let (random, distribution) = (&mut self.random, &self.task.distribution);
+                let numbers = (0..count).map(|_| keys::number(random.index(distribution)));
+                self.numbers.clear();
+                self.numbers.extend(numbers);
+                timed(&self.numbers, |number| {
+                    store.look_built(*number, |value| value[0])
+                })
+            }
             Workload::SetExisting => {
                 self.draw_entries(count);
                 timed(&self.keys, |key| store.set(key, value))
@@ -157,7 +168,7 @@ impl<'a, S: Store> Worker<'a, S> {
                 let count = count.min(self.subject.size / 4);
                 self.subject.draw_deleted(count, &mut self.keys);
                 let sum = timed(&self.keys, |key| store.delete(key));
-                self.keys.iter().for_each(|key| store.set(key, value));
+                self.keys.iter().for_each(|key| store.insert(key, value));
                 sum
             }
             Workload::ReadCheckSet => {
@@ -229,11 +240,11 @@ impl<'a, S: Store> Worker<'a, S> {
                 keys.push(key);
                 inserted.push(number);
             });
-            return timed(&self.keys, |key| subject.store.set(key, value));
+            return timed(&self.keys, |key| subject.store.insert(key, value));
         }
         let fresh = Subject::<S>::filled(subject.size, value);
         fresh.draw_inserted(subject.size / 4, |_, key| self.keys.push(key));
-        let sum = timed(&self.keys, |key| fresh.store.set(key, value));
+        let sum = timed(&self.keys, |key| fresh.store.insert(key, value));
         if self.filled.len() == FILLED_MAX {
             self.filled.clear();
         }
@@ -253,7 +264,8 @@ impl<'a, S: Store> Worker<'a, S> {
             Step::Read(key) => {
                 black_box(look(store, key));
             }
-            Step::Update(key) | Step::Insert(key) => store.set(key, value),
+            Step::Update(key) => store.set(key, value),
+            Step::Insert(key) => store.insert(key, value),
             Step::Scan(start, len) => {
                 black_box(store.list(start, *len));
             }

@@ -1,5 +1,7 @@
 //! What a subject is asked to do: one method an operation.
 
+use crate::keys::{self, Encoded};
+
 /// What not every subject can do. Everything else each of them can.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Op {
@@ -67,19 +69,32 @@ pub(crate) trait Store: Sized + Sync {
     /// An empty store for about so many entries.
     fn open(size: u32) -> Self;
 
-    fn key(encoded: &[u8; crate::keys::LEN]) -> Self::Key;
+    fn key(encoded: &Encoded) -> Self::Key;
 
     /// Shows the value to a closure: where it lies if the subject can, else a copy as cheap as it
     /// offers.
     fn look<R>(&self, key: &Self::Key, look: impl FnOnce(&[u8]) -> R) -> Option<R>;
 
+    /// The same, with a key that is made first, from the tuple `("user-accounts", number)`.
+    #[inline]
+    fn look_built<R>(&self, number: f64, look: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        self.look(&Self::key(&keys::encoded(number)), look)
+    }
+
+    /// Sets a key, which most likely is there.
     fn set(&self, key: &Self::Key, value: &[u8]);
+
+    /// Sets a key, which most likely is new.
+    #[inline]
+    fn insert(&self, key: &Self::Key, value: &[u8]) {
+        self.set(key, value);
+    }
 
     fn delete(&self, key: &Self::Key);
 
     /// Many keys at once, where that is faster. No time is taken.
     fn fill(&self, keys: impl Iterator<Item = Self::Key>, value: &[u8]) {
-        keys.for_each(|key| self.set(&key, value));
+        keys.for_each(|key| self.insert(&key, value));
     }
 
     /// Adds one to a balance.

@@ -44,7 +44,7 @@ pub(crate) static ALL: [Target; 14] = [
         [2.5, 6.0, 4.0],
     ),
     target(
-        "get over the fastest of quick_cache, dashmap, papaya",
+        "get, keys built beforehand, over the fastest of quick_cache, dashmap, papaya",
         "get_hit",
         &["quick_cache", "dashmap", "papaya"],
         [1.0, 1.0, 1.0],

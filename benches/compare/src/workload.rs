@@ -61,6 +61,7 @@ pub(crate) enum Workload {
     InsertNew,
     GetHit,
     GetMiss,
+    GetBuilt,
     SetExisting,
     Delete,
     ReadCheckSet,
@@ -73,10 +74,11 @@ pub(crate) enum Workload {
 }
 
 /// In the order of measuring: insertions come first, while the stores are fresh.
-pub(crate) const ALL: [Workload; 16] = [
+pub(crate) const ALL: [Workload; 17] = [
     Workload::InsertNew,
     Workload::GetHit,
     Workload::GetMiss,
+    Workload::GetBuilt,
     Workload::SetExisting,
     Workload::Delete,
     Workload::ReadCheckSet,
@@ -98,6 +100,7 @@ impl Workload {
             Self::InsertNew => "insert_new",
             Self::GetHit => "get_hit",
             Self::GetMiss => "get_miss",
+            Self::GetBuilt => "get_built",
             Self::SetExisting => "set_existing",
             Self::Delete => "delete",
             Self::ReadCheckSet => "read_check_set",

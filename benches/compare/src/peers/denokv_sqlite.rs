@@ -1,6 +1,6 @@
 //! `denokv_sqlite` in memory: Deno KV itself, with one worker, as Deno opens it.
 
-use crate::keys;
+use crate::keys::{self, Encoded};
 use crate::store::{Listed, Op, Pair, Store, balance, with_balance};
 use denokv_proto::{
     AtomicWrite, AtomicWriteOutcome, Check, Consistency, KvEntry, KvValue, Mutation, MutationKind,
@@ -17,7 +17,7 @@ const FILL_BATCH: usize = 1_000;
 
 pub(crate) struct DenokvSqlite {
     sqlite: Sqlite,
-    end: Vec<u8>,
+    end: Encoded,
 }
 
 impl DenokvSqlite {
@@ -93,7 +93,7 @@ impl Store for DenokvSqlite {
     /// `SQLite` is C.
     const IS_COUNTED: bool = false;
 
-    type Key = Vec<u8>;
+    type Key = Encoded;
 
     fn open(_size: u32) -> Self {
         let sqlite = Sqlite::new(
@@ -109,28 +109,28 @@ impl Store for DenokvSqlite {
         );
         Self {
             sqlite: sqlite.expect("SQLite opens"),
-            end: Self::key(&keys::end()),
+            end: keys::end(),
         }
     }
 
-    fn key(encoded: &[u8; keys::LEN]) -> Vec<u8> {
-        encoded.to_vec()
+    fn key(encoded: &Encoded) -> Encoded {
+        *encoded
     }
 
-    fn look<R>(&self, key: &Vec<u8>, look: impl FnOnce(&[u8]) -> R) -> Option<R> {
+    fn look<R>(&self, key: &Encoded, look: impl FnOnce(&[u8]) -> R) -> Option<R> {
         let read = self.read(vec![one(key)]);
         entries(&read).next().map(|entry| look(bytes(entry)))
     }
 
-    fn set(&self, key: &Vec<u8>, value: &[u8]) {
+    fn set(&self, key: &Encoded, value: &[u8]) {
         self.write(Vec::new(), vec![set(key, value)]);
     }
 
-    fn delete(&self, key: &Vec<u8>) {
+    fn delete(&self, key: &Encoded) {
         self.write(Vec::new(), vec![mutation(key, MutationKind::Delete)]);
     }
 
-    fn fill(&self, keys: impl Iterator<Item = Vec<u8>>, value: &[u8]) {
+    fn fill(&self, keys: impl Iterator<Item = Encoded>, value: &[u8]) {
         let mut keys = keys.peekable();
         while keys.peek().is_some() {
             let batch = keys.by_ref().take(FILL_BATCH);
@@ -138,7 +138,7 @@ impl Store for DenokvSqlite {
         }
     }
 
-    fn modify(&self, key: &Vec<u8>, value: &mut [u8]) {
+    fn modify(&self, key: &Encoded, value: &mut [u8]) {
         loop {
             let read = self.read(vec![one(key)]);
             let entry = entries(&read).next().expect("every key is set");
@@ -149,7 +149,7 @@ impl Store for DenokvSqlite {
         }
     }
 
-    fn transfer(&self, from: &Vec<u8>, to: &Vec<u8>, [less, more]: &mut Pair) {
+    fn transfer(&self, from: &Encoded, to: &Encoded, [less, more]: &mut Pair) {
         loop {
             let read = self.read(vec![one(from), one(to)]);
             let entries: Vec<_> = entries(&read).collect();
@@ -165,7 +165,7 @@ impl Store for DenokvSqlite {
         }
     }
 
-    fn count(&self, key: &Vec<u8>) {
+    fn count(&self, key: &Encoded) {
         let sum = MutationKind::Sum {
             value: KvValue::U64(1),
             min_v8: Vec::new(),
@@ -175,7 +175,7 @@ impl Store for DenokvSqlite {
         self.write(Vec::new(), vec![mutation(key, sum)]);
     }
 
-    fn counted(&self, key: &Vec<u8>) -> u64 {
+    fn counted(&self, key: &Encoded) -> u64 {
         let read = self.read(vec![one(key)]);
         let number = entries(&read).find_map(|entry| match entry.value {
             KvValue::U64(number) => Some(number),
@@ -184,15 +184,15 @@ impl Store for DenokvSqlite {
         number.unwrap_or(0)
     }
 
-    fn get_many(&self, keys: &[Vec<u8>]) -> Listed {
+    fn get_many(&self, keys: &[Encoded]) -> Listed {
         listed(&self.read(keys.iter().map(|key| one(key)).collect()))
     }
 
-    fn list(&self, start: &Vec<u8>, limit: usize) -> Listed {
+    fn list(&self, start: &Encoded, limit: usize) -> Listed {
         let limit = u32::try_from(limit).ok().and_then(NonZeroU32::new);
         let range = ReadRange {
-            start: start.clone(),
-            end: self.end.clone(),
+            start: start.to_vec(),
+            end: self.end.to_vec(),
             limit: limit.expect("a list has a limit"),
             reverse: false,
         };

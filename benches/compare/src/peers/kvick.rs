@@ -1,6 +1,6 @@
 //! kvick itself: zero-copy reads, and atomic operations with checks.
 
-use crate::keys;
+use crate::keys::Encoded;
 use crate::store::{Listed, Op, Pair, Store, balance, with_balance};
 use kvick::{AtomicOp, Key, Kv, Range, Versionstamp};
 
@@ -33,7 +33,7 @@ impl Store for Kvick {
         Self(Kv::new())
     }
 
-    fn key(encoded: &[u8; keys::LEN]) -> Key {
+    fn key(encoded: &Encoded) -> Key {
         Key::raw(encoded)
     }
 
@@ -41,6 +41,15 @@ impl Store for Kvick {
     fn look<R>(&self, key: &Key, look: impl FnOnce(&[u8]) -> R) -> Option<R> {
         self.0
             .with_entry(key, |entry| Some(look(entry?.as_bytes()?)))
+            .expect("the engine is open")
+    }
+
+    #[inline]
+    fn look_built<R>(&self, number: f64, look: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        self.0
+            .with_entry(("user-accounts", number), |entry| {
+                Some(look(entry?.as_bytes()?))
+            })
             .expect("the engine is open")
     }
 

@@ -1,23 +1,26 @@
 //! `quick_cache`: a cache that shares its values. Large enough to forget nothing.
 
-use crate::keys::{self, HashedKey, Taken};
+use crate::keys::Encoded;
 use crate::store::{Op, Store, balance, with_balance};
+use foldhash::fast::RandomState;
 use quick_cache::UnitWeighter;
 use quick_cache::sync::{Cache, DefaultLifecycle, EntryAction, EntryResult};
 use std::sync::Arc;
 
+/// What it makes of a slice by itself, where it must.
+type Key = Vec<u8>;
 type Value = Arc<[u8]>;
 
-pub(crate) struct QuickCache(Cache<HashedKey, Value, UnitWeighter, Taken>);
+pub(crate) struct QuickCache(Cache<Key, Value, UnitWeighter, RandomState>);
 
 impl QuickCache {
     /// Changes a value under its lock, or sets it.
-    fn update(&self, key: &HashedKey, mut update: impl FnMut(Option<&[u8]>) -> Value) {
-        let change = |_: &HashedKey, value: &mut Value| {
+    fn update(&self, key: &Encoded, mut update: impl FnMut(Option<&[u8]>) -> Value) {
+        let change = |_: &Key, value: &mut Value| {
             *value = update(Some(value));
             EntryAction::Retain(())
         };
-        let entry = self.0.entry(key, None, change);
+        let entry = self.0.entry(&key[..], None, change);
         if let EntryResult::Vacant(guard) = entry {
             // Nobody else has the guard, so nobody else sets the key.
             let _ = guard.insert(update(None));
@@ -29,7 +32,7 @@ impl Store for QuickCache {
     const NAME: &'static str = "quick_cache";
     const CAN: &'static [Op] = &[Op::Modify, Op::Count];
 
-    type Key = HashedKey;
+    type Key = Encoded;
 
     fn open(size: u32) -> Self {
         // Of its shards, some get more entries than others.
@@ -39,38 +42,43 @@ impl Store for QuickCache {
             entries,
             capacity,
             UnitWeighter,
-            Taken::default(),
+            RandomState::default(),
             DefaultLifecycle::default(),
         ))
     }
 
-    fn key(encoded: &[u8; keys::LEN]) -> HashedKey {
-        HashedKey::new(encoded)
+    fn key(encoded: &Encoded) -> Encoded {
+        *encoded
     }
 
     #[inline]
-    fn look<R>(&self, key: &HashedKey, look: impl FnOnce(&[u8]) -> R) -> Option<R> {
-        self.0.get(key).map(|value| look(&value))
+    fn look<R>(&self, key: &Encoded, look: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        self.0.get(&key[..]).map(|value| look(&value))
     }
 
     #[inline]
-    fn set(&self, key: &HashedKey, value: &[u8]) {
-        self.0.insert(*key, Value::from(value));
+    fn set(&self, key: &Encoded, value: &[u8]) {
+        self.update(key, |_| Value::from(value));
     }
 
     #[inline]
-    fn delete(&self, key: &HashedKey) {
-        self.0.remove(key);
+    fn insert(&self, key: &Encoded, value: &[u8]) {
+        self.0.insert(key.to_vec(), Value::from(value));
     }
 
-    fn modify(&self, key: &HashedKey, value: &mut [u8]) {
+    #[inline]
+    fn delete(&self, key: &Encoded) {
+        self.0.remove(&key[..]);
+    }
+
+    fn modify(&self, key: &Encoded, value: &mut [u8]) {
         self.update(key, |old| {
             let balance = old.map_or(0, balance);
             Value::from(with_balance(value, balance.wrapping_add(1)))
         });
     }
 
-    fn count(&self, key: &HashedKey) {
+    fn count(&self, key: &Encoded) {
         self.update(key, |old| {
             let number = old.map_or(0, balance);
             Value::from(number.wrapping_add(1).to_le_bytes())

@@ -1,14 +1,17 @@
 //! skipdb: read transactions, and optimistic write transactions.
 
-use crate::keys::{self, HashedKey, Taken};
+use crate::keys::Encoded;
 use crate::store::{Listed, Op, Pair, Store, balance, with_balance};
+use foldhash::fast::RandomState;
 use skipdb::optimistic::{OptimisticDb, OptimisticTransaction};
+use std::ops::Bound;
 
+type Key = Box<[u8]>;
 type Value = Box<[u8]>;
 
-pub(crate) struct Skipdb(OptimisticDb<HashedKey, Value, Taken>);
+pub(crate) struct Skipdb(OptimisticDb<Key, Value, RandomState>);
 
-type Transaction = OptimisticTransaction<HashedKey, Value, Taken>;
+type Transaction = OptimisticTransaction<Key, Value, RandomState>;
 
 impl Skipdb {
     /// Runs a transaction until it commits.
@@ -24,14 +27,14 @@ impl Skipdb {
     }
 }
 
-fn read(transaction: &mut Transaction, key: &HashedKey) -> u64 {
-    let read = transaction.get(key).expect("the transaction is open");
+fn read(transaction: &mut Transaction, key: &Encoded) -> u64 {
+    let read = transaction.get(&key[..]).expect("the transaction is open");
     read.map_or(0, |entry| balance(&entry.value()))
 }
 
-fn write(transaction: &mut Transaction, key: &HashedKey, value: &[u8]) {
+fn write(transaction: &mut Transaction, key: &Encoded, value: &[u8]) {
     transaction
-        .insert(*key, Value::from(value))
+        .insert(Key::from(&key[..]), Value::from(value))
         .expect("the transaction is open");
 }
 
@@ -39,34 +42,36 @@ impl Store for Skipdb {
     const NAME: &'static str = "skipdb";
     const CAN: &'static [Op] = &[Op::Modify, Op::Transfer, Op::Count, Op::GetMany, Op::List];
 
-    type Key = HashedKey;
+    type Key = Encoded;
 
     fn open(_size: u32) -> Self {
-        Self(OptimisticDb::with_hasher(Taken::default()))
+        Self(OptimisticDb::with_hasher(RandomState::default()))
     }
 
-    fn key(encoded: &[u8; keys::LEN]) -> HashedKey {
-        HashedKey::new(encoded)
+    fn key(encoded: &Encoded) -> Encoded {
+        *encoded
     }
 
     #[inline]
-    fn look<R>(&self, key: &HashedKey, look: impl FnOnce(&[u8]) -> R) -> Option<R> {
+    fn look<R>(&self, key: &Encoded, look: impl FnOnce(&[u8]) -> R) -> Option<R> {
         let transaction = self.0.read();
-        let found = transaction.get(key);
+        let found = transaction.get(&key[..]);
         found.map(|entry| look(&entry.value()))
     }
 
-    fn set(&self, key: &HashedKey, value: &[u8]) {
+    fn set(&self, key: &Encoded, value: &[u8]) {
         self.transact(|transaction| write(transaction, key, value));
     }
 
-    fn delete(&self, key: &HashedKey) {
+    fn delete(&self, key: &Encoded) {
         self.transact(|transaction| {
-            transaction.remove(*key).expect("the transaction is open");
+            transaction
+                .remove(Key::from(&key[..]))
+                .expect("the transaction is open");
         });
     }
 
-    fn modify(&self, key: &HashedKey, value: &mut [u8]) {
+    fn modify(&self, key: &Encoded, value: &mut [u8]) {
         self.transact(|transaction| {
             let balance = read(transaction, key);
             write(
@@ -77,7 +82,7 @@ impl Store for Skipdb {
         });
     }
 
-    fn transfer(&self, from: &HashedKey, to: &HashedKey, [less, more]: &mut Pair) {
+    fn transfer(&self, from: &Encoded, to: &Encoded, [less, more]: &mut Pair) {
         self.transact(|transaction| {
             let from_balance = read(transaction, from);
             let to_balance = read(transaction, to);
@@ -88,28 +93,29 @@ impl Store for Skipdb {
         });
     }
 
-    fn count(&self, key: &HashedKey) {
+    fn count(&self, key: &Encoded) {
         self.transact(|transaction| {
             let number = read(transaction, key).wrapping_add(1);
             write(transaction, key, &number.to_le_bytes());
         });
     }
 
-    fn get_many(&self, keys: &[HashedKey]) -> Listed {
+    fn get_many(&self, keys: &[Encoded]) -> Listed {
         let transaction = self.0.read();
         let mut listed = Listed::default();
         for key in keys {
-            if let Some(entry) = transaction.get(key) {
+            if let Some(entry) = transaction.get(&key[..]) {
                 listed.visit(&entry.value());
             }
         }
         listed
     }
 
-    fn list(&self, start: &HashedKey, limit: usize) -> Listed {
+    fn list(&self, start: &Encoded, limit: usize) -> Listed {
         let transaction = self.0.read();
         let mut listed = Listed::default();
-        for entry in transaction.range(start..).take(limit) {
+        let range = (Bound::Included(&start[..]), Bound::Unbounded);
+        for entry in transaction.range::<[u8], _>(range).take(limit) {
             listed.visit(&entry.value());
         }
         listed

@@ -1,6 +1,6 @@
 //! surrealmx: its direct reads without a transaction, and its serializable transactions.
 
-use crate::keys;
+use crate::keys::{self, Encoded};
 use crate::store::{Listed, Op, Pair, Store, balance, with_balance};
 use surrealmx::{ByteSlice, Database, Error, Transaction};
 
@@ -43,7 +43,7 @@ impl Store for Surrealmx {
         }
     }
 
-    fn key(encoded: &[u8; keys::LEN]) -> ByteSlice {
+    fn key(encoded: &Encoded) -> ByteSlice {
         ByteSlice::from_slice(encoded)
     }
 
@@ -51,6 +51,13 @@ impl Store for Surrealmx {
     fn look<R>(&self, key: &ByteSlice, look: impl FnOnce(&[u8]) -> R) -> Option<R> {
         self.database
             .with_value(key, look)
+            .expect("the database is open")
+    }
+
+    #[inline]
+    fn look_built<R>(&self, number: f64, look: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        self.database
+            .with_value(keys::encoded(number), look)
             .expect("the database is open")
     }
 
