@@ -170,6 +170,7 @@ impl<T: Send + Sync + 'static> OrderedIndex<T> {
             records: Records::new(),
             index: 0,
             next: Some(self.floor(start, guard)),
+            is_first: true,
             start,
             end,
             guard,
@@ -211,8 +212,9 @@ pub(crate) struct Ascend<'g, 'b, T> {
     /// What is left of the leaf that is being read begins at `index`.
     records: Records<'g, T>,
     index: usize,
-    /// The leaf behind it.
+    /// The leaf behind it, unless that is behind the end.
     next: Option<LeafRef<'g, T>>,
+    is_first: bool,
     start: &'b [u8],
     end: Option<&'b [u8]>,
     guard: &'g Guard,
@@ -226,11 +228,15 @@ impl<T: Send + Sync + 'static> Ascend<'_, '_, T> {
             return false;
         };
         self.index = 0;
-        let next = leaf.read(self.start, self.end, self.guard, &mut self.records);
-        for record in self.records.iter().take(RECORDS_AHEAD) {
+        // Not in the first leaf alone: that may be further to the left than it had to be.
+        // MODEL: index::walk_keeps_its_bounds.
+        let is_looked_at = self.is_first || !planted(Planted::UnseenStart);
+        self.is_first = false;
+        let start = (leaf.low() <= self.start && is_looked_at).then_some(self.start);
+        self.next = leaf.read(start, self.end, self.guard, &mut self.records);
+        for record in (0..RECORDS_AHEAD).filter_map(|index| self.records.get(index)) {
             record.prefetch();
         }
-        self.next = next.filter(|next| self.end.is_none_or(|end| next.low() < end));
         if let Some(next) = self.next {
             next.prefetch_slots();
         }
@@ -242,21 +248,21 @@ impl<'g, T: Send + Sync + 'static> Iterator for Ascend<'g, '_, T> {
     type Item = Met<'g, T>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while self.index == self.records.len() {
+        loop {
+            if let Some(record) = self.records.get(self.index) {
+                if let Some(ahead) = self.records.get(self.index + RECORDS_AHEAD) {
+                    ahead.prefetch();
+                }
+                if let Some(ahead) = self.records.get(self.index + VERSIONS_AHEAD) {
+                    ahead.prefetch_head();
+                }
+                self.index += 1;
+                return Some((record.key(), record));
+            }
             if !self.enter() {
                 return None;
             }
         }
-        let ahead = &self.records[self.index..];
-        if let Some(record) = ahead.get(RECORDS_AHEAD) {
-            record.prefetch();
-        }
-        if let Some(record) = ahead.get(VERSIONS_AHEAD) {
-            record.prefetch_head();
-        }
-        let record = ahead[0];
-        self.index += 1;
-        Some((record.key(), record))
     }
 }
 
@@ -278,12 +284,11 @@ impl<T: Send + Sync + 'static> Descend<'_, '_, T> {
         let mut leaf = self.index.below(limit, self.guard);
         // There may be leaves between that the directory did not have yet, or that were split off
         // since: the pointer that was read with the records tells.
-        while let Some(next) = leaf.read(self.start, limit, self.guard, &mut self.records) {
-            let is_between = limit.is_none_or(|limit| next.low() < limit);
-            // MODEL: index::record_that_stays_is_met.
-            if !is_between || planted(Planted::UnseenSplit) {
-                break;
-            }
+        // MODEL: index::record_that_stays_is_met.
+        let start = Some(self.start);
+        while let Some(next) = leaf.read(start, limit, self.guard, &mut self.records)
+            && !planted(Planted::UnseenSplit)
+        {
             leaf = next;
         }
         self.low = Some(leaf.low());

@@ -203,6 +203,8 @@ pub enum Planted {
     DeadLeaf,
     /// A key is inserted into a leaf that was split below it.
     PassedLeaf,
+    /// A walk looks at where it starts in the first leaf only.
+    UnseenStart,
     /// A walk in reverse goes on to a leaf that was split before it got there.
     UnseenSplit,
     /// Checks are validated before the stripes are locked.

@@ -37,14 +37,14 @@ use crate::sync::{
     dealloc, load_own, ordering, planted,
 };
 use array::{
-    Array, DIGEST_BYTES, Header, Limit, Sorted, build, common_len, digest_of, key_of, place,
-    record_of, shorten,
+    Array, DIGEST_BYTES, Header, Latest, Limit, Sorted, build, common_len, digest_of, key_of,
+    place, record_of, shorten,
 };
-use smallvec::SmallVec;
 use std::alloc::Layout;
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::offset_of;
+use std::ops::Range;
 use std::ptr::{self, NonNull};
 
 pub(crate) use array::SLOT_BYTES;
@@ -282,11 +282,11 @@ impl<'g, T> LeafRef<'g, T> {
         unsafe { std::slice::from_raw_parts(low, len) }
     }
 
-    /// The records from `start` on and before `end`, if there is one, in the order of their keys;
-    /// and the leaf that follows.
+    /// The records from `start` on and before `end`, where there are such, in the order of their
+    /// keys; and the leaf that follows, if its low key is before the end.
     pub(crate) fn read(
         self,
-        start: &[u8],
+        start: Option<&[u8]>,
         end: Option<&[u8]>,
         guard: &'g Guard,
         records: &mut Records<'g, T>,
@@ -294,36 +294,42 @@ impl<'g, T> LeafRef<'g, T> {
         records.clear();
         // ORDERING: E-LEAF, reader side: whoever sees the array sees what it was built of.
         let array = Array::unpack(self.header().array.load(Ordering::Acquire))?;
-        let start = Limit::new(start, array);
+        // In this order: what is added to the array later can be behind that leaf, if it has died.
+        let used_len = array.used_len();
+        let next = array.next::<T>(guard);
+        let next = next.filter(|next| end.is_none_or(|end| next.low() < end));
+        let start = start.map(|start| Limit::new(start, array));
+        // Every key is below the low key of the next leaf.
+        let end = end.filter(|_| next.is_none());
         let end = end.map(|end| Limit::new(end, array));
-        let low = start.position::<T>(array, guard);
+        let mut low = start
+            .as_ref()
+            .map_or(0, |start| start.position::<T>(array, guard));
         let high = end.as_ref().map_or(array.sorted_len(), |end| {
             end.position::<T>(array, guard).max(low)
         });
-        let used_len = array.used_len();
-        if used_len == array.sorted_len() {
-            let found = (low..high).filter_map(|index| record_of(array.load(index), guard));
-            records.extend(found);
-            return array.next(guard);
-        }
-        let digests = array.digests(used_len);
-        let slot = |index: usize| (digests[index], array.load(index));
-        let mut sorted: Sorted = (low..high)
-            .map(slot)
-            .filter(|(_, record)| !record.is_null())
-            .collect();
-        for (digest, record) in (array.sorted_len()..used_len).map(slot) {
-            let is_above = |limit: &Limit<'_>| limit.is_above::<T>(digest, record, guard);
-            if !record.is_null() && !is_above(&start) && end.as_ref().is_none_or(is_above) {
-                place::<T>(&mut sorted, digest, record, guard);
+        if used_len > array.sorted_len() {
+            // The latest few, sorted, each go before the first of the others that is not below it.
+            let mut latest = Latest::new();
+            let digests = array.digests(used_len);
+            for (index, digest) in digests.iter().enumerate().skip(array.sorted_len()) {
+                let record = array.load(index);
+                let is_above = |limit: &Limit<'_>| limit.is_above::<T>(*digest, record, guard);
+                let is_wanted =
+                    !start.as_ref().is_some_and(is_above) && end.as_ref().is_none_or(is_above);
+                if !record.is_null() && is_wanted {
+                    place::<T, _>(&mut latest, *digest, record, guard);
+                }
+            }
+            for (digest, record) in latest {
+                let at = array.place_of::<T>(low..high, (digest, record), guard);
+                records.extend(array, low..at, guard);
+                records.push(record_of(record, guard));
+                low = at;
             }
         }
-        records.extend(
-            sorted
-                .iter()
-                .filter_map(|(_, record)| record_of(*record, guard)),
-        );
-        array.next(guard)
+        records.extend(array, low..high, guard);
+        next
     }
 
     /// Has the slots brought near, without waiting for them.
@@ -343,8 +349,60 @@ impl<'g, T> LeafRef<'g, T> {
     }
 }
 
-/// Some records of a leaf.
-pub(crate) type Records<'g, T> = SmallVec<[RecordRef<'g, T>; LEAF_SLOTS_MAX]>;
+/// Some records of a leaf, in the order of their keys.
+pub(crate) struct Records<'g, T> {
+    records: [Option<RecordRef<'g, T>>; LEAF_SLOTS_MAX],
+    len: usize,
+}
+
+impl<'g, T> Records<'g, T> {
+    pub(crate) fn new() -> Self {
+        Self {
+            records: [None; LEAF_SLOTS_MAX],
+            len: 0,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, index: usize) -> Option<RecordRef<'g, T>> {
+        if index < self.len {
+            self.records[index]
+        } else {
+            None
+        }
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<RecordRef<'g, T>> {
+        self.len = self.len.checked_sub(1)?;
+        self.records[self.len]
+    }
+
+    fn clear(&mut self) {
+        self.len = 0;
+    }
+
+    /// Adds a record, if it is one.
+    fn push(&mut self, record: Option<RecordRef<'g, T>>) {
+        self.records[self.len] = record;
+        self.len += usize::from(record.is_some());
+    }
+
+    /// Adds those in some of the slots of an array.
+    fn extend(&mut self, array: Array, slots: Range<usize>, guard: &'g Guard) {
+        let mut len = self.len;
+        for slot in &array.slots()[slots] {
+            // ORDERING: Acquire, with the store that vacates it, as `Array::load`.
+            let record = record_of(slot.load(Ordering::Acquire), guard);
+            // An array has no more slots than there is room here.
+            let Some(place) = self.records.get_mut(len) else {
+                break;
+            };
+            *place = record;
+            len += usize::from(record.is_some());
+        }
+        self.len = len;
+    }
+}
 
 /// A leaf whose lock is held.
 pub(crate) struct LockedLeaf<'g, T> {
@@ -433,7 +491,7 @@ impl<'g, T: Send + Sync + 'static> LockedLeaf<'g, T> {
         }
         let prefix = &prefix[..kept];
         let next = array.next::<T>(guard);
-        let at = place::<T>(&mut sorted, digest, raw, guard);
+        let at = place::<T, _>(&mut sorted, digest, raw, guard);
         if sorted.len() <= LEAF_SLOTS_MAX {
             self.publish(Some(build(&sorted, prefix, next, guard)?), guard);
             return Ok(Inserted::Replaced);
@@ -480,7 +538,7 @@ impl<'g, T: Send + Sync + 'static> LockedLeaf<'g, T> {
             if index < array.sorted_len() {
                 sorted.push((*digest, record));
             } else {
-                place::<T>(&mut sorted, *digest, record, guard);
+                place::<T, _>(&mut sorted, *digest, record, guard);
             }
         }
         sorted

@@ -255,6 +255,36 @@ fn record_that_stays_is_met_twin_freed_at_once() {
     });
 }
 
+/// A walk between two keys of the upper half of a leaf, which is split meanwhile.
+fn a_bounded_walk_meets_a_split() {
+    let model = Model::new(&[2, 6]);
+    let walker = spawn(&model, |model, me| {
+        let guard = me.pin();
+        let ascending = keys(model.index.ascend(&[5], Some(&[6]), &guard));
+        let descending = keys(model.index.descend(&[5], Some(&[6]), &guard));
+        (ascending, descending)
+    });
+    let me = model.participant();
+    split(&model, &me.pin());
+    let (ascending, descending) = join(walker);
+    assert!(ascending.is_empty(), "met {ascending:?}");
+    assert!(descending.is_empty(), "met {descending:?}");
+}
+
+#[test]
+fn walk_keeps_its_bounds() {
+    check(a_bounded_walk_meets_a_split);
+}
+
+#[test]
+fn walk_keeps_its_bounds_twin() {
+    must_fail(
+        Planted::UnseenStart,
+        "met [4]",
+        a_bounded_walk_meets_a_split,
+    );
+}
+
 /// INDEXED, PINNED: a record is removed, and freed, under a walk that may have found it.
 fn a_walk_meets_a_removal(retire: fn(&Model, &Guard)) {
     let model = Model::new(&[2, 6]);

@@ -69,11 +69,13 @@ impl List {
         let mut leaf = Some(self.leaves.first(guard));
         while let Some(reached) = leaf {
             let mut records = Records::new();
-            leaf = reached.read(&[], None, guard, &mut records);
-            for record in records {
+            leaf = reached.read(None, None, guard, &mut records);
+            let mut met = Vec::new();
+            while let Some(record) = records.pop() {
                 assert!(record.head().is_none());
-                keys.extend(record.key());
+                met.extend(record.key());
             }
+            keys.extend(met.iter().rev());
         }
         keys
     }

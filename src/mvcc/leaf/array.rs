@@ -14,6 +14,7 @@ use crate::sync::{
 };
 use smallvec::SmallVec;
 use std::alloc::Layout;
+use std::ops::Range;
 use std::ptr::{self, NonNull};
 use std::{cmp, iter};
 
@@ -70,6 +71,9 @@ pub(super) struct Header {
     capacity: u16,
     prefix_len: u32,
 }
+
+/// The latest few of them.
+pub(super) type Latest = SmallVec<[(u64, *mut ()); LEAF_ROOM]>;
 
 /// Digests and records' pointers, sorted by key.
 pub(super) type Sorted = SmallVec<[(u64, *mut ()); LEAF_SLOTS_MAX + 1]>;
@@ -257,6 +261,25 @@ impl Array {
         unsafe { std::slice::from_raw_parts(self.prefix_at(), len) }
     }
 
+    /// The first of some of the sorted slots that is not below a record, or where they end.
+    pub(super) fn place_of<T>(
+        self,
+        slots: Range<usize>,
+        (digest, record): (u64, *mut ()),
+        guard: &Guard,
+    ) -> usize {
+        let digests = &self.digests(slots.end)[slots.start..];
+        let below = digests.partition_point(|stored| *stored < digest);
+        if digests.get(below) != Some(&digest) {
+            return slots.start + below;
+        }
+        let limit = Limit {
+            key: key_of::<T>(record, guard),
+            digest: Ok(digest),
+        };
+        limit.position_in::<T>(self, slots, guard)
+    }
+
     /// The record's pointer in a slot, or null where it is vacated.
     pub(super) fn load(self, index: usize) -> *mut () {
         // ORDERING: Acquire, with the store that vacates it: whoever misses the record here is
@@ -295,19 +318,26 @@ impl<'k> Limit<'k> {
 
     /// The first of the sorted slots that it is not above. A vacated one may count as whichever.
     pub(super) fn position<T>(&self, array: Array, guard: &Guard) -> usize {
-        let digests = array.digests(array.sorted_len());
+        self.position_in::<T>(array, 0..array.sorted_len(), guard)
+    }
+
+    /// The first of some of the sorted slots that it is not above, or where they end.
+    fn position_in<T>(&self, array: Array, slots: Range<usize>, guard: &Guard) -> usize {
+        let digests = &array.digests(slots.end)[slots.start..];
         let sought = match self.digest {
             Ok(sought) => sought,
-            Err(cmp::Ordering::Less) => return digests.len(),
-            Err(_) => return 0,
+            Err(cmp::Ordering::Less) => return slots.end,
+            Err(_) => return slots.start,
         };
-        let mut index = digests.partition_point(|digest| *digest < sought);
-        let mut end = index + digests[index..].partition_point(|digest| *digest == sought);
+        let below = digests.partition_point(|digest| *digest < sought);
+        let equal = digests[below..].partition_point(|digest| *digest == sought);
+        let mut index = slots.start + below;
+        let mut end = index + equal;
         while index < end {
             let middle = usize::midpoint(index, end);
             // Vacated slots are passed over: there is no key to look at.
-            let mut slots = (middle..end).map(|index| (index, array.load(index)));
-            match slots.find(|(_, record)| !record.is_null()) {
+            let mut rest = (middle..end).map(|index| (index, array.load(index)));
+            match rest.find(|(_, record)| !record.is_null()) {
                 Some((found, record)) if self.is_above::<T>(sought, record, guard) => {
                     index = found + 1;
                 }
@@ -319,7 +349,12 @@ impl<'k> Limit<'k> {
 }
 
 /// Puts a slot to its place among sorted ones, none of them vacated, nor it.
-pub(super) fn place<T>(sorted: &mut Sorted, digest: u64, record: *mut (), guard: &Guard) -> usize {
+pub(super) fn place<T, A: smallvec::Array<Item = (u64, *mut ())>>(
+    sorted: &mut SmallVec<A>,
+    digest: u64,
+    record: *mut (),
+    guard: &Guard,
+) -> usize {
     let at = sorted.partition_point(|(stored, other)| {
         let compared = stored.cmp(&digest).then_with(|| {
             let [other, record] = [*other, record].map(|record| key_of::<T>(record, guard));
