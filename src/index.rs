@@ -170,12 +170,14 @@ impl<T: Send + Sync + 'static> OrderedIndex<T> {
             records: Records::new(),
             index: 0,
             next: Some(self.floor(start, guard)),
-            is_first: true,
             start,
             end,
             guard,
         };
         walk.enter();
+        if planted(Planted::UnseenStart) {
+            walk.start = &[];
+        }
         walk
     }
 
@@ -214,7 +216,6 @@ pub(crate) struct Ascend<'g, 'b, T> {
     index: usize,
     /// The leaf behind it, unless that is behind the end.
     next: Option<LeafRef<'g, T>>,
-    is_first: bool,
     start: &'b [u8],
     end: Option<&'b [u8]>,
     guard: &'g Guard,
@@ -230,9 +231,7 @@ impl<T: Send + Sync + 'static> Ascend<'_, '_, T> {
         self.index = 0;
         // Not in the first leaf alone: that may be further to the left than it had to be.
         // MODEL: index::walk_keeps_its_bounds.
-        let is_looked_at = self.is_first || !planted(Planted::UnseenStart);
-        self.is_first = false;
-        let start = (leaf.low() <= self.start && is_looked_at).then_some(self.start);
+        let start = (leaf.low() <= self.start).then_some(self.start);
         self.next = leaf.read(start, self.end, self.guard, &mut self.records);
         for record in (0..RECORDS_AHEAD).filter_map(|index| self.records.get(index)) {
             record.prefetch();

@@ -11,7 +11,7 @@
 //! - two removers of one key may both win (crossbeam#1143): a leaf is removed by the holder of its
 //!   lock, once.
 
-use crate::mvcc::leaf::{LeafPtr, LeafRef};
+use crate::mvcc::leaf::{LeafPtr, LeafRef, beginning_of};
 use crate::sync::epoch::{self, Guard};
 use crossbeam_skiplist::base::SkipList;
 use std::borrow::Borrow;
@@ -20,9 +20,6 @@ use std::ops::Bound;
 
 /// A longer key is read from its leaf. With this, a node takes 40 bytes of its own.
 const INLINE_BYTES: usize = 31;
-
-/// How much of a key is compared as one number.
-const HEAD_BYTES: usize = 16;
 
 /// In the place of a length: the key is in the leaf alone.
 const LONG: u8 = u8::MAX;
@@ -40,21 +37,19 @@ struct Node<T> {
 
 impl<T> Node<T> {
     fn new(key: &[u8], leaf: Option<LeafPtr<T>>) -> Self {
-        let mut inline = [0; INLINE_BYTES];
-        let inline_len = key.len().min(INLINE_BYTES);
-        inline[..inline_len].copy_from_slice(&key[..inline_len]);
         let len = u8::try_from(key.len()).ok();
         let len = len.filter(|len| usize::from(*len) <= INLINE_BYTES);
         Self {
             leaf,
             len: len.unwrap_or(LONG),
-            inline,
+            inline: beginning_of(key),
         }
     }
 
-    /// As [`head_of`] the key.
+    /// The first bytes of the key as a number, padded with zeros. Where two of them differ, they are
+    /// ordered as their keys are; a search compares many keys, and this saves the call.
     fn head(&self) -> u128 {
-        head_of(&self.inline)
+        u128::from_be_bytes(beginning_of(&self.inline))
     }
 
     fn key(&self) -> &[u8] {
@@ -62,17 +57,6 @@ impl<T> Node<T> {
         let inline = self.inline.get(..usize::from(self.len));
         inline.unwrap_or_else(|| self.leaf.as_ref().map_or(&[], LeafPtr::low))
     }
-}
-
-/// The first bytes of a key as a number, padded with zeros. Where two of them differ, they are
-/// ordered as their keys are; a search compares many keys, and this saves the call.
-fn head_of(key: &[u8]) -> u128 {
-    let head = key.first_chunk().copied().unwrap_or_else(|| {
-        let mut padded = [0; HEAD_BYTES];
-        padded[..key.len()].copy_from_slice(key);
-        padded
-    });
-    u128::from_be_bytes(head)
 }
 
 impl<T> Borrow<[u8]> for Node<T> {

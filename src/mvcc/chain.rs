@@ -13,8 +13,8 @@
 //! leads to it is not even cleared (REACH). While an older snapshot is open that goes past it, it
 //! is unlinked, and freed through the epoch, because a reader may be standing on it.
 //!
-//! This file and `point.rs` are the only ones with `unsafe`. What they hand out is tied to a guard
-//! (PINNED), and what an index holds is a [`RecordPtr`], valid by INDEXED.
+//! This file, `point.rs` and `leaf.rs` are the only ones with `unsafe`. What they hand out is tied to
+//! a guard (PINNED), and what an index holds is a [`RecordPtr`], valid by INDEXED.
 
 #![expect(
     unsafe_code,

@@ -47,7 +47,7 @@ use std::mem::offset_of;
 use std::ops::Range;
 use std::ptr::{self, NonNull};
 
-pub(crate) use array::SLOT_BYTES;
+pub(crate) use array::{SLOT_BYTES, beginning_of};
 
 /// What a leaf takes of the heap beside its slots, its low key and its prefix.
 pub(crate) const LEAF_BYTES: usize = size_of::<Leaf>() + size_of::<Header>();

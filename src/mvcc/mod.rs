@@ -15,7 +15,7 @@
 //! REACH         a link to an older version leads to memory that is there, for every reader that
 //!               can follow it: one whose snapshot is below the version that it stands on
 //! HORIZON       horizon <= every registered snapshot; every short reader has S >= grace
-//! PINNED        no reference to a version or record outlives the guard it was read under
+//! PINNED        no reference to a version, a record or a leaf outlives the guard it was read under
 //! LED           a version that names a leader is settled, or unlinked, before its leader can be
 //!               superseded or unlinked
 //! INDEXED       an index holds a record only until it is removed there under the stripe of its

@@ -1,7 +1,7 @@
 //! The ordered index, with a map in the place of the skiplist: insertions and removals that split
 //! and unlink leaves, against each other and against walks.
 
-use super::{Canary, Participant, at_once, check, must_fail, must_fail_by};
+use super::{Canary, Participant, at_once, check, free_all, join, must_fail, must_fail_by};
 use crate::index::OrderedIndex;
 use crate::memory::FREED;
 use crate::mvcc::chain::RecordPtr;
@@ -36,9 +36,7 @@ impl Model {
     }
 
     fn participant(&self) -> Participant {
-        let participant = Participant(self.collector.register());
-        drop(participant.pin());
-        participant
+        Participant::of(&self.collector)
     }
 
     fn insert(&self, key: u8, guard: &Guard) {
@@ -92,13 +90,7 @@ impl Drop for Model {
         if std::thread::panicking() {
             return;
         }
-        for record in self.records.lock().expect("no thread panics").values() {
-            // SAFETY: the threads of the model are joined.
-            #[expect(unsafe_code, reason = "as above")]
-            unsafe {
-                record.free();
-            }
-        }
+        free_all(self.records.lock().expect("no thread panics").values());
     }
 }
 
@@ -112,10 +104,6 @@ fn spawn<R: 'static>(
         let result = run(&model, &participant);
         (participant, result)
     })
-}
-
-fn join<R>(thread: JoinHandle<(Participant, R)>) -> R {
-    thread.join().expect("a thread that fails ends the model").1
 }
 
 /// INDEXED: two writers, and what both did is there.

@@ -1,7 +1,7 @@
 //! The list of leaves by itself: what a reader sees of an insertion. No directory is there, whose
 //! lock would order more than the leaves do.
 
-use super::{Canary, Participant, at_once, check, must_fail, must_fail_by, unpinned};
+use super::{Canary, Participant, at_once, check, free_all, must_fail, must_fail_by, unpinned};
 use crate::memory::FREED;
 use crate::mvcc::chain::RecordPtr;
 use crate::mvcc::leaf::{Inserted, Leaves, Records};
@@ -29,9 +29,7 @@ impl List {
     }
 
     fn participant(&self) -> Participant {
-        let participant = Participant(self.collector.register());
-        drop(participant.pin());
-        participant
+        Participant::of(&self.collector)
     }
 
     fn insert(&self, key: u8, guard: &Guard) {
@@ -86,13 +84,7 @@ impl Drop for List {
         if std::thread::panicking() {
             return;
         }
-        for record in self.records.lock().expect("no thread panics").iter() {
-            // SAFETY: the threads of the model are joined.
-            #[expect(unsafe_code, reason = "as above")]
-            unsafe {
-                record.free();
-            }
-        }
+        free_all(self.records.lock().expect("no thread panics").iter());
     }
 }
 

@@ -159,6 +159,13 @@ struct Participant(LocalHandle);
 unsafe impl Send for Participant {}
 
 impl Participant {
+    /// One that has been pinned before: every 128th pinning collects, the first too.
+    fn of(collector: &Collector) -> Self {
+        let participant = Self(collector.register());
+        drop(participant.pin());
+        participant
+    }
+
     fn pin(&self) -> Guard {
         self.0.pin()
     }
@@ -194,11 +201,8 @@ impl Core {
         })
     }
 
-    /// A participant that has been pinned before: every 128th pinning collects, the first too.
     fn participant(&self) -> Participant {
-        let participant = Participant(self.collector.register());
-        drop(participant.pin());
-        participant
+        Participant::of(&self.collector)
     }
 
     fn record<'g>(&self, index: usize, guard: &'g Guard) -> RecordRef<'g, Canary> {
@@ -265,12 +269,17 @@ impl Drop for Core {
         if std::thread::panicking() {
             return;
         }
-        for record in &self.records {
-            // SAFETY: the threads of the model are joined, and no guard is left.
-            #[expect(unsafe_code, reason = "as above")]
-            unsafe {
-                record.free();
-            }
+        free_all(&self.records);
+    }
+}
+
+/// Frees records at the end of a model.
+fn free_all<'r>(records: impl IntoIterator<Item = &'r RecordPtr<Canary>>) {
+    for record in records {
+        // SAFETY: the threads of the model are joined, and no guard is left.
+        #[expect(unsafe_code, reason = "as above")]
+        unsafe {
+            record.free();
         }
     }
 }

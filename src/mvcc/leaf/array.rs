@@ -30,12 +30,16 @@ type Slot = AtomicPtr<()>;
 /// The first bytes of what follows the prefix, padded with zeros: where two of them differ, they
 /// are ordered as their keys are.
 pub(super) fn digest_of(rest: &[u8]) -> u64 {
-    let first = rest.first_chunk().copied().unwrap_or_else(|| {
-        let mut padded = [0; DIGEST_BYTES];
-        padded[..rest.len()].copy_from_slice(rest);
+    u64::from_be_bytes(beginning_of(rest))
+}
+
+/// The first bytes of a key, padded with zeros.
+pub(crate) fn beginning_of<const LEN: usize>(key: &[u8]) -> [u8; LEN] {
+    key.first_chunk().copied().unwrap_or_else(|| {
+        let mut padded = [0; LEN];
+        padded[..key.len()].copy_from_slice(key);
         padded
-    });
-    u64::from_be_bytes(first)
+    })
 }
 
 /// The digest of a key after the first `kept` bytes of a prefix, by its digest after the whole.
@@ -72,14 +76,14 @@ pub(super) struct Header {
     prefix_len: u32,
 }
 
-/// The latest few of them.
-pub(super) type Latest = SmallVec<[(u64, *mut ()); LEAF_ROOM]>;
-
-/// Digests and records' pointers, sorted by key.
+/// Digests and records' pointers, sorted by key: those of a leaf, and one more.
 pub(super) type Sorted = SmallVec<[(u64, *mut ()); LEAF_SLOTS_MAX + 1]>;
 
+/// The same of the latest few.
+pub(super) type Latest = SmallVec<[(u64, *mut ()); LEAF_ROOM]>;
+
 impl Array {
-    pub(super) fn layout(capacity: usize, prefix_len: usize) -> Layout {
+    fn layout(capacity: usize, prefix_len: usize) -> Layout {
         let size = size_of::<Header>() + capacity * SLOT_BYTES + prefix_len;
         Layout::from_size_align(size, align_of::<Header>())
             .expect("a few slots and the prefix of a key fit the address space")
@@ -159,7 +163,7 @@ impl Array {
         array.map_or(ptr::null_mut(), |array| array.header.as_ptr().cast())
     }
 
-    pub(super) fn header(&self) -> &Header {
+    fn header(&self) -> &Header {
         // SAFETY: PINNED: whoever has an array has built it, holds the leaf's lock, or has loaded
         // it under a guard that is older than whatever frees it.
         unsafe { self.header.as_ref() }
