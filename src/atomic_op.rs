@@ -8,6 +8,7 @@ use crate::key::Key;
 use crate::kv::Kv;
 use crate::value::NewValue;
 use crate::version::Versionstamp;
+use std::iter;
 
 /// Checks and mutations that take effect together or not at all: [`Kv::atomic`].
 ///
@@ -101,32 +102,36 @@ impl<'a> AtomicOp<'a> {
         versionstamp: Versionstamp,
     ) -> &mut Self {
         let expect = versionstamp.stamp().map_or(Expect::Impossible, Expect::At);
-        self.expect(key.into(), expect)
+        self.expect(key, expect)
     }
 
     /// The key must be missing.
     pub fn check_absent(&mut self, key: impl Into<Key>) -> &mut Self {
-        self.expect(key.into(), Expect::Absent)
+        self.expect(key, Expect::Absent)
     }
 
     /// The key must be there, in whatever version.
     pub fn check_exists(&mut self, key: impl Into<Key>) -> &mut Self {
-        self.expect(key.into(), Expect::Exists)
+        self.expect(key, Expect::Exists)
     }
 
-    fn expect(&mut self, key: Key, expect: Expect) -> &mut Self {
-        self.write.checks.push(Check { key, expect });
+    fn expect(&mut self, key: impl Into<Key>, expect: Expect) -> &mut Self {
+        let check = || Check {
+            key: key.into(),
+            expect,
+        };
+        self.write.checks.extend(iter::once_with(check));
         self
     }
 
     /// Sets a key, whatever it holds.
     pub fn set(&mut self, key: impl Into<Key>, value: impl Into<NewValue<'a>>) -> &mut Self {
-        self.mutate(key.into(), Op::Set(value.into()))
+        self.mutate(key, Op::Set(value.into()))
     }
 
     /// Deletes a key, if it is there.
     pub fn delete(&mut self, key: impl Into<Key>) -> &mut Self {
-        self.mutate(key.into(), Op::Delete)
+        self.mutate(key, Op::Delete)
     }
 
     /// Adds to a `u64`, modulo 2^64: to subtract `n`, add `n.wrapping_neg()`. A key that is missing
@@ -134,7 +139,7 @@ impl<'a> AtomicOp<'a> {
     ///
     /// [`commit`](Self::commit) fails with `TypeMismatch` if the key holds anything else.
     pub fn sum(&mut self, key: impl Into<Key>, operand: u64) -> &mut Self {
-        self.mutate(key.into(), Op::Sum(operand))
+        self.mutate(key, Op::Sum(operand))
     }
 
     /// Lowers a `u64` to the operand if that is smaller. A key that is missing is set to the
@@ -142,7 +147,7 @@ impl<'a> AtomicOp<'a> {
     ///
     /// [`commit`](Self::commit) fails with `TypeMismatch` if the key holds anything else.
     pub fn min(&mut self, key: impl Into<Key>, operand: u64) -> &mut Self {
-        self.mutate(key.into(), Op::Min(operand))
+        self.mutate(key, Op::Min(operand))
     }
 
     /// Raises a `u64` to the operand if that is larger. A key that is missing is set to the operand
@@ -150,11 +155,15 @@ impl<'a> AtomicOp<'a> {
     ///
     /// [`commit`](Self::commit) fails with `TypeMismatch` if the key holds anything else.
     pub fn max(&mut self, key: impl Into<Key>, operand: u64) -> &mut Self {
-        self.mutate(key.into(), Op::Max(operand))
+        self.mutate(key, Op::Max(operand))
     }
 
-    fn mutate(&mut self, key: Key, op: Op<'a>) -> &mut Self {
-        self.write.mutations.push(Mutation { key, op });
+    fn mutate(&mut self, key: impl Into<Key>, op: Op<'a>) -> &mut Self {
+        let mutation = || Mutation {
+            key: key.into(),
+            op,
+        };
+        self.write.mutations.extend(iter::once_with(mutation));
         self
     }
 
