@@ -155,8 +155,7 @@ impl<T: Send + Sync + 'static> OrderedIndex<T> {
         }
     }
 
-    /// The records from `start` on and before `end`, if there is one, in ascending order, with
-    /// their keys.
+    /// The records from `start` on and before `end`, if there is one, in ascending order.
     ///
     /// One that is inserted or removed meanwhile may or may not be met; every other is met once.
     /// Constant time a record, after logarithmic time for the first.
@@ -168,8 +167,8 @@ impl<T: Send + Sync + 'static> OrderedIndex<T> {
     ) -> Ascend<'g, 'b, T> {
         let mut walk = Ascend {
             records: Records::new(),
-            index: 0,
             next: Some(self.floor(start, guard)),
+            is_ahead: false,
             start,
             end,
             guard,
@@ -181,8 +180,7 @@ impl<T: Send + Sync + 'static> OrderedIndex<T> {
         walk
     }
 
-    /// The records from `start` on and before `end`, if there is one, in descending order, with
-    /// their keys. As [`ascend`](Self::ascend), but logarithmic time for each leaf.
+    /// The records from `start` on and before `end`, if there is one, in descending order. As [`ascend`](Self::ascend), but logarithmic time for each leaf.
     pub(crate) fn descend<'g, 'b>(
         &'g self,
         start: &'b [u8],
@@ -200,22 +198,23 @@ impl<T: Send + Sync + 'static> OrderedIndex<T> {
     }
 }
 
-/// A record that a walk meets, and its key.
-pub(crate) type Met<'g, T> = (&'g [u8], RecordRef<'g, T>);
+/// A walk, which goes on by groups of records. As an iterator it gives them out one by one.
+pub(crate) trait Walk<'g, T: 'g>: Iterator<Item = RecordRef<'g, T>> {
+    /// Goes on to the next group; `false` where there is none.
+    fn next_group(&mut self) -> bool;
 
-/// How far ahead of a walk the records are brought near.
-const RECORDS_AHEAD: usize = 8;
-
-/// How far ahead of a walk the newest versions are brought near. Their records have to be there.
-const VERSIONS_AHEAD: usize = 4;
+    /// The group that it is at.
+    fn group(&self) -> &[Option<RecordRef<'g, T>>];
+}
 
 /// A walk upwards.
 pub(crate) struct Ascend<'g, 'b, T> {
-    /// What is left of the leaf that is being read begins at `index`.
+    /// What was read of a leaf.
     records: Records<'g, T>,
-    index: usize,
     /// The leaf behind it, unless that is behind the end.
     next: Option<LeafRef<'g, T>>,
+    /// Whether the first records of that one are being brought near.
+    is_ahead: bool,
     start: &'b [u8],
     end: Option<&'b [u8]>,
     guard: &'g Guard,
@@ -228,37 +227,50 @@ impl<T: Send + Sync + 'static> Ascend<'_, '_, T> {
         let Some(leaf) = self.next.take() else {
             return false;
         };
-        self.index = 0;
         // Not in the first leaf alone: that may be further to the left than it had to be.
         // MODEL: index::walk_keeps_its_bounds.
         let start = (leaf.low() <= self.start).then_some(self.start);
         self.next = leaf.read(start, self.end, self.guard, &mut self.records);
-        for record in (0..RECORDS_AHEAD).filter_map(|index| self.records.get(index)) {
-            record.prefetch();
-        }
         if let Some(next) = self.next {
-            next.prefetch_slots();
+            next.prefetch_array();
         }
+        self.is_ahead = false;
         true
     }
 }
 
+impl<'g, T: Send + Sync + 'static> Walk<'g, T> for Ascend<'g, '_, T> {
+    #[inline]
+    fn next_group(&mut self) -> bool {
+        while !self.records.next_group() {
+            if !self.enter() {
+                return false;
+            }
+        }
+        if !self.is_ahead && self.records.is_near_end() {
+            self.is_ahead = true;
+            if let Some(next) = self.next {
+                next.prefetch_records(self.guard);
+            }
+        }
+        true
+    }
+
+    #[inline]
+    fn group(&self) -> &[Option<RecordRef<'g, T>>] {
+        self.records.group()
+    }
+}
+
 impl<'g, T: Send + Sync + 'static> Iterator for Ascend<'g, '_, T> {
-    type Item = Met<'g, T>;
+    type Item = RecordRef<'g, T>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if let Some(record) = self.records.get(self.index) {
-                if let Some(ahead) = self.records.get(self.index + RECORDS_AHEAD) {
-                    ahead.prefetch();
-                }
-                if let Some(ahead) = self.records.get(self.index + VERSIONS_AHEAD) {
-                    ahead.prefetch_head();
-                }
-                self.index += 1;
-                return Some((record.key(), record));
+            if let Some(record) = self.records.take() {
+                return Some(record);
             }
-            if !self.enter() {
+            if !self.next_group() {
                 return None;
             }
         }
@@ -268,7 +280,7 @@ impl<'g, T: Send + Sync + 'static> Iterator for Ascend<'g, '_, T> {
 /// A walk downwards.
 pub(crate) struct Descend<'g, 'b, T> {
     index: &'g OrderedIndex<T>,
-    /// What is left of the leaf that is being read, and its low key.
+    /// What was read of a leaf, and its low key.
     records: Records<'g, T>,
     low: Option<&'g [u8]>,
     start: &'b [u8],
@@ -290,22 +302,40 @@ impl<T: Send + Sync + 'static> Descend<'_, '_, T> {
         {
             leaf = next;
         }
+        self.records.reverse();
         self.low = Some(leaf.low());
     }
 }
 
+impl<'g, T: Send + Sync + 'static> Walk<'g, T> for Descend<'g, '_, T> {
+    #[inline]
+    fn next_group(&mut self) -> bool {
+        while !self.records.next_group() {
+            if self.low.is_some_and(|low| low <= self.start) {
+                return false;
+            }
+            self.enter();
+        }
+        true
+    }
+
+    #[inline]
+    fn group(&self) -> &[Option<RecordRef<'g, T>>] {
+        self.records.group()
+    }
+}
+
 impl<'g, T: Send + Sync + 'static> Iterator for Descend<'g, '_, T> {
-    type Item = Met<'g, T>;
+    type Item = RecordRef<'g, T>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if let Some(record) = self.records.pop() {
-                return Some((record.key(), record));
+            if let Some(record) = self.records.take() {
+                return Some(record);
             }
-            if self.low.is_some_and(|low| low <= self.start) {
+            if !self.next_group() {
                 return None;
             }
-            self.enter();
         }
     }
 }

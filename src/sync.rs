@@ -64,6 +64,9 @@ mod real {
         Ok(())
     }
 
+    /// Whether what will be read soon is brought near.
+    pub(crate) const PREFETCHES: bool = true;
+
     /// Snapshots that register without a lock. Beyond these, a mutex and an ordered map serve.
     pub(crate) const SNAPSHOT_SLOTS: usize = 64;
 
@@ -116,6 +119,9 @@ mod model {
     pub(crate) fn spin_loop() {
         loom::thread::yield_now();
     }
+
+    /// The loads that it takes lead nowhere, and are some more to explore.
+    pub(crate) const PREFETCHES: bool = false;
 
     /// Two: one beside another, and the next in the overflow. Each slot is one more atomic.
     pub(crate) const SNAPSHOT_SLOTS: usize = 2;

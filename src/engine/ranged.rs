@@ -141,7 +141,6 @@ impl Engine {
     ) -> impl Iterator<Item = RecordRef<'g, Large>> + use<'g, 'b> {
         self.index
             .ascend(&bounds.start, bounds.end.as_deref(), guard)
-            .map(|(_, record)| record)
     }
 
     /// Deletes every entry in an interval, in one commit; how many there were, and its stamp.

@@ -6,7 +6,7 @@
 use super::Engine;
 use super::payload::Large;
 use super::read::{Hit, ReadPoint};
-use crate::index::Met;
+use crate::index;
 use crate::key::{BoundBytes, Bounds, followed_by};
 use crate::sync::epoch::{self, Guard};
 use crate::version::Stamp;
@@ -112,22 +112,24 @@ impl Engine {
         &self,
         batch: usize,
         at: Stamp,
-        records: impl Iterator<Item = Met<'g, Large>>,
+        mut walk: impl index::Walk<'g, Large>,
         mut each: impl FnMut(&[u8], Hit<'_>) -> ControlFlow<B>,
     ) -> (ControlFlow<B>, Option<&'g [u8]>) {
         let (mut left, mut passes_left) = (batch, PASSED_MAX);
-        for (key, record) in records {
-            if let Some(hit) = record.at(at, &self.counter).and_then(Hit::new) {
-                let flow = each(key, hit);
-                if flow.is_break() {
-                    return (flow, None);
+        while walk.next_group() {
+            for record in walk.group().iter().flatten() {
+                if let Some(hit) = record.at(at, &self.counter).and_then(Hit::new) {
+                    let flow = each(record.key(), hit);
+                    if flow.is_break() {
+                        return (flow, None);
+                    }
+                    left -= 1;
+                } else {
+                    passes_left -= 1;
                 }
-                left -= 1;
-            } else {
-                passes_left -= 1;
-            }
-            if left == 0 || passes_left == 0 {
-                return (ControlFlow::Continue(()), Some(key));
+                if left == 0 || passes_left == 0 {
+                    return (ControlFlow::Continue(()), Some(record.key()));
+                }
             }
         }
         (ControlFlow::Continue(()), None)

@@ -1,8 +1,8 @@
 //! The ordered index on one thread, against a plain map. What happens between threads is checked by
 //! the models.
 
-use super::{Met, OrderedIndex};
-use crate::mvcc::chain::{Payload, RecordPtr};
+use super::OrderedIndex;
+use crate::mvcc::chain::{Payload, RecordPtr, RecordRef};
 use crate::sync::LEAF_SLOTS_MAX;
 use crate::sync::epoch;
 use rand::rngs::StdRng;
@@ -61,10 +61,7 @@ impl Both {
             let range = self.expected.range::<[u8], _>(bounds);
             range.map(|(key, _)| &**key).collect()
         };
-        let key = |(key, record): Met<'_, Nothing>| {
-            assert_eq!(key, record.key());
-            key.to_vec()
-        };
+        let key = |record: RecordRef<'_, Nothing>| record.key().to_vec();
         let met: Vec<_> = self.index.ascend(start, end, &guard).map(key).collect();
         assert_eq!(met, expected, "from {start:?} to {end:?}");
         let met = self.index.descend(start, end, &guard).map(key);

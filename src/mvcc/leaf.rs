@@ -29,28 +29,36 @@
 )]
 
 mod array;
+mod records;
 
 use super::chain::{RecordPtr, RecordRef, prefetch};
 use crate::sync::epoch::Guard;
 use crate::sync::{
-    AtomicPtr, LEAF_ROOM, LEAF_SLOTS_MAX, Mutex, MutexGuard, Ordering, OutOfMemory, Planted, alloc,
-    dealloc, load_own, ordering, planted,
+    AtomicPtr, LEAF_ROOM, LEAF_SLOTS_MAX, Mutex, MutexGuard, Ordering, OutOfMemory, PREFETCHES,
+    Planted, alloc, dealloc, load_own, ordering, planted,
 };
 use array::{
-    Array, DIGEST_BYTES, Header, Latest, Limit, Sorted, build, common_len, digest_of, key_of,
-    place, record_of, shorten,
+    Array, Header, Latest, Limit, Sorted, build, common_len, digest_of, key_of, place, record_of,
+    shorten,
 };
+use records::GROUP;
 use std::alloc::Layout;
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::offset_of;
-use std::ops::Range;
 use std::ptr::{self, NonNull};
 
 pub(crate) use array::{SLOT_BYTES, beginning_of};
+pub(crate) use records::Records;
 
 /// What a leaf takes of the heap beside its slots, its low key and its prefix.
 pub(crate) const LEAF_BYTES: usize = size_of::<Leaf>() + size_of::<Header>();
+
+/// What an array takes at most, its prefix apart.
+const ARRAY_BYTES: usize = size_of::<Header>() + LEAF_SLOTS_MAX * SLOT_BYTES;
+
+/// What is brought near by one hint.
+const LINE_BYTES: usize = 64;
 
 /// What the writers of a leaf know of it. Lives behind its lock.
 #[derive(Debug, Default)]
@@ -332,12 +340,40 @@ impl<'g, T> LeafRef<'g, T> {
         next
     }
 
-    /// Has the slots brought near, without waiting for them.
-    pub(crate) fn prefetch_slots(self) {
+    /// Has the leaf brought near, without waiting for it.
+    pub(crate) fn prefetch(self) {
+        prefetch(self.leaf.as_ptr().cast());
+    }
+
+    /// Has its array brought near, without waiting for it. The leaf has to be there.
+    pub(crate) fn prefetch_array(self) {
+        if !PREFETCHES {
+            return;
+        }
         // ORDERING: Relaxed. Nothing is read through the pointer.
         let array = self.header().array.load(Ordering::Relaxed).cast::<u8>();
-        prefetch(array);
-        prefetch(array.wrapping_add(size_of::<Header>() + LEAF_SLOTS_MAX * DIGEST_BYTES));
+        for line in (0..ARRAY_BYTES).step_by(LINE_BYTES) {
+            prefetch(array.wrapping_add(line));
+        }
+    }
+
+    /// Has the first of its records brought near, and the leaf that follows, without waiting for
+    /// them. The array has to be there.
+    pub(crate) fn prefetch_records(self, guard: &'g Guard) {
+        if !PREFETCHES {
+            return;
+        }
+        // ORDERING: E-LEAF, reader side: whoever sees the array sees what it was built of.
+        let Some(array) = Array::unpack(self.header().array.load(Ordering::Acquire)) else {
+            return;
+        };
+        for slot in array.slots().iter().take(2 * GROUP) {
+            // ORDERING: Relaxed. Nothing is read through the pointer.
+            prefetch(slot.load(Ordering::Relaxed).cast());
+        }
+        if let Some(next) = array.next::<T>(guard) {
+            next.prefetch();
+        }
     }
 
     /// Waits for the lock of the leaf.
@@ -346,61 +382,6 @@ impl<'g, T> LeafRef<'g, T> {
             leaf: self,
             state: self.header().state.lock(),
         }
-    }
-}
-
-/// Some records of a leaf, in the order of their keys.
-pub(crate) struct Records<'g, T> {
-    records: [Option<RecordRef<'g, T>>; LEAF_SLOTS_MAX],
-    len: usize,
-}
-
-impl<'g, T> Records<'g, T> {
-    pub(crate) fn new() -> Self {
-        Self {
-            records: [None; LEAF_SLOTS_MAX],
-            len: 0,
-        }
-    }
-
-    #[inline]
-    pub(crate) fn get(&self, index: usize) -> Option<RecordRef<'g, T>> {
-        if index < self.len {
-            self.records[index]
-        } else {
-            None
-        }
-    }
-
-    pub(crate) fn pop(&mut self) -> Option<RecordRef<'g, T>> {
-        self.len = self.len.checked_sub(1)?;
-        self.records[self.len]
-    }
-
-    fn clear(&mut self) {
-        self.len = 0;
-    }
-
-    /// Adds a record, if it is one.
-    fn push(&mut self, record: Option<RecordRef<'g, T>>) {
-        self.records[self.len] = record;
-        self.len += usize::from(record.is_some());
-    }
-
-    /// Adds those in some of the slots of an array.
-    fn extend(&mut self, array: Array, slots: Range<usize>, guard: &'g Guard) {
-        let mut len = self.len;
-        for slot in &array.slots()[slots] {
-            // ORDERING: Acquire, with the store that vacates it, as `Array::load`.
-            let record = record_of(slot.load(Ordering::Acquire), guard);
-            // An array has no more slots than there is room here.
-            let Some(place) = self.records.get_mut(len) else {
-                break;
-            };
-            *place = record;
-            len += usize::from(record.is_some());
-        }
-        self.len = len;
     }
 }
 

@@ -97,10 +97,11 @@ const fn decided(stamp: Stamp) -> u64 {
 
 fn parse(word: u64) -> State {
     match word {
+        // Nearly all of them.
+        _ if word & TAG_MASK == TAG_DECIDED => State::Decided(Stamp::new(word >> TAG_BITS)),
         INSTALLING => State::Installing,
         VALIDATING => State::Validating,
         READY => State::Ready,
-        _ if word & TAG_MASK == TAG_DECIDED => State::Decided(Stamp::new(word >> TAG_BITS)),
         _ => {
             debug_assert_eq!(word & TAG_MASK, TAG_LED);
             #[expect(clippy::cast_possible_truncation, reason = "it was an address")]

@@ -161,6 +161,9 @@ pub(crate) const fn ordering(ordering: Ordering, _: Planted) -> Ordering {
 pub(crate) const SNAPSHOT_SLOTS: usize = 4;
 pub(crate) const LEAF_SLOTS_MAX: usize = 4;
 pub(crate) const LEAF_ROOM: usize = 2;
+
+/// Also here, so that what the loads lead to is known to be there.
+pub(crate) const PREFETCHES: bool = true;
 pub(crate) const SPIN_TURNS: u32 = 2;
 
 pub(crate) fn spin_loop() {

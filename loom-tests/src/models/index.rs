@@ -4,7 +4,7 @@
 use super::{Canary, Participant, at_once, check, free_all, join, must_fail, must_fail_by};
 use crate::index::OrderedIndex;
 use crate::memory::FREED;
-use crate::mvcc::chain::RecordPtr;
+use crate::mvcc::chain::{RecordPtr, RecordRef};
 use crate::sync::Planted;
 use crate::sync::epoch::{Collector, Guard};
 use loom::thread::JoinHandle;
@@ -77,10 +77,10 @@ impl Model {
     }
 }
 
-fn keys<'g>(walk: impl Iterator<Item = crate::index::Met<'g, Canary>>) -> Vec<u8> {
-    walk.map(|(key, record)| {
+fn keys<'g>(walk: impl Iterator<Item = RecordRef<'g, Canary>>) -> Vec<u8> {
+    walk.map(|record| {
         assert!(record.head().is_none());
-        key[0]
+        record.key()[0]
     })
     .collect()
 }

@@ -68,12 +68,12 @@ impl List {
         while let Some(reached) = leaf {
             let mut records = Records::new();
             leaf = reached.read(None, None, guard, &mut records);
-            let mut met = Vec::new();
-            while let Some(record) = records.pop() {
-                assert!(record.head().is_none());
-                met.extend(record.key());
+            while records.next_group() {
+                while let Some(record) = records.take() {
+                    assert!(record.head().is_none());
+                    keys.extend(record.key());
+                }
             }
-            keys.extend(met.iter().rev());
         }
         keys
     }
