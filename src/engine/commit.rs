@@ -242,6 +242,7 @@ impl Engine {
             };
             let (stamp, version) = publish_one(record, draft, &self.counter);
             stripe.settle(&Installed { record, version }, stamp);
+            self.table(record.hash()).note_newest(record, version);
             stamp
         } else {
             // Deleting a key that is not there (A09).
@@ -507,6 +508,7 @@ impl Engine {
         for installed in &plan.installed {
             let stripe = self.stripe_of(installed.record.hash());
             locked.stripe(stripe).settle(installed, stamp);
+            self.tables[stripe].note_newest(installed.record, installed.version);
         }
         if let Some(stripe) = locked.iter_mut().next() {
             stripe.counts.commit_count += 1;

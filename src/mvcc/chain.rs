@@ -25,7 +25,8 @@ use super::registry::Horizon;
 use super::stamp::{StampCounter, StampWord, State};
 use crate::sync::epoch::Guard;
 use crate::sync::{
-    AtomicPtr, AtomicU32, Ordering, OutOfMemory, Planted, alloc, dealloc, load_own, ordering,
+    AtomicPtr, AtomicU32, Ordering, OutOfMemory, PREFETCHES, Planted, alloc, dealloc, load_own,
+    ordering,
 };
 use crate::version::Stamp;
 use std::alloc::Layout;
@@ -239,6 +240,11 @@ impl<'g, T> VersionRef<'g, T> {
             version,
             guard: PhantomData,
         })
+    }
+
+    /// Where the version is, for prefetching.
+    pub(crate) fn as_raw(self) -> *mut () {
+        self.version.as_ptr().cast()
     }
 
     /// The address by which other versions of the commit name this one as their leader.
@@ -613,6 +619,9 @@ impl<'g, T> RecordRef<'g, T> {
 
     /// Has the newest version brought near, without waiting for it.
     pub(crate) fn prefetch_head(self) {
+        if !PREFETCHES {
+            return;
+        }
         // ORDERING: Relaxed. Nothing is read through the pointer.
         prefetch(self.header().head.load(Ordering::Relaxed).cast());
     }

@@ -6,6 +6,10 @@
 //! ride in the low bits of each pointer (records are aligned to sixteen), so that fifteen of
 //! sixteen wrong candidates are passed over without touching their memory.
 //!
+//! Beside the record's pointer a slot has that of its newest version, as a hint and no more: a lookup
+//! has the version brought near together with the record, and so waits for memory twice where it
+//! would three times.
+//!
 //! A slot is empty, holds a record, or is vacated: a probe ends at an empty slot and goes on past
 //! a vacated one, so a removal never hides a key that is stored further on. Growing, shrinking and
 //! clearing out vacated slots build a new table, publish it with one store, and free the old one
@@ -18,17 +22,18 @@
     reason = "tables are shared between threads by raw pointers"
 )]
 
-use super::chain::{RecordPtr, RecordRef};
+use super::chain::{RecordPtr, RecordRef, VersionRef, prefetch};
 use crate::sync::epoch::Guard;
 use crate::sync::{
-    AtomicPtr, Ordering, OutOfMemory, Planted, alloc, dealloc, load_own, ordering, planted,
+    AtomicPtr, Ordering, OutOfMemory, PREFETCHES, Planted, alloc, dealloc, load_own, ordering,
+    planted,
 };
 use std::alloc::Layout;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
-/// Slots of the smallest table: one cache line of pointers.
+/// Slots of the smallest table: two cache lines.
 const CAPACITY_MIN: usize = 8;
 
 /// The low bits of a pointer to a record.
@@ -40,7 +45,31 @@ const VACATED: usize = 1;
 /// The alignment of an array of slots; its low bits carry the logarithm of the capacity.
 const SLOTS_ALIGN: usize = 64;
 
-type Slot = AtomicPtr<()>;
+/// What a table knows of a record.
+struct Slot {
+    /// Its pointer, tagged.
+    record: AtomicPtr<()>,
+    /// Where its newest version is, or was. A lookup has it brought near beside the record, and so
+    /// waits once for the two. Nobody follows it.
+    newest: AtomicPtr<()>,
+}
+
+impl Slot {
+    fn newest(&self) -> *mut () {
+        if !PREFETCHES {
+            return ptr::null_mut();
+        }
+        // ORDERING: Relaxed. Nothing is read through the pointer.
+        self.newest.load(Ordering::Relaxed)
+    }
+
+    fn note_newest(&self, newest: *mut ()) {
+        if PREFETCHES {
+            // ORDERING: Relaxed, as above.
+            self.newest.store(newest, Ordering::Relaxed);
+        }
+    }
+}
 
 /// The tag of a hash: bits that neither the stripe nor the slot is chosen by.
 fn tag_of(hash: u64) -> usize {
@@ -110,7 +139,12 @@ impl Slots {
             // SAFETY: within the allocation.
             let slot = unsafe { first.add(index) };
             // SAFETY: aligned, within the allocation, and ours alone.
-            unsafe { slot.write(Slot::new(ptr::null_mut())) };
+            unsafe {
+                slot.write(Slot {
+                    record: AtomicPtr::new(ptr::null_mut()),
+                    newest: AtomicPtr::new(ptr::null_mut()),
+                });
+            }
         }
         Ok(Self {
             first,
@@ -141,8 +175,12 @@ impl Slots {
         self.mask + 1
     }
 
-    /// The slot at an index, taken modulo the capacity.
-    fn at<'g>(self, index: usize) -> &'g Slot {
+    /// What the slot at an index, taken modulo the capacity, says of the record.
+    fn at<'g>(self, index: usize) -> &'g AtomicPtr<()> {
+        &self.slot(index).record
+    }
+
+    fn slot<'g>(self, index: usize) -> &'g Slot {
         // SAFETY: the mask keeps the index within the allocation.
         let slot = unsafe { self.first.add(index & self.mask) };
         // SAFETY: PINNED: a table's slots are freed through the epoch, and the callers are tied to
@@ -200,6 +238,24 @@ impl<T> Table<T> {
         }
     }
 
+    /// Has the slot of a hash brought near, without waiting for it. It needs no guard: nothing is
+    /// read, wherever the slots are by then.
+    pub(crate) fn prefetch(&self, hash: u64) {
+        if !PREFETCHES {
+            return;
+        }
+        // ORDERING: Relaxed. Nothing is read through the pointer.
+        if let Some(slots) = Slots::unpack(self.slots.load(Ordering::Relaxed)) {
+            prefetch(
+                slots
+                    .first
+                    .as_ptr()
+                    .wrapping_add(low_bits(hash) & slots.mask)
+                    .cast(),
+            );
+        }
+    }
+
     /// The record of a key. Expected constant time; takes no lock and writes nothing.
     pub(crate) fn find<'g>(
         &self,
@@ -220,10 +276,33 @@ impl<T> Table<T> {
                 return None;
             }
             if address & TAG_MASK == tag && address > TAG_MASK {
+                prefetch(slots.slot(index).newest().cast());
                 let record = Self::record(found)?.get(guard);
                 if record.hash() == hash && is_same(record.key(), key) {
                     return Some(record);
                 }
+            }
+            index = index.wrapping_add(1);
+        }
+    }
+
+    /// Notes where the newest version of a record is. The caller holds the stripe.
+    pub(crate) fn note_newest(&self, record: RecordRef<'_, T>, newest: VersionRef<'_, T>) {
+        if !PREFETCHES {
+            return;
+        }
+        // ORDERING: Relaxed. Only the holder of the stripe changes the table.
+        let Some(slots) = Slots::unpack(load_own(&self.slots)) else {
+            return;
+        };
+        let address = record.ptr().as_raw().addr();
+        let mut index = low_bits(record.hash());
+        for _ in 0..slots.capacity() {
+            let slot = slots.slot(index);
+            // ORDERING: Relaxed. Only the holder of the stripe changes slots.
+            if load_own(&slot.record).addr() & !TAG_MASK == address {
+                slot.note_newest(newest.as_raw());
+                return;
             }
             index = index.wrapping_add(1);
         }
@@ -377,9 +456,9 @@ impl<T: Send + Sync + 'static> Table<T> {
             .next_power_of_two()
             .max(CAPACITY_MIN);
         let new = Slots::new(capacity)?;
-        for index in 0..old.capacity() {
+        for place in 0..old.capacity() {
             // ORDERING: Relaxed. Only the holder of the stripe changes slots.
-            let found = load_own(old.at(index));
+            let found = load_own(old.at(place));
             if found.addr() > TAG_MASK
                 && !planted(Planted::Uncopied)
                 && let Some(record) = Self::record(found)
@@ -389,8 +468,10 @@ impl<T: Send + Sync + 'static> Table<T> {
                 while !load_own(new.at(index)).is_null() {
                     index = index.wrapping_add(1);
                 }
+                let slot = new.slot(index);
                 // ORDERING: Relaxed. `publish` releases it.
-                new.at(index).store(found, Ordering::Relaxed);
+                slot.record.store(found, Ordering::Relaxed);
+                slot.note_newest(old.slot(place).newest());
             }
         }
         occupancy.vacated_count = 0;
