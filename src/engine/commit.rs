@@ -208,6 +208,7 @@ impl Engine {
 
     /// One mutation, and perhaps a check of its key; the stamp, or `None` where the check failed.
     fn commit_one(&self, expect: Option<Expect>, key: &Key, op: &Op<'_>) -> Result<Option<Stamp>> {
+        self.prefetch(key);
         let guard = epoch::pin();
         let found = self.find_ahead(key, &guard);
         let prepared = prepare(op)?;
@@ -259,6 +260,9 @@ impl Engine {
 
     /// Any number of checks and mutations.
     fn commit_many(&self, write: &Write<'_>) -> Result<Outcome> {
+        for mutation in &write.mutations {
+            self.prefetch(&mutation.key);
+        }
         let guard = epoch::pin();
         let mut plan = Plan::new();
         let stripes = self.plan(write, &mut plan, &guard)?;

@@ -76,8 +76,7 @@ impl Engine {
     ///
     /// Takes no lock, writes no shared memory, allocates nothing. Expected constant time.
     pub(crate) fn newest<R>(&self, key: &Key, read: impl FnOnce(Option<Hit<'_>>) -> R) -> R {
-        // Pinning is a fence, which holds up all loads behind it, but not this.
-        self.table(key.hash_code()).prefetch(key.hash_code());
+        self.prefetch(key);
         let guard = epoch::pin();
         let record = self.find(key, &guard);
         let newest = record.and_then(|record| record.newest(&self.counter));

@@ -55,7 +55,7 @@ pub(super) fn common_len(one: &[u8], other: &[u8]) -> usize {
     one.iter().zip(other).take_while(|(a, b)| a == b).count()
 }
 
-/// The slots of a leaf: a header, the digests, the records' pointers, and the prefix, in one
+/// The slots of a leaf: a header, the prefix, the digests, and the records' pointers, in one
 /// allocation. The first slots are sorted by key, and fixed when the array is published, but for
 /// those that are vacated; behind them is room for a few more, which are used in the order in which
 /// they come.
@@ -76,6 +76,11 @@ pub(super) struct Header {
     prefix_len: u32,
 }
 
+/// Where the digests begin, behind so long a prefix.
+fn digests_offset(prefix_len: usize) -> usize {
+    size_of::<Header>() + prefix_len.next_multiple_of(align_of::<Header>())
+}
+
 /// Digests and records' pointers, sorted by key: those of a leaf, and one more.
 pub(super) type Sorted = SmallVec<[(u64, *mut ()); LEAF_SLOTS_MAX + 1]>;
 
@@ -84,7 +89,7 @@ pub(super) type Latest = SmallVec<[(u64, *mut ()); LEAF_ROOM]>;
 
 impl Array {
     fn layout(capacity: usize, prefix_len: usize) -> Layout {
-        let size = size_of::<Header>() + capacity * SLOT_BYTES + prefix_len;
+        let size = digests_offset(prefix_len) + capacity * SLOT_BYTES;
         Layout::from_size_align(size, align_of::<Header>())
             .expect("a few slots and the prefix of a key fit the address space")
     }
@@ -128,7 +133,7 @@ impl Array {
             unsafe { array.slot_at(index).write(Slot::new(record)) };
         }
         let to = array.prefix_at();
-        // SAFETY: the layout has room for the prefix behind the slots, and overlaps nothing.
+        // SAFETY: the layout has room for the prefix before the digests, and overlaps nothing.
         unsafe { ptr::copy_nonoverlapping(prefix.as_ptr(), to, prefix.len()) };
         Ok(array)
     }
@@ -199,10 +204,11 @@ impl Array {
         self.header().used_len.store(used_len, publish);
     }
 
-    /// Where the digest of a slot is. The digests follow the header.
+    /// Where the digest of a slot is. The digests follow the prefix.
     fn digest_at(self, index: usize) -> *mut u64 {
-        let digests = self.header.as_ptr().wrapping_add(1).cast::<u64>();
-        digests.wrapping_add(index)
+        let offset = digests_offset(self.header().prefix_len as usize);
+        let digests = self.header.as_ptr().wrapping_byte_add(offset);
+        digests.cast::<u64>().wrapping_add(index)
     }
 
     /// Where the pointer of a slot is. The pointers follow the digests.
@@ -211,9 +217,9 @@ impl Array {
         slots.wrapping_add(index)
     }
 
-    /// Where the prefix is. It follows the pointers.
+    /// Where the prefix is. It follows the header, which is looked at with it.
     fn prefix_at(self) -> *mut u8 {
-        self.slot_at(self.capacity()).cast()
+        self.header.as_ptr().wrapping_add(1).cast()
     }
 
     /// The leaf that follows, for as long as the guard lives under which the array was loaded.
@@ -223,7 +229,7 @@ impl Array {
         NonNull::new(next.cast()).map(LeafRef::new)
     }
 
-    /// The leaf that follows, if a key belongs to it or one behind it. The caller holds the lock.
+    /// The leaf that follows, if a key belongs to it or one behind it.
     pub(super) fn next_at<'g, T>(self, key: &[u8], guard: &'g Guard) -> Option<LeafRef<'g, T>> {
         let rest = key.strip_prefix(self.prefix());
         if rest.is_some_and(|rest| digest_of(rest) < self.header().fence) {
