@@ -23,7 +23,9 @@ mod directory;
 mod directory;
 
 use crate::mvcc::chain::{RecordPtr, RecordRef};
-use crate::mvcc::leaf::{Inserted, LEAF_BYTES, LeafRef, Leaves, LockedLeaf, Records, SLOT_BYTES};
+use crate::mvcc::leaf::{
+    Inserted, LEAF_BYTES, LeafRef, Leaves, LockedLeaf, PLACE_BYTES, Records, SLOT_BYTES, Shortcut,
+};
 use crate::sync::epoch::Guard;
 use crate::sync::{LEAF_ROOM, LEAF_SLOTS_MAX, OutOfMemory, Planted, planted};
 use directory::Directory;
@@ -36,12 +38,16 @@ const LEAF_RECORDS: usize = LEAF_SLOTS_MAX * 7 / 10;
 /// the room there, and of the directory. Left out is what depends on the keys: the prefix and the low
 /// key of each leaf, and that leaves may have been emptied but for a few records.
 pub(crate) const RECORD_BYTES: usize =
-    SLOT_BYTES + (LEAF_ROOM / 2 * SLOT_BYTES + LEAF_BYTES + directory::NODE_BYTES) / LEAF_RECORDS;
+    SLOT_BYTES + (LEAF_ROOM / 2 * SLOT_BYTES + LEAF_BYTES + LED_TO_BYTES) / LEAF_RECORDS;
+
+/// What a leaf takes of what leads to it.
+const LED_TO_BYTES: usize = directory::NODE_BYTES + PLACE_BYTES;
 
 /// The records of an engine in the order of their keys.
 pub(crate) struct OrderedIndex<T> {
     leaves: Leaves<T>,
     directory: Directory<T>,
+    shortcut: Shortcut<T>,
 }
 
 impl<T> fmt::Debug for OrderedIndex<T> {
@@ -55,6 +61,7 @@ impl<T: Send + Sync + 'static> OrderedIndex<T> {
         Self {
             leaves: Leaves::new(),
             directory: Directory::new(),
+            shortcut: Shortcut::new(),
         }
     }
 
@@ -64,16 +71,20 @@ impl<T: Send + Sync + 'static> OrderedIndex<T> {
     /// # Errors
     ///
     /// `OutOfMemory`; the record is not in the index then.
-    #[expect(
-        clippy::significant_drop_tightening,
-        reason = "without the lock the new leaf could be unlinked before the directory has it"
-    )]
     pub(crate) fn insert(&self, record: RecordPtr<T>, guard: &Guard) -> Result<u64, OutOfMemory> {
         let mut leaf = self.lock(record.get(guard).key(), guard);
         match leaf.insert(record, guard)? {
             Inserted::Added => return Ok(0),
             Inserted::Replaced => {}
-            Inserted::Split(upper) => self.directory.insert(upper, guard),
+            Inserted::Split(upper) => {
+                self.directory.insert(upper, guard);
+                let is_due = self.shortcut.insert(upper);
+                // Not before: the new leaf could be unlinked before they have it.
+                drop(leaf);
+                if is_due {
+                    return Ok(1 + self.shortcut.build(guard));
+                }
+            }
         }
         Ok(1)
     }
@@ -92,8 +103,9 @@ impl<T: Send + Sync + 'static> OrderedIndex<T> {
 
     /// Locks the leaf that a key belongs to.
     fn lock<'g>(&'g self, key: &[u8], guard: &'g Guard) -> LockedLeaf<'g, T> {
+        let mut found = self.floor(key, guard);
         loop {
-            let mut leaf = self.floor(key, guard).lock();
+            let mut leaf = found.lock();
             // MODEL: index::inserted_record_is_met.
             while !leaf.is_dead() || planted(Planted::DeadLeaf) {
                 match leaf.next_at(key, guard) {
@@ -104,17 +116,32 @@ impl<T: Send + Sync + 'static> OrderedIndex<T> {
                     _ => return leaf,
                 }
             }
+            // The leaf before may still lead to the dead one, for as long as it is locked: then it is
+            // that lock that has to be waited for, and so the directory that has to be asked.
+            found = self.listed_floor(key, guard);
         }
     }
 
     /// A leaf from which a key can be reached, and no dead one that was gone before.
     fn floor<'g>(&'g self, key: &[u8], guard: &'g Guard) -> LeafRef<'g, T> {
+        let leaf = self.shortcut.floor(key, guard);
+        leaf.unwrap_or_else(|| self.listed_floor(key, guard))
+    }
+
+    /// As [`floor`](Self::floor), by the directory.
+    fn listed_floor<'g>(&'g self, key: &[u8], guard: &'g Guard) -> LeafRef<'g, T> {
         let leaf = self.directory.floor(key, guard);
         leaf.unwrap_or_else(|| self.leaves.first(guard))
     }
 
     /// As [`floor`](Self::floor), for the keys right below one.
     fn below<'g>(&'g self, key: Option<&[u8]>, guard: &'g Guard) -> LeafRef<'g, T> {
+        let leaf = key.and_then(|key| self.shortcut.below(key, guard));
+        leaf.unwrap_or_else(|| self.listed_below(key, guard))
+    }
+
+    /// As [`below`](Self::below), by the directory.
+    fn listed_below<'g>(&'g self, key: Option<&[u8]>, guard: &'g Guard) -> LeafRef<'g, T> {
         let leaf = self.directory.below(key, guard);
         leaf.unwrap_or_else(|| self.leaves.first(guard))
     }
@@ -127,8 +154,9 @@ impl<T: Send + Sync + 'static> OrderedIndex<T> {
         reason = "both locks are held until it is out of the directory and the list"
     )]
     fn unlink(&self, low: &[u8], guard: &Guard) -> u64 {
+        let mut found = self.below(Some(low), guard);
         loop {
-            let mut before = self.below(Some(low), guard).lock();
+            let mut before = found.lock();
             while !before.is_dead() {
                 let Some(next) = before.next(guard) else {
                     return 0;
@@ -144,6 +172,7 @@ impl<T: Send + Sync + 'static> OrderedIndex<T> {
                         let is_found = self.directory.remove(low, guard);
                         debug_assert!(is_found, "LEAVES: the directory lacks a leaf");
                         if is_found {
+                            self.shortcut.remove(leaf.leaf(), guard);
                             before.unlink(leaf, guard);
                             // The leaf, and its node in the directory.
                             return 2;
@@ -152,6 +181,8 @@ impl<T: Send + Sync + 'static> OrderedIndex<T> {
                 }
                 return 0;
             }
+            // As in `lock`.
+            found = self.listed_below(Some(low), guard);
         }
     }
 

@@ -78,6 +78,11 @@ mod real {
     /// to add one, and walks slower.
     pub(crate) const LEAF_ROOM: usize = if cfg!(miri) { 2 } else { 12 };
 
+    /// How many leaves of the ordered index have to come before its shortcut is built anew, at least.
+    pub(crate) const fn shortcut_fresh_min() -> usize {
+        if cfg!(miri) { 2 } else { 16 }
+    }
+
     /// A relaxed load of what nobody but the caller may change now. The models check that claim.
     pub(crate) fn load_own<T>(cell: &AtomicPtr<T>) -> *mut T {
         // ORDERING: Relaxed, which is for the callers to argue.
@@ -135,6 +140,17 @@ mod model {
     std::thread_local! {
         /// All threads of a model are coroutines of one.
         static PLANTED: Cell<Option<Planted>> = const { Cell::new(None) };
+        static HAS_SHORTCUTS: Cell<bool> = const { Cell::new(true) };
+    }
+
+    /// From here on the models of this thread have shortcuts, or only directories.
+    pub(crate) fn set_has_shortcuts(has_shortcuts: bool) {
+        HAS_SHORTCUTS.set(has_shortcuts);
+    }
+
+    /// So that each leaf that is split off has it built anew, if it is built at all.
+    pub(crate) fn shortcut_fresh_min() -> usize {
+        if HAS_SHORTCUTS.get() { 1 } else { usize::MAX }
     }
 
     /// From here on the models of this thread run with this bug, or with none.
@@ -213,6 +229,10 @@ pub enum Planted {
     UnseenStart,
     /// A walk in reverse goes on to a leaf that was split before it got there.
     UnseenSplit,
+    /// A shortcut is published without what it was built of.
+    WeakShortcut,
+    /// A leaf dies and stays in the shortcut.
+    KeptShortcut,
     /// Checks are validated before the stripes are locked.
     UnlockedCheck,
     /// A commit goes on with a record that has left the indexes.

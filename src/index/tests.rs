@@ -120,16 +120,21 @@ fn walks_meet_what_is_there_whatever_the_keys_are() {
     both.assert_walks(&[], None);
 }
 
-/// How many leaves there are.
-fn leaf_count(both: &Both) -> usize {
+/// The low keys of all leaves.
+fn low_keys(both: &Both) -> Vec<Vec<u8>> {
     let guard = epoch::pin();
     let mut leaf = Some(both.index.leaves.first(&guard));
-    let mut count = 0;
+    let mut low_keys = Vec::new();
     while let Some(reached) = leaf {
-        count += 1;
+        low_keys.push(reached.low().to_vec());
         leaf = reached.lock().next(&guard);
     }
-    count
+    low_keys
+}
+
+/// How many leaves there are.
+fn leaf_count(both: &Both) -> usize {
+    low_keys(both).len()
 }
 
 #[test]
@@ -167,4 +172,71 @@ fn random_keys_fill_two_thirds_of_their_leaves() {
     }
     let leaves = leaf_count(&both);
     assert!(leaves <= leaves_of_keys * 8 / 5, "{leaves} leaves");
+}
+
+/// How many of the searches for some keys the shortcut answers, each of which has to be right.
+fn short_searches<'k>(both: &Both, keys: impl Iterator<Item = &'k [u8]>) -> usize {
+    let guard = epoch::pin();
+    let low_keys = low_keys(both);
+    let mut count = 0;
+    for key in keys {
+        let at = low_keys.partition_point(|low| &**low <= key);
+        let below = low_keys.partition_point(|low| &**low < key);
+        let shortcut = &both.index.shortcut;
+        if let Some(found) = shortcut.floor(key, &guard) {
+            assert_eq!(found.low(), low_keys[at - 1], "at {key:?}");
+            count += 1;
+        }
+        if let Some(found) = shortcut.below(key, &guard) {
+            assert_eq!(found.low(), low_keys[below - 1], "below {key:?}");
+        }
+    }
+    count
+}
+
+#[test]
+fn the_shortcut_leads_to_the_right_leaf_or_nowhere() {
+    let mut random = StdRng::seed_from_u64(3);
+    let mut both = Both::new();
+    let mut count = 0;
+    for step in 0..STEPS {
+        both.toggle(&hard_key(&mut random));
+        if step % (STEPS / 50) == 0 {
+            let keys: Vec<_> = (0..20).map(|_| hard_key(&mut random)).collect();
+            count += short_searches(&both, keys.iter().map(|key| &**key));
+        }
+    }
+    assert!(count > 0, "it never leads anywhere");
+    // The leaves of most of these die.
+    let (gone, kept) = both
+        .expected
+        .keys()
+        .cloned()
+        .partition::<Vec<_>, _>(|key| key < &vec![0x80]);
+    for key in &gone {
+        both.toggle(key);
+    }
+    short_searches(&both, gone.iter().chain(&kept).map(|key| &**key));
+}
+
+#[test]
+fn most_searches_are_short() {
+    let mut random = StdRng::seed_from_u64(4);
+    let count = if cfg!(miri) {
+        60
+    } else {
+        100 * LEAF_SLOTS_MAX as u64
+    };
+    let at_random: Vec<u64> = (0..count).map(|_| random.random()).collect();
+    let ascending: Vec<u64> = (0..count).collect();
+    for numbers in [at_random, ascending] {
+        let mut both = Both::new();
+        for (place, number) in numbers.iter().enumerate() {
+            let table = ["a table with a long name ", "another one "][place % 2];
+            both.toggle(&[table.as_bytes(), &number.to_be_bytes()].concat());
+        }
+        let short = short_searches(&both, both.expected.keys().map(|key| &**key));
+        let all = both.expected.len();
+        assert!(10 * short >= 8 * all, "{short} searches of {all} are short");
+    }
 }

@@ -30,6 +30,7 @@
 
 mod array;
 mod records;
+mod shortcut;
 
 use super::chain::{RecordPtr, RecordRef, prefetch};
 use crate::sync::epoch::Guard;
@@ -50,6 +51,7 @@ use std::ptr::{self, NonNull};
 
 pub(crate) use array::{SLOT_BYTES, beginning_of};
 pub(crate) use records::Records;
+pub(crate) use shortcut::{PLACE_BYTES, Shortcut};
 
 /// What a leaf takes of the heap beside its slots, its low key and its prefix.
 pub(crate) const LEAF_BYTES: usize = size_of::<Leaf>() + size_of::<Header>();
@@ -340,6 +342,12 @@ impl<'g, T> LeafRef<'g, T> {
         next
     }
 
+    /// The leaf that follows, if a key belongs to it or one behind it.
+    fn next_at(self, key: &[u8], guard: &'g Guard) -> Option<Self> {
+        // ORDERING: E-LEAF, reader side: whoever sees the array sees the leaf that it leads to.
+        Array::unpack(self.header().array.load(Ordering::Acquire))?.next_at(key, guard)
+    }
+
     /// Has the leaf brought near, without waiting for it.
     pub(crate) fn prefetch(self) {
         prefetch(self.leaf.as_ptr().cast());
@@ -401,6 +409,11 @@ impl<'g, T: Send + Sync + 'static> LockedLeaf<'g, T> {
     /// Whether it has been taken out of the list. The keys that belonged to it belong to another.
     pub(crate) fn is_dead(&self) -> bool {
         self.state.is_dead
+    }
+
+    /// The leaf itself.
+    pub(crate) fn leaf(&self) -> LeafRef<'g, T> {
+        self.leaf
     }
 
     /// The lowest key that belongs to it.

@@ -116,7 +116,7 @@ fn wait(wait: Wait) -> bool {
 
 /// The bugs that a simulation finds soon. The others are a matter of orderings, or strike too seldom,
 /// and are for the models.
-pub const PLANTABLE: [Planted; 21] = [
+pub const PLANTABLE: [Planted; 22] = [
     Planted::UnlockedCheck,
     Planted::StaleRecord,
     Planted::UntrackedReads,
@@ -138,6 +138,7 @@ pub const PLANTABLE: [Planted; 21] = [
     Planted::TornSplit,
     Planted::DeadLeaf,
     Planted::PassedLeaf,
+    Planted::KeptShortcut,
 ];
 
 static PLANTED: atomic::AtomicU32 = atomic::AtomicU32::new(u32::MAX);
@@ -162,9 +163,13 @@ pub(crate) const SNAPSHOT_SLOTS: usize = 4;
 pub(crate) const LEAF_SLOTS_MAX: usize = 4;
 pub(crate) const LEAF_ROOM: usize = 2;
 
-/// Also here, so that what the loads lead to is known to be there.
-pub(crate) const PREFETCHES: bool = true;
+/// The loads that it takes lead nowhere, and are a third more steps.
+pub(crate) const PREFETCHES: bool = false;
 pub(crate) const SPIN_TURNS: u32 = 2;
+
+pub(crate) const fn shortcut_fresh_min() -> usize {
+    2
+}
 
 pub(crate) fn spin_loop() {
     if !wait(Wait::Spin) {

@@ -5,8 +5,8 @@ use super::{Canary, Participant, at_once, check, free_all, join, must_fail, must
 use crate::index::OrderedIndex;
 use crate::memory::FREED;
 use crate::mvcc::chain::{RecordPtr, RecordRef};
-use crate::sync::Planted;
 use crate::sync::epoch::{Collector, Guard};
+use crate::sync::{Planted, set_has_shortcuts};
 use loom::thread::JoinHandle;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -155,11 +155,20 @@ fn two_neighbours_die() {
     );
 }
 
+/// Explores the model twice: leaves are found by the shortcut, or by the directory alone.
+fn check_both(model: impl Fn() + Copy + Send + Sync + 'static) {
+    for has_shortcuts in [true, false] {
+        set_has_shortcuts(has_shortcuts);
+        check(model);
+    }
+    set_has_shortcuts(true);
+}
+
 #[test]
 fn inserted_record_is_met() {
-    check(two_insertions_into_a_full_leaf);
-    check(an_insertion_into_a_leaf_that_dies);
-    check(two_neighbours_die);
+    check_both(two_insertions_into_a_full_leaf);
+    check_both(an_insertion_into_a_leaf_that_dies);
+    check_both(two_neighbours_die);
 }
 
 #[test]
@@ -213,8 +222,8 @@ fn unlink(model: &Model, guard: &Guard) {
 #[test]
 fn record_that_stays_is_met() {
     for walk in [Model::ascending, Model::descending] {
-        check(move || a_walk_meets(walk, SPLIT, split));
-        check(move || a_walk_meets(walk, UNLINKED, unlink));
+        check_both(move || a_walk_meets(walk, SPLIT, split));
+        check_both(move || a_walk_meets(walk, UNLINKED, unlink));
     }
 }
 
@@ -229,6 +238,13 @@ fn record_that_stays_is_met_twin_torn_split() {
 fn record_that_stays_is_met_twin_unseen_split() {
     must_fail(Planted::UnseenSplit, "VISIBLE", || {
         a_walk_meets(Model::descending, SPLIT, split);
+    });
+}
+
+#[test]
+fn record_that_stays_is_met_twin_kept_shortcut() {
+    must_fail(Planted::KeptShortcut, FREED, || {
+        a_walk_meets(Model::descending, UNLINKED, unlink);
     });
 }
 
@@ -261,7 +277,7 @@ fn a_bounded_walk_meets_a_split() {
 
 #[test]
 fn walk_keeps_its_bounds() {
-    check(a_bounded_walk_meets_a_split);
+    check_both(a_bounded_walk_meets_a_split);
 }
 
 #[test]
@@ -286,7 +302,7 @@ fn a_walk_meets_a_removal(retire: fn(&Model, &Guard)) {
 
 #[test]
 fn removed_record_is_gone() {
-    check(|| a_walk_meets_a_removal(|model, guard| model.remove(6, guard)));
+    check_both(|| a_walk_meets_a_removal(|model, guard| model.remove(6, guard)));
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod life;
 mod point;
 mod publish;
 mod registry;
+mod shortcut;
 mod stripes;
 mod validated;
 
