@@ -21,13 +21,9 @@ pub(crate) const OLD_SNAPSHOT: &str = "old_snapshot";
 pub(crate) const SNAPSHOT_KEYS: u32 = 100_000;
 
 const HOT_KEYS: u32 = 100;
-const UPDATES: u32 = 1_000_000;
-
-/// How many updates there are from one snapshot to the next. All of them stay open.
-const UPDATES_BETWEEN: u32 = 100_000;
-
-/// The ages that are measured, in updates.
-const AGES: [u32; 3] = [UPDATES, UPDATES / 2, UPDATES_BETWEEN];
+/// How old a snapshot is, in updates, and how many are open: it is the oldest of so many, opened at
+/// equal distances.
+const AGES: [(u32, u32); 3] = [(100_000, 1), (1_000_000, 1), (1_000_000, 10)];
 
 /// Keys read in a batch.
 const BATCH: u32 = 256;
@@ -72,24 +68,26 @@ pub(crate) fn old_snapshot(session: &mut Session) -> io::Result<()> {
     let subject = Subject::<Kvick>::filled(SNAPSHOT_KEYS, value(SMALL));
     let Kvick(kv) = &subject.store;
     let mut random = Random::new(0);
-    let mut snapshots: Vec<Snapshot> = Vec::new();
-    for update in 0..UPDATES {
-        if update % UPDATES_BETWEEN == 0 {
-            snapshots.push(kv.snapshot());
+    for (age, open) in AGES {
+        let mut snapshots: Vec<Snapshot> = Vec::new();
+        for update in 0..age {
+            if update % (age / open) == 0 {
+                snapshots.push(kv.snapshot());
+            }
+            let key = hot(&mut random);
+            subject.store.set(&key, subject.value);
         }
-        let key = hot(&mut random);
-        subject.store.set(&key, subject.value);
-    }
-    let fresh = kv.snapshot();
-    for age in AGES {
-        let old = &snapshots[((UPDATES - age) / UPDATES_BETWEEN) as usize];
+        let (old, fresh) = (&snapshots[0], kv.snapshot());
         let time = session.plan.slice;
         let rounds = (0..session.plan.rounds).map(|_| {
             let old = reads(old, &mut random, time);
             (old, reads(&fresh, &mut random, time))
         });
         let rounds: Vec<Round> = rounds.collect();
-        let name = format!("{OLD_SNAPSHOT}_{age}");
+        let name = match open {
+            1 => format!("{OLD_SNAPSHOT}_{age}"),
+            _ => format!("{OLD_SNAPSHOT}_{age}_of_{open}"),
+        };
         session.report(Cell::new(&name, SNAPSHOT_KEYS, "fresh_snapshot", &rounds))?;
     }
     session.done();
