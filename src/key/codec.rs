@@ -1,4 +1,4 @@
-//! The tuple encoding, both ways: byte for byte that of Deno KV.
+//! The tuple encoding, byte for byte that of Deno KV, and the way back from it. `encoder` writes it.
 //!
 //! An encoded key is the plain concatenation of its encoded parts, and byte order of the encodings
 //! is part-by-part order of the keys (K02). Each part begins with a tag that names its type:
@@ -22,140 +22,29 @@
 //! which foreign writers make; every other departure is an error (K11).
 
 use super::bigint::BigInt;
-use super::part::{KeyPart, canonical};
-use super::{INLINE_BYTES_MAX, InlineBytes, Key};
+use super::part::KeyPart;
 use crate::error::{Error, Result};
 use std::borrow::Cow;
 
-const BYTES: u8 = 0x01;
-const STRING: u8 = 0x02;
-const BIGINT_LONG_NEGATIVE: u8 = 0x0b;
+pub(super) const BYTES: u8 = 0x01;
+pub(super) const STRING: u8 = 0x02;
+pub(super) const BIGINT_LONG_NEGATIVE: u8 = 0x0b;
 const BIGINT_SHORT_MIN: u8 = 0x0c;
-const BIGINT_ZERO: u8 = 0x14;
-const BIGINT_SHORT_MAX: u8 = 0x1c;
-const BIGINT_LONG_POSITIVE: u8 = 0x1d;
-const NUMBER: u8 = 0x21;
-const FALSE: u8 = 0x26;
-const TRUE: u8 = 0x27;
+pub(super) const BIGINT_ZERO: u8 = 0x14;
+pub(super) const BIGINT_SHORT_MAX: u8 = 0x1c;
+pub(super) const BIGINT_LONG_POSITIVE: u8 = 0x1d;
+pub(super) const NUMBER: u8 = 0x21;
+pub(super) const FALSE: u8 = 0x26;
+pub(super) const TRUE: u8 = 0x27;
 
 /// Ends bytes and strings, unless [`ESCAPE`] follows: then it stands for itself.
-const END: u8 = 0x00;
-const ESCAPE: u8 = 0xff;
-
-/// A key in the making. It stays in its inline bytes for as long as the key will fit there, so that
-/// encoding a short key allocates nothing.
-pub(super) struct Encoder {
-    inline: InlineBytes,
-    /// The bytes in use of `inline`; meaningless once anything is in `long`.
-    len: usize,
-    /// All of the key, once it is longer than `inline`; empty until then.
-    long: Vec<u8>,
-}
-
-impl Encoder {
-    pub(super) fn new() -> Self {
-        Self {
-            inline: InlineBytes::default(),
-            len: 0,
-            long: Vec::new(),
-        }
-    }
-
-    pub(super) fn finish(self) -> Key {
-        if self.long.is_empty() {
-            Key::inline(self.inline, self.len)
-        } else {
-            Key::from_encoded(&self.long)
-        }
-    }
-
-    /// Appends bytes that are encoded already.
-    pub(super) fn extend(&mut self, bytes: &[u8]) {
-        if let Some(room) = self.room(bytes.len()) {
-            room.copy_from_slice(bytes);
-            return;
-        }
-        if self.long.is_empty() {
-            self.long.reserve(2 * INLINE_BYTES_MAX + bytes.len());
-            self.long.extend_from_slice(&self.inline[..self.len]);
-        }
-        self.long.extend_from_slice(bytes);
-    }
-
-    /// The next `len` inline bytes, to be written, or `None` where the key does not fit inline.
-    fn room(&mut self, len: usize) -> Option<&mut [u8]> {
-        if !self.long.is_empty() {
-            return None;
-        }
-        let start = self.len;
-        let (inline, _) = self.inline.split_at_mut(INLINE_BYTES_MAX);
-        let room = inline.get_mut(start..start.checked_add(len)?)?;
-        self.len += len;
-        Some(room)
-    }
-
-    /// Appends one part.
-    pub(super) fn part(&mut self, part: &KeyPart<'_>) {
-        match part {
-            KeyPart::Bytes(bytes) => self.escaped(BYTES, bytes),
-            KeyPart::String(string) => self.escaped(STRING, string.as_bytes()),
-            KeyPart::BigInt(integer) => self.bigint(integer),
-            KeyPart::Number(number) => self.number(*number),
-            KeyPart::Bool(false) => self.extend(&[FALSE]),
-            KeyPart::Bool(true) => self.extend(&[TRUE]),
-        }
-    }
-
-    fn escaped(&mut self, tag: u8, data: &[u8]) {
-        // The common case in one step: short, and nothing to escape.
-        if !data.contains(&END)
-            && let Some([first, middle @ .., last]) = self.room(data.len() + 2)
-        {
-            *first = tag;
-            middle.copy_from_slice(data);
-            *last = END;
-            return;
-        }
-        self.extend(&[tag]);
-        for run in data.split_inclusive(|&byte| byte == END) {
-            self.extend(run);
-            if run.ends_with(&[END]) {
-                self.extend(&[ESCAPE]);
-            }
-        }
-        self.extend(&[END]);
-    }
-
-    fn bigint(&mut self, integer: &BigInt) {
-        let magnitude = integer.magnitude();
-        // PANICS: never. No BigInt is longer than this.
-        let len = u8::try_from(magnitude.len()).expect("a bigint has at most 255 bytes");
-        match (integer.is_negative(), len <= BIGINT_SHORT_MAX - BIGINT_ZERO) {
-            (false, true) => self.extend(&[BIGINT_ZERO + len]),
-            (true, true) => self.extend(&[BIGINT_ZERO - len]),
-            (false, false) => self.extend(&[BIGINT_LONG_POSITIVE, len]),
-            (true, false) => self.extend(&[BIGINT_LONG_NEGATIVE, !len]),
-        }
-        if integer.is_negative() {
-            for byte in magnitude {
-                self.extend(&[!byte]);
-            }
-        } else {
-            self.extend(magnitude);
-        }
-    }
-
-    fn number(&mut self, number: f64) {
-        let mut encoding = [NUMBER; 9];
-        encoding[1..].copy_from_slice(&ordered(canonical(number).to_bits()).to_be_bytes());
-        self.extend(&encoding);
-    }
-}
+pub(super) const END: u8 = 0x00;
+pub(super) const ESCAPE: u8 = 0xff;
 
 const SIGN: u64 = 1 << 63;
 
 /// The bits of a double as an integer that sorts as IEEE 754's total order does.
-fn ordered(bits: u64) -> u64 {
+pub(super) fn ordered(bits: u64) -> u64 {
     if bits & SIGN == 0 { bits | SIGN } else { !bits }
 }
 

@@ -5,7 +5,7 @@
 
 use super::Key;
 use super::bigint::BigInt;
-use super::codec::Encoder;
+use super::encoder::Encoder;
 use super::part::KeyPart;
 use bytes::Bytes;
 
@@ -103,6 +103,7 @@ macro_rules! from_tuple {
     ($($lifetime:lifetime $part:ident $index:tt),+) => {
         impl<$($lifetime,)+ $($part: Into<KeyPart<$lifetime>>),+> From<($($part,)+)> for Key {
             /// The key of these parts.
+            #[inline]
             fn from(parts: ($($part,)+)) -> Self {
                 let mut encoder = Encoder::new();
                 $(encoder.part(&parts.$index.into());)+

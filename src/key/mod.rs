@@ -14,6 +14,7 @@ mod bigint;
 mod codec;
 mod convert;
 mod cursor;
+mod encoder;
 mod map;
 mod part;
 mod range;
@@ -26,7 +27,7 @@ pub use self::range::Range;
 pub(crate) use self::map::KeyMap;
 pub(crate) use self::range::{BoundBytes, Bounds, followed_by};
 
-use self::codec::Encoder;
+use self::encoder::Encoder;
 use crate::error::Result;
 use foldhash::SharedSeed;
 use foldhash::quality::FoldHasher;
@@ -36,14 +37,8 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-/// What is held inline: the bytes of a key, zeros, and in the last place their number. It makes a
-/// `Key` six words: the hash, the tag, and these four, which are copied as whole words. (As an array
-/// of 31 and a number they would be copied in pieces that overlap, and processors are slow at
-/// reading back what was just written in other pieces.)
-type InlineBytes = [u8; 32];
-
 /// The longest key that is held inline.
-const INLINE_BYTES_MAX: usize = size_of::<InlineBytes>() - 1;
+const INLINE_BYTES_MAX: usize = size_of::<Inline>() - 1;
 
 /// The name of an entry: a tuple of [parts](KeyPart).
 ///
@@ -90,16 +85,32 @@ enum Repr {
     Shared(Arc<[u8]>),
 }
 
+/// What is held inline: the bytes of a key, zeros, and in the last place their number. It makes a
+/// `Key` six words: the hash, the tag, and these four, which are copied as whole words. (As an array
+/// of 31 and a number they would be copied in pieces that overlap, and processors are slow at
+/// reading back what was just written in other pieces.)
 #[derive(Clone, Copy)]
 #[repr(align(8))]
-struct Inline(InlineBytes);
+struct Inline([u8; 32]);
+
+impl Inline {
+    /// From words with the first byte of each lowest.
+    #[inline]
+    fn new(words: [u64; 4]) -> Self {
+        let mut bytes = [0; 32];
+        for (bytes, word) in bytes.as_chunks_mut().0.iter_mut().zip(words) {
+            *bytes = word.to_le_bytes();
+        }
+        Self(bytes)
+    }
+}
 
 /// The hash of an encoded key: the same for equal keys within a process, and not to be foreseen
 /// from outside, so that nobody can choose keys that collide.
 #[inline]
-fn hash_of(bytes: &[u8]) -> u64 {
+fn hash_of(write: impl FnOnce(&mut FoldHasher<'_>)) -> u64 {
     let mut hasher = FoldHasher::with_seed(0, seed());
-    hasher.write(bytes);
+    write(&mut hasher);
     hasher.finish()
 }
 
@@ -208,27 +219,26 @@ impl Key {
     /// The key with this encoding.
     #[inline]
     pub(crate) fn from_encoded(encoded: &[u8]) -> Self {
-        if encoded.len() > INLINE_BYTES_MAX {
-            return Self {
-                hash: hash_of(encoded),
-                repr: Repr::Shared(encoded.into()),
-            };
-        }
-        let mut bytes = InlineBytes::default();
-        bytes[..encoded.len()].copy_from_slice(encoded);
-        Self::inline(bytes, encoded.len())
+        let mut key = Encoder::new();
+        key.extend(encoded);
+        key.finish()
     }
 
+    /// The key with these words, the first byte of each lowest: its bytes, zeros, and its length.
     #[inline]
-    fn inline(mut bytes: InlineBytes, len: usize) -> Self {
-        debug_assert!(len <= INLINE_BYTES_MAX);
-        // PANICS: never. The callers have filled no more than this.
-        let hash = hash_of(&bytes[..len]);
-        let [.., last] = &mut bytes;
-        *last = u8::try_from(len).expect("an inline key has at most 31 bytes");
+    fn inline(words: [u64; 4]) -> Self {
         Self {
-            hash,
-            repr: Repr::Inline(Inline(bytes)),
+            // The length is among them, so there is no end that would have to be cut off.
+            hash: hash_of(|hasher| words.into_iter().for_each(|word| hasher.write_u64(word))),
+            repr: Repr::Inline(Inline::new(words)),
+        }
+    }
+
+    /// The key with an encoding that is too long to be held inline.
+    fn shared(encoded: &[u8]) -> Self {
+        Self {
+            hash: hash_of(|hasher| hasher.write(encoded)),
+            repr: Repr::Shared(encoded.into()),
         }
     }
 }
@@ -236,7 +246,7 @@ impl Key {
 impl Default for Key {
     /// The empty key.
     fn default() -> Self {
-        Self::inline(InlineBytes::default(), 0)
+        Encoder::new().finish()
     }
 }
 
