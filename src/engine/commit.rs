@@ -296,14 +296,11 @@ impl Engine {
     }
 
     /// The record of a key whose stripe is not locked yet: most likely what
-    /// [`find_again`](Self::find_again) will find. The lookup is most of what a commit waits for,
-    /// and before the locks, those of several keys wait together.
+    /// [`find_again`](Self::find_again) will find. The lookup, which also has the newest version
+    /// brought near, is most of what a commit waits for, and before the locks, those of several keys
+    /// wait together.
     fn find_ahead<'g>(&self, key: &Key, guard: &'g Guard) -> Option<RecordRef<'g, Large>> {
-        let found = self.find(key, guard);
-        if let Some(record) = found {
-            record.prefetch_head();
-        }
-        found
+        self.find(key, guard)
     }
 
     /// The record of a key whose stripe is locked, given what was found before it was.

@@ -623,8 +623,15 @@ impl<'g, T> RecordRef<'g, T> {
             return;
         }
         // ORDERING: Relaxed. Nothing is read through the pointer.
-        prefetch(self.header().head.load(Ordering::Relaxed).cast());
+        prefetch_version::<T>(self.header().head.load(Ordering::Relaxed).cast());
     }
+}
+
+/// Has the version at an address brought near, without waiting for it: its header, and the beginning
+/// of what lies behind that, which may be on the next line.
+pub(crate) fn prefetch_version<T>(version: *const u8) {
+    prefetch(version);
+    prefetch(version.wrapping_add(offset_of!(Version<T>, bytes)));
 }
 
 /// Has the memory at an address brought near, without waiting for it.

@@ -22,7 +22,7 @@
     reason = "tables are shared between threads by raw pointers"
 )]
 
-use super::chain::{RecordPtr, RecordRef, VersionRef, prefetch};
+use super::chain::{RecordPtr, RecordRef, VersionRef, prefetch, prefetch_version};
 use crate::sync::epoch::Guard;
 use crate::sync::{
     AtomicPtr, Ordering, OutOfMemory, PREFETCHES, Planted, alloc, dealloc, load_own, ordering,
@@ -276,7 +276,7 @@ impl<T> Table<T> {
                 return None;
             }
             if address & TAG_MASK == tag && address > TAG_MASK {
-                prefetch(slots.slot(index).newest().cast());
+                prefetch_version::<T>(slots.slot(index).newest().cast());
                 let record = Self::record(found)?.get(guard);
                 if record.hash() == hash && is_same(record.key(), key) {
                     return Some(record);
