@@ -191,6 +191,37 @@ fn denos(part: &KeyPart<'_>) -> deno::KeyPart {
     }
 }
 
+/// Bytes as the module says that they are encoded.
+fn escaped(data: &[u8]) -> Vec<u8> {
+    let data = data.iter().flat_map(|byte| match byte {
+        0 => vec![0, 0xff],
+        byte => vec![*byte],
+    });
+    [1].into_iter().chain(data).chain([0]).collect()
+}
+
+#[test]
+fn keys_of_every_length_are_encoded_with_a_zero_anywhere() {
+    // Words are filled, and keys become too long to be held inline, at every place of either part.
+    const LEN_MAX: usize = if cfg!(miri) { 10 } else { 35 };
+    for [first_len, last_len] in (0..LEN_MAX * LEN_MAX).map(|both| [both / LEN_MAX, both % LEN_MAX])
+    {
+        for zero_at in 0..=first_len + last_len {
+            let mut data: Vec<u8> = (1..=40).cycle().take(first_len + last_len).collect();
+            if let Some(byte) = data.get_mut(zero_at) {
+                *byte = 0;
+            }
+            let (first, last) = data.split_at(first_len);
+            let expected = [escaped(first), escaped(last)].concat();
+            let key = Key::from((first, last));
+            assert_eq!(key.as_bytes(), expected, "{first:?}, {last:?}");
+            let raw = Key::raw(&expected);
+            assert_eq!(key, raw);
+            assert_eq!(key.hash_code(), raw.hash_code());
+        }
+    }
+}
+
 #[test]
 fn bytes_and_order_are_those_of_denos_codec() {
     let seed = 0x6b65_7973;
