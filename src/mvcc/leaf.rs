@@ -473,15 +473,21 @@ impl<'g, T: Send + Sync + 'static> LockedLeaf<'g, T> {
             return Ok(Inserted::Added);
         };
         let prefix = array.prefix();
-        let kept = common_len(prefix, key);
+        let kept = if key.starts_with(prefix) {
+            prefix.len()
+        } else {
+            common_len(prefix, key)
+        };
         let digest = digest_of(&key[kept..]);
         if kept == prefix.len() && array.used_len() < array.capacity() {
             array.push(digest, raw);
             return Ok(Inserted::Added);
         }
         let mut sorted = Self::sorted(array, guard);
-        for (digest, _) in &mut sorted {
-            *digest = shorten(*digest, prefix, kept);
+        if kept < prefix.len() {
+            for (digest, _) in &mut sorted {
+                *digest = shorten(*digest, prefix, kept);
+            }
         }
         let prefix = &prefix[..kept];
         let next = array.next::<T>(guard);
@@ -522,14 +528,15 @@ impl<'g, T: Send + Sync + 'static> LockedLeaf<'g, T> {
 
     /// The slots that are not vacated.
     fn sorted(array: Array, guard: &Guard) -> Sorted {
-        let used_len = array.used_len();
+        let (digests, sorted_len) = (array.digests(array.used_len()), array.sorted_len());
         let mut sorted = Sorted::new();
-        for (index, digest) in array.digests(used_len).iter().enumerate() {
-            let record = array.load(index);
+        for (index, (digest, slot)) in digests.iter().zip(array.slots()).enumerate() {
+            // ORDERING: Relaxed. Only the holder of the lock changes slots.
+            let record = load_own(slot);
             if record.is_null() {
                 continue;
             }
-            if index < array.sorted_len() {
+            if index < sorted_len {
                 sorted.push((*digest, record));
             } else {
                 place::<T, _>(&mut sorted, *digest, record, guard);

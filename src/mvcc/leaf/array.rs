@@ -14,9 +14,9 @@ use crate::sync::{
 };
 use smallvec::SmallVec;
 use std::alloc::Layout;
+use std::cmp;
 use std::ops::Range;
 use std::ptr::{self, NonNull};
-use std::{cmp, iter};
 
 /// How much of a key a digest holds.
 pub(super) const DIGEST_BYTES: usize = size_of::<u64>();
@@ -124,13 +124,19 @@ impl Array {
         };
         // SAFETY: freshly allocated for this, aligned, and ours alone.
         unsafe { header.write(written) };
-        let unused = iter::repeat((0, ptr::null_mut()));
-        let slots = sorted.iter().copied().chain(unused).take(capacity);
-        for (index, (digest, record)) in slots.enumerate() {
+        // Once: what is written through them could as well be what they are made of.
+        let (digests, slots) = (array.digest_at(0), array.slot_at(0));
+        for (index, (digest, record)) in sorted.iter().enumerate() {
             // SAFETY: within the allocation, aligned, and ours alone.
-            unsafe { array.digest_at(index).write(digest) };
+            unsafe { digests.wrapping_add(index).write(*digest) };
             // SAFETY: as above.
-            unsafe { array.slot_at(index).write(Slot::new(record)) };
+            unsafe { slots.wrapping_add(index).write(Slot::new(*record)) };
+        }
+        for index in sorted.len()..capacity {
+            // SAFETY: as above.
+            unsafe { digests.wrapping_add(index).write(0) };
+            // SAFETY: as above.
+            unsafe { slots.wrapping_add(index).write(Slot::new(ptr::null_mut())) };
         }
         let to = array.prefix_at();
         // SAFETY: the layout has room for the prefix before the digests, and overlaps nothing.
