@@ -2,13 +2,15 @@
 //!
 //! The records stand in a list of *leaves*, some forty to each (`mvcc::leaf`), and a *directory*, a
 //! skiplist of the low keys of the leaves, leads to them. A walk goes from leaf to leaf, and to a
-//! node of the skiplist only for the first one.
+//! node of the skiplist only for the first one, and only where the *shortcut* does not lead there
+//! (`mvcc::leaf::shortcut`).
 //!
 //! The list is what counts. The directory may lack a leaf that was split off a moment ago: whoever
 //! finds that a key is not below the low key of the next leaf goes on to that. But it has no leaf
 //! that is dead, nor one that is not in the list: a leaf is added to it by the holder of the lock of
 //! the leaf that it was split from, and taken out while both locks are held that it takes to unlink
-//! it. Locks are taken from left to right, two at most, and after the stripe of the key.
+//! it; and so for the shortcut. Locks are taken from left to right, two at most, after the stripe of
+//! the key, and before those of the shortcut, which is built while no leaf is locked.
 //!
 //! What was in the index when a walk began, and stays, is met once. A record leaves its leaf for
 //! another only when that is split, by the store that makes the other one its neighbour. And the
@@ -172,10 +174,16 @@ impl<T: Send + Sync + 'static> OrderedIndex<T> {
                         let is_found = self.directory.remove(low, guard);
                         debug_assert!(is_found, "LEAVES: the directory lacks a leaf");
                         if is_found {
-                            self.shortcut.remove(leaf.leaf(), guard);
+                            let is_due = self.shortcut.remove(leaf.leaf(), guard);
                             before.unlink(leaf, guard);
+                            drop(before);
+                            let built = if is_due {
+                                self.shortcut.build(guard)
+                            } else {
+                                0
+                            };
                             // The leaf, and its node in the directory.
-                            return 2;
+                            return 2 + built;
                         }
                     }
                 }
@@ -211,7 +219,8 @@ impl<T: Send + Sync + 'static> OrderedIndex<T> {
         walk
     }
 
-    /// The records from `start` on and before `end`, if there is one, in descending order. As [`ascend`](Self::ascend), but logarithmic time for each leaf.
+    /// The records from `start` on and before `end`, if there is one, in descending order. As
+    /// [`ascend`](Self::ascend), but logarithmic time for each leaf.
     pub(crate) fn descend<'g, 'b>(
         &'g self,
         start: &'b [u8],

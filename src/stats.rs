@@ -16,7 +16,7 @@ pub struct Stats {
     /// seen by an open snapshot or waits to be freed.
     pub version_count: usize,
     /// The heap memory of keys, values and versions, and of the ordered index on average. The
-    /// slots of the point index, some 8 to 24 bytes a key, are not in it.
+    /// slots of the point index, some 24 to 48 bytes a key, are not in it.
     pub bytes: usize,
     /// Commits that took effect, since the beginning.
     pub commit_count: u64,

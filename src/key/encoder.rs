@@ -66,7 +66,7 @@ impl Encoder {
     /// Appends bytes that are encoded already.
     #[inline]
     pub(super) fn extend(&mut self, bytes: &[u8]) {
-        if bytes.len() > INLINE_BYTES_MAX {
+        if self.len + bytes.len() > INLINE_BYTES_MAX {
             self.extend_long(bytes);
             return;
         }
@@ -115,9 +115,10 @@ impl Encoder {
 
     fn escaped_long(&mut self, tag: u8, data: &[u8]) {
         self.push(tag.into(), 1);
-        // A word at a time, up to one that has something to escape.
+        // A word at a time, up to one that has something to escape, where it fits inline.
         let mut done = 0;
-        for chunk in data.chunks(WORD_BYTES) {
+        let is_short = self.len + data.len() < INLINE_BYTES_MAX;
+        for chunk in data.chunks(WORD_BYTES).take_while(|_| is_short) {
             let word = word_of(chunk);
             if has_zero(word, chunk.len()) {
                 break;

@@ -72,7 +72,7 @@ const INLINE_BYTES_MAX: usize = size_of::<Inline>() - 1;
 /// key with `impl From<..> for Key`.
 #[derive(Clone)]
 pub struct Key {
-    /// Of the bytes. A key that is used again, or twice in one operation, is hashed once; and what
+    /// Of the bytes, or of the words that hold them and their number. A key that is used again, or twice in one operation, is hashed once; and what
     /// was just copied is not read back at once in other pieces, which processors are slow at.
     hash: u64,
     repr: Repr,

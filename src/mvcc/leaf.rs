@@ -110,7 +110,7 @@ impl Leaf {
     }
 }
 
-/// A leaf as a directory or an array holds it: a pointer that is followed only under a guard under
+/// A leaf as a directory, a shortcut or an array holds it: a pointer that is followed only under a guard under
 /// which it was found.
 pub(crate) struct LeafPtr<T> {
     leaf: NonNull<Leaf>,
@@ -169,8 +169,8 @@ impl<T> LeafPtr<T> {
         })
     }
 
-    /// The leaf, for as long as the guard lives. The caller got the pointer from the directory
-    /// under this guard.
+    /// The leaf, for as long as the guard lives. The caller got the pointer from the directory or the
+    /// shortcut under this guard, or keeps leaves from being unlinked (LEAVES).
     pub(crate) fn get(self, _: &Guard) -> LeafRef<'_, T> {
         LeafRef::new(self.leaf)
     }
@@ -582,7 +582,7 @@ impl<'g, T: Send + Sync + 'static> LockedLeaf<'g, T> {
     }
 
     /// Takes the leaf that follows out of the list, and has it freed. It is empty, and out of the
-    /// directory; both locks are held.
+    /// directory and the shortcut; both locks are held.
     pub(crate) fn unlink(&mut self, mut next: LockedLeaf<'g, T>, guard: &'g Guard) {
         next.state.is_dead = true;
         let dead = next.leaf.ptr();
@@ -592,8 +592,9 @@ impl<'g, T: Send + Sync + 'static> LockedLeaf<'g, T> {
             array.set_next(behind);
         }
         let free = move || {
-            // SAFETY: it is neither in the list nor in the directory, so after every guard pinned
-            // when this was deferred nobody holds it; and it is unlinked once.
+            // SAFETY: it is neither in the list nor in the directory, nor in the newest shortcut nor
+            // in the next, so after every guard pinned when this was deferred nobody holds it; and
+            // it is unlinked once.
             unsafe { dead.free() };
         };
         // SAFETY: what is captured may be dropped on another thread.

@@ -22,7 +22,8 @@
 //!               key; the record is retired, and marked so, after it has left every index. So under
 //!               its stripe, a record that is not marked is the one of its key
 //! LEAVES        a record of the ordered index is in one leaf of the list, the last one whose low key
-//!               is not above the record's; what the directory leads to is in the list
+//!               is not above the record's; what the directory or the newest shortcut leads to is in
+//!               the list
 //! QUEUED        what waits in a sweep queue and is not past the horizon has a record that is there
 //! ASCENDING     stripes are locked in ascending order, at most once each
 //! ```
@@ -36,7 +37,7 @@
 //! E-KICK     reader's kick (Release on the word) -> writer's failed decision (Acquire)
 //! E-GRACE    mint -> counter load, deferred to the epoch -> pin of every later reader
 //! E-RELEASE  snapshot's slot freed (Release) -> horizon's load of the slot (Acquire)
-//! E-LEAF     a leaf's array published (Release) -> search's load of it (Acquire)
+//! E-LEAF     a leaf's array, or a shortcut, published (Release) -> search's load of it (Acquire)
 //! E-TABLE    a table or slot published (Release) -> lookup's load of it (Acquire)
 //! ```
 

@@ -5,7 +5,7 @@ use crate::support::allocations::{live_bytes, refuse_one, was_refused};
 use crate::support::alone::alone;
 use crate::support::threads::wait_until;
 use crate::support::{assert_refused, everything};
-use kvick::{Change, ErrorKind, Key, Kv, Limits, Range};
+use kvick::{Change, ErrorKind, Key, Kv, Limits, Range, Value};
 
 /// What counts as large. What the skiplist and the epoch allocate is smaller, and may not be
 /// refused: theirs is an interface without errors.
@@ -213,8 +213,13 @@ fn set_each(kv: &Kv, value: u64) -> usize {
             refused += 1;
         }
         set.expect("there is memory");
+        let entry = kv.get(number).expect("a key can be read");
+        assert_eq!(entry.value(), Some(&Value::U64(value)));
     }
     assert_eq!(kv.stats().entry_count as u64, KEYS);
+    for list in [kv.list(Range::all()), kv.list(Range::all()).reverse()] {
+        assert_eq!(list.count().expect("keys can be listed") as u64, KEYS);
+    }
     refused
 }
 

@@ -6,8 +6,8 @@
 //! few leaves at most, or comes to nothing, and the directory is asked. So it is built anew only now
 //! and then, and the array is copied for a share of what has come.
 //!
-//! What it must not have is a leaf that has died. Such a leaf is taken out before it is unlinked,
-//! under the lock under which arrays are built.
+//! What it must not have is a leaf that has died (LEAVES). Such a leaf is taken out before it is
+//! unlinked, under the lock under which arrays are built.
 
 #![expect(
     unsafe_code,
@@ -26,10 +26,11 @@ use std::mem;
 use std::ops::Range;
 use std::ptr::{self, NonNull};
 
-/// A new array is built when so many have changed of those in the last one: one in this many.
+/// A new array is built when so many leaves have come or gone of those in the last one: one in this
+/// many.
 const FRESH_SHARE: usize = 16;
 
-/// How many places a search looks at for a leaf that has not died.
+/// How many places in a row a search looks at for a leaf that has not died.
 const PLACES_MAX: usize = 4;
 
 /// How many leaves a search goes on along the list.
@@ -167,27 +168,45 @@ impl Table {
         start..start + len
     }
 
-    /// The last leaf at some of the places whose low key is before another.
+    /// The last leaf at some of the places whose low key is before another, if there is one.
     fn last_before<T>(
         self,
         mut places: Range<usize>,
         guard: &Guard,
         is_before: impl Fn(&[u8]) -> bool,
-    ) -> Option<LeafRef<'_, T>> {
+    ) -> Result<Option<LeafRef<'_, T>>, ManyDead> {
         let mut last = None;
         while !places.is_empty() {
             let middle = usize::midpoint(places.start, places.end);
-            let mut rest = middle..places.end;
+            let mut rest = (middle..places.end).take(PLACES_MAX);
             let found = rest.find_map(|index| Some((index, self.leaf::<T>(index, guard)?)));
             match found {
                 Some((index, leaf)) if is_before(leaf.low()) => {
                     last = Some(leaf);
                     places.start = index + 1;
                 }
+                None if places.end - middle > PLACES_MAX => return Err(ManyDead),
                 _ => places.end = middle,
             }
         }
-        last
+        Ok(last)
+    }
+
+    /// The place of a leaf whose low key has this digest.
+    fn place_of<T>(self, digest: u128, leaf: LeafRef<'_, T>, guard: &Guard) -> Option<usize> {
+        let mut places = self.equal(digest);
+        while !places.is_empty() {
+            let middle = usize::midpoint(places.start, places.end);
+            let mut rest = middle..places.end;
+            // As many have died at most as have a table built anew.
+            let found = rest.find_map(|index| Some((index, self.leaf::<T>(index, guard)?)));
+            match found {
+                Some((index, other)) if other.ptr() == leaf.ptr() => return Some(index),
+                Some((index, other)) if other.low() < leaf.low() => places.start = index + 1,
+                _ => places.end = middle,
+            }
+        }
+        None
     }
 
     /// The leaf at a place, unless it has died.
@@ -198,6 +217,9 @@ impl Table {
         NonNull::new(found.cast::<Leaf>()).map(LeafRef::new)
     }
 }
+
+/// Too many leaves in a row have died for a search to go on.
+struct ManyDead;
 
 /// The shortcut of one list of leaves.
 pub(crate) struct Shortcut<T> {
@@ -250,12 +272,13 @@ impl<T: Send + Sync + 'static> Shortcut<T> {
         fresh.is_due()
     }
 
-    /// Forgets a leaf that is about to be unlinked. The caller holds its lock.
-    pub(crate) fn remove(&self, leaf: LeafRef<'_, T>, guard: &Guard) {
+    /// Forgets a leaf that is about to be unlinked; whether a table should be [built](Self::build).
+    /// The caller holds its lock.
+    pub(crate) fn remove(&self, leaf: LeafRef<'_, T>, guard: &Guard) -> bool {
         let _changes = self.changes.lock();
         // MODEL: index::record_that_stays_is_met.
         if planted(Planted::KeptShortcut) {
-            return;
+            return false;
         }
         let is_dead = self.clear(leaf, guard);
         let mut fresh = self.fresh.lock();
@@ -264,6 +287,7 @@ impl<T: Send + Sync + 'static> Shortcut<T> {
         } else if let Some(index) = fresh.leaves.iter().position(|other| *other == leaf.ptr()) {
             fresh.leaves.swap_remove(index);
         }
+        fresh.is_due()
     }
 
     /// Clears the place of a leaf; whether it had one. The caller holds the lock of the changes.
@@ -274,11 +298,7 @@ impl<T: Send + Sync + 'static> Shortcut<T> {
         let Some(rest) = leaf.low().strip_prefix(table.prefix()) else {
             return false;
         };
-        let mut equal = table.equal(digest_of(rest));
-        let found = equal.find(|index| {
-            let other = table.leaf::<T>(*index, guard);
-            other.is_some_and(|other| other.ptr() == leaf.ptr())
-        });
+        let found = table.place_of(digest_of(rest), leaf, guard);
         if let Some(index) = found {
             // ORDERING: Relaxed. See `Table::leaf`.
             table.places()[index].store(ptr::null_mut(), Ordering::Relaxed);
@@ -348,9 +368,9 @@ impl<T: Send + Sync + 'static> Shortcut<T> {
         let digest = digest_of(key.strip_prefix(table.prefix())?);
         let equal = table.equal(digest);
         let below = equal.start.saturating_sub(PLACES_MAX)..equal.start;
-        let leaf = table.last_before(equal, guard, &is_before);
+        let leaf = table.last_before(equal, guard, &is_before).ok()?;
         let mut leaf = leaf.or_else(|| below.rev().find_map(|index| table.leaf(index, guard)))?;
-        for _ in 0..HOPS_MAX {
+        for _ in 0..=HOPS_MAX {
             let next = leaf
                 .next_at(key, guard)
                 .filter(|next| is_before(next.low()));
