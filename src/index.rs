@@ -37,7 +37,7 @@ use std::fmt;
 const LEAF_RECORDS: usize = LEAF_SLOTS_MAX * 7 / 10;
 
 /// What a record takes of the index on average, for accounting: a slot, and its share of the leaf, of
-/// the room there, and of the directory. Left out is what depends on the keys: the prefix and the low
+/// the room there, and of what leads to the leaf. Left out is what depends on the keys: the prefix and the low
 /// key of each leaf, and that leaves may have been emptied but for a few records.
 pub(crate) const RECORD_BYTES: usize =
     SLOT_BYTES + (LEAF_ROOM / 2 * SLOT_BYTES + LEAF_BYTES + LED_TO_BYTES) / LEAF_RECORDS;
