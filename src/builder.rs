@@ -39,9 +39,9 @@ impl Builder {
         self
     }
 
-    /// The wall clock to go by. Default: the system's.
+    /// The clock to go by. Default: the system's monotonic one.
     ///
-    /// Nothing is ordered by it. Deadlines are measured by it.
+    /// Nothing is ordered by it. What expires, and deadlines, are measured by it.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self

@@ -1,33 +1,37 @@
-//! Wall time, injected.
+//! Time, injected.
 //!
 //! Everything that asks what time it is asks a [`Clock`], so that tests drive time by hand. This
-//! file is the only one that reads the system's clock. Commits are ordered by versionstamps, never
-//! by time.
+//! file is the only one that reads the system's clock, and it reads the monotonic one: what is due
+//! after a minute is due after a minute, however often the wall clock is set in between. Commits are
+//! ordered by versionstamps, never by time.
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, OnceLock, Ordering};
 use std::fmt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-/// A source of wall time.
+/// A source of time.
 ///
-/// It may jump, forward or back; the engine orders nothing by it. It is called from any thread and
-/// must neither block nor call the engine.
+/// What it counts from is its own affair: the engine only adds to a moment and compares two. It
+/// should not jump. Where it goes back all the same, the engine takes what has expired as expired
+/// (T05). It is called from any thread, and must neither block nor call the engine.
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
-    /// The time since the Unix epoch, counted in whole milliseconds by those who use it.
+    /// The time since a moment that does not change.
     fn now(&self) -> Duration;
 }
 
-/// The operating system's wall clock.
+/// The operating system's monotonic clock, counted from when it was first asked.
+///
+/// Setting the wall clock does not move it. Whether it goes on while the machine is suspended is
+/// the system's affair; on Linux it does not.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that may")]
     fn now(&self) -> Duration {
-        // A clock set before 1970 reads as 1970.
-        SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
+        static BEGIN: OnceLock<Instant> = OnceLock::new();
+        let now = Instant::now();
+        now.saturating_duration_since(*BEGIN.get_or_init(|| now))
     }
 }
 

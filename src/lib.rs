@@ -72,6 +72,7 @@ mod key;
 mod kv;
 mod limits;
 mod list;
+mod moment;
 mod mvcc;
 mod retry;
 mod snapshot;

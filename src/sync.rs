@@ -255,6 +255,10 @@ pub enum Planted {
     LateRegistration,
     /// A snapshot of the very stamp of a version does not hold it.
     HeldTooLittle,
+    /// A snapshot does not look again whether anything expires, once it has its stamp.
+    UnseenTime,
+    /// A snapshot has its stamp before it reads the clock.
+    LateTime,
     /// A commit that is refused leaves the records that it has created.
     KeptRecord,
     /// A reader waits for a commit that is ready until its writer has decided it.

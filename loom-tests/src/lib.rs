@@ -14,6 +14,8 @@ mod index;
 mod memory;
 #[cfg(test)]
 mod models;
+#[path = "../../src/moment.rs"]
+mod moment;
 #[path = "../../src/mvcc/mod.rs"]
 mod mvcc;
 #[path = "../../src/sync.rs"]

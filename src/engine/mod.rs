@@ -31,11 +31,13 @@ use crate::error::Error;
 use crate::index::OrderedIndex;
 use crate::key::Key;
 use crate::limits::Limits;
+use crate::moment::Moment;
 use crate::mvcc::chain::RecordRef;
 use crate::mvcc::point::{Occupancy, Table};
 use crate::mvcc::registry::Registry;
 use crate::mvcc::stamp::StampCounter;
 use crate::mvcc::stripes::{STRIPES_MAX, Stripes, stripe_of};
+use crate::mvcc::time::Time;
 use crate::sync::epoch::Guard;
 use crate::sync::{AtomicBool, OnceLock, Ordering, OutOfMemory};
 use crate::version::Stamp;
@@ -87,6 +89,7 @@ pub(crate) struct Engine {
     tables: Box<[Table<Large>]>,
     index: OrderedIndex<Large>,
     counter: StampCounter,
+    time: Time,
     registry: Arc<Registry>,
     stripes: Stripes<Stripe>,
     deferred: Deferred,
@@ -110,6 +113,7 @@ impl Engine {
             tables: (0..stripes.count()).map(|_| Table::new()).collect(),
             index: OrderedIndex::new(),
             counter: StampCounter::new(),
+            time: Time::new(),
             registry: Arc::new(Registry::new()),
             stripes,
             deferred: Deferred::new(),
@@ -126,6 +130,11 @@ impl Engine {
 
     pub(crate) fn clock(&self) -> &dyn Clock {
         &*self.config.clock
+    }
+
+    /// The moment to judge by.
+    pub(crate) fn now(&self) -> Moment {
+        self.time.judged_by(Moment::floor(self.config.clock.now()))
     }
 
     pub(crate) fn turn(&self) -> &Turn {

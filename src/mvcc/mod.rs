@@ -25,6 +25,7 @@
 //!               is not above the record's; what the directory or the newest shortcut leads to is in
 //!               the list
 //! QUEUED        what waits in a sweep queue and is not past the horizon has a record that is there
+//! TIMED         whatever expires was announced before the stamp of its commit was minted
 //! ASCENDING     stripes are locked in ascending order, at most once each
 //! ```
 //!
@@ -48,6 +49,7 @@ pub(crate) mod publish;
 pub(crate) mod registry;
 pub(crate) mod stamp;
 pub(crate) mod stripes;
+pub(crate) mod time;
 
 #[cfg(all(test, not(loom)))]
 mod tests;

@@ -7,7 +7,7 @@
 //! 4  engine
 //! 3  index
 //! 1  mvcc        2  key value limits error      (these two do not know each other)
-//! 0  sync clock version
+//! 0  sync clock moment version
 //! ```
 //!
 //! A rule is one function from a file to what it finds there. To add one, write the function, list
@@ -103,7 +103,7 @@ fn may_import(from: &str, to: &str) -> bool {
 fn floor(module: &str) -> u8 {
     match module {
         // `memory` stands beside the models: the heap that sync's other face hands out.
-        "sync" | "clock" | "version" | "memory" => 0,
+        "sync" | "clock" | "moment" | "version" | "memory" => 0,
         "mvcc" => 1,
         "key" | "value" | "limits" | "error" => 2,
         "index" => 3,

@@ -10,6 +10,7 @@ mod publish;
 mod registry;
 mod shortcut;
 mod stripes;
+mod time;
 mod validated;
 
 use crate::memory;

@@ -1,0 +1,141 @@
+//! The time that entries expire by.
+//!
+//! The clock is a number that both threads see in one order, as they see the monotonic clock of one
+//! machine.
+
+use super::{check, must_fail, must_fail_by};
+use crate::moment::Moment;
+use crate::mvcc::stamp::StampCounter;
+use crate::mvcc::time::Time;
+use crate::sync::{AtomicU64, Ordering, Planted};
+use crate::version::Stamp;
+use std::sync::Arc;
+
+struct Shared {
+    time: Time,
+    counter: StampCounter,
+    clock: AtomicU64,
+}
+
+impl Shared {
+    fn new(clock: u64) -> Arc<Self> {
+        Arc::new(Self {
+            time: Time::new(),
+            counter: StampCounter::new(),
+            clock: AtomicU64::new(clock),
+        })
+    }
+
+    fn read_point(&self) -> (Stamp, Moment) {
+        // ORDERING: Acquire: the clock of one machine.
+        let clock = || Moment::from_micros(self.clock.load(Ordering::Acquire));
+        self.time.read_point(&self.counter, clock)
+    }
+}
+
+/// TIMED: a snapshot that sees the first version that expires has read the clock.
+fn first_that_expires(announce_late: bool) {
+    let shared = Shared::new(7);
+    let writer = {
+        let shared = Arc::clone(&shared);
+        loom::thread::spawn(move || {
+            if !announce_late {
+                shared.time.begin();
+            }
+            shared.counter.mint();
+            shared.time.begin();
+        })
+    };
+    let (at, now) = shared.read_point();
+    assert!(
+        at == Stamp::ZERO || now == Moment::from_micros(7),
+        "unjudged"
+    );
+    writer.join().expect("a thread that fails ends the model");
+}
+
+#[test]
+fn what_expires_is_judged_by_the_clock() {
+    check(|| first_that_expires(false));
+}
+
+#[test]
+fn what_expires_is_judged_by_the_clock_twin() {
+    must_fail(Planted::UnseenTime, "unjudged", || {
+        first_that_expires(false);
+    });
+    must_fail_by("announced after the mint", "unjudged", || {
+        first_that_expires(true);
+    });
+}
+
+/// An entry that is due at 5, and is prolonged at 4, is there at any moment.
+fn prolonged() {
+    let shared = Shared::new(4);
+    shared.time.begin();
+    let first = shared.counter.mint();
+    let writer = {
+        let shared = Arc::clone(&shared);
+        loom::thread::spawn(move || {
+            shared.counter.mint();
+            // ORDERING: Release, as above: the prolongation came before.
+            shared.clock.store(6, Ordering::Release);
+        })
+    };
+    let (at, now) = shared.read_point();
+    let is_first = at == first;
+    assert!(!is_first || now < Moment::from_micros(5), "absent");
+    writer.join().expect("a thread that fails ends the model");
+}
+
+#[test]
+fn a_prolonged_entry_is_never_absent() {
+    check(prolonged);
+}
+
+#[test]
+fn a_prolonged_entry_is_never_absent_twin() {
+    must_fail(Planted::LateTime, "absent", prolonged);
+}
+
+/// T05: what one thread has found to have expired has expired for those that it tells, also where
+/// the clock has gone back.
+fn clock_that_goes_back(is_noted: bool) {
+    let shared = Shared::new(6);
+    shared.time.begin();
+    let told = Arc::new(AtomicU64::new(0));
+    let reader = {
+        let (shared, told) = (Arc::clone(&shared), Arc::clone(&told));
+        loom::thread::spawn(move || {
+            let (_, now) = shared.read_point();
+            let deadline = Moment::from_micros(5);
+            if deadline <= now {
+                if is_noted {
+                    shared.time.pass(deadline, now);
+                }
+                // ORDERING: Release: it tells what it has found.
+                told.store(1, Ordering::Release);
+            }
+        })
+    };
+    // ORDERING: Release, as above.
+    shared.clock.store(2, Ordering::Release);
+    // ORDERING: Acquire: whoever is told.
+    if told.load(Ordering::Acquire) == 1 {
+        let (_, now) = shared.read_point();
+        assert!(now >= Moment::from_micros(5), "resurrected");
+    }
+    reader.join().expect("a thread that fails ends the model");
+}
+
+#[test]
+fn a_clock_that_goes_back_brings_nothing_back() {
+    check(|| clock_that_goes_back(true));
+}
+
+#[test]
+fn a_clock_that_goes_back_brings_nothing_back_twin() {
+    must_fail_by("what has expired is not noted", "resurrected", || {
+        clock_that_goes_back(false);
+    });
+}

@@ -1,0 +1,68 @@
+//! A point in an engine's time.
+
+use std::time::Duration;
+
+/// A moment, in microseconds since that from which the engine's clock counts.
+///
+/// Moments that are judged by are rounded down, and deadlines are rounded up: whatever expires has
+/// lived for at least as long as was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Moment(u64);
+
+impl Moment {
+    /// Before everything: nothing that expires has expired then, but what was to expire at once.
+    pub(crate) const ZERO: Self = Self(0);
+
+    pub(crate) const fn from_micros(micros: u64) -> Self {
+        Self(micros)
+    }
+
+    pub(crate) const fn as_micros(self) -> u64 {
+        self.0
+    }
+
+    /// What a clock says, rounded down.
+    pub(crate) fn floor(time: Duration) -> Self {
+        Self(whole_micros(time))
+    }
+
+    /// What a clock will say, rounded up.
+    pub(crate) fn ceil(time: Duration) -> Self {
+        let is_whole = time.subsec_nanos().is_multiple_of(1_000);
+        Self(whole_micros(time).saturating_add(u64::from(!is_whole)))
+    }
+
+    /// How long it is from `earlier` to this; zero where it is not later.
+    pub(crate) fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
+}
+
+fn whole_micros(time: Duration) -> u64 {
+    let micros = u64::from(time.subsec_micros());
+    time.as_secs()
+        .saturating_mul(1_000_000)
+        .saturating_add(micros)
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deadlines_are_rounded_up_and_readings_down() {
+        let time = Duration::from_nanos(1_001);
+        assert_eq!(Moment::floor(time), Moment::from_micros(1));
+        assert_eq!(Moment::ceil(time), Moment::from_micros(2));
+        let whole = Duration::from_micros(1);
+        assert_eq!(Moment::floor(whole), Moment::ceil(whole));
+        assert_eq!(Moment::ceil(Duration::MAX), Moment::from_micros(u64::MAX));
+    }
+
+    #[test]
+    fn the_time_between_two_moments_is_never_negative() {
+        let (early, late) = (Moment::from_micros(1), Moment::from_micros(4));
+        assert_eq!(late.since(early), Duration::from_micros(3));
+        assert_eq!(early.since(late), Duration::ZERO);
+    }
+}
