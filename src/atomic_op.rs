@@ -4,11 +4,13 @@ use crate::engine::commit::Outcome as Committed;
 use crate::engine::write::{Check, Expect, Mutation, Op, Write};
 use crate::entry::Entry;
 use crate::error::Result;
+use crate::expiry::Expiry;
 use crate::key::Key;
 use crate::kv::Kv;
 use crate::value::NewValue;
 use crate::version::Versionstamp;
 use std::iter;
+use std::time::Duration;
 
 /// Checks and mutations that take effect together or not at all: [`Kv::atomic`].
 ///
@@ -134,6 +136,20 @@ impl<'a> AtomicOp<'a> {
         self.mutate(key, Op::Delete)
     }
 
+    /// Changes when a key expires, and nothing else: so long after the commit, or never (`None`). A
+    /// key that is missing stays so.
+    ///
+    /// The entry has a new version, so a check of the old one fails: who has read it has read
+    /// another time to expire at.
+    pub fn touch(
+        &mut self,
+        key: impl Into<Key>,
+        expire_in: impl Into<Option<Duration>>,
+    ) -> &mut Self {
+        let expiry = expire_in.into().map_or(Expiry::Never, Expiry::In);
+        self.mutate(key, Op::Touch(expiry))
+    }
+
     /// Adds to a `u64`, modulo 2^64: to subtract `n`, add `n.wrapping_neg()`. A key that is missing
     /// is set to the operand (S01).
     ///
@@ -174,8 +190,8 @@ impl<'a> AtomicOp<'a> {
     /// # Errors
     ///
     /// `TooManyChecks`, `TooManyMutations`, `KeyEmpty`, `KeyTooLarge`, `ValueTooLarge`,
-    /// `TotalTooLarge`, `TotalKeysTooLarge`; `TypeMismatch`; `OutOfMemory`; `ReadOnly`; `Closed`. Nothing has
-    /// changed then (A07).
+    /// `TotalTooLarge`, `TotalKeysTooLarge`; `InvalidExpiry`; `TypeMismatch`; `OutOfMemory`; `ReadOnly`;
+    /// `Closed`. Nothing has changed then (A07).
     pub fn commit(&self) -> Result<Outcome> {
         Ok(match self.kv.writer()?.commit(&self.write)? {
             Committed::Committed(effects) => Outcome::Committed {

@@ -59,11 +59,13 @@ impl Builder {
         self
     }
 
-    /// Whether an idle engine is swept in the background. Default: yes.
+    /// Whether an idle engine is swept in the background, and what has expired is deleted there.
+    /// Default: yes.
     ///
-    /// One thread serves all engines of the process; it starts with the first commit to any of
-    /// them, and sleeps while there is nothing to do. Without it, what the last commits superseded
-    /// waits for the next ones, or for [`Kv::sweep`].
+    /// Two threads serve all engines of the process. The one starts with the first commit to any of
+    /// them, the other with the first entry that expires, and both sleep while there is nothing to
+    /// do. Without them, what the last commits superseded waits for the next ones, or for
+    /// [`Kv::sweep`]; so does, for the latter, what has expired, which nobody sees in any case.
     pub fn background_sweep(mut self, enabled: bool) -> Self {
         self.maintenance = enabled;
         self

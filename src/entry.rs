@@ -1,10 +1,13 @@
 //! What a read gives back.
 
-use crate::engine::read::Hit;
+use crate::engine::read::{Found, Hit};
 use crate::key::Key;
+use crate::moment::Moment;
 use crate::value::{Value, ValueRef};
 use crate::version::Versionstamp;
 use std::fmt;
+use std::num::NonZero;
+use std::time::Duration;
 
 /// A key as a read found it: with a value and its version, or missing.
 ///
@@ -25,33 +28,43 @@ use std::fmt;
 /// assert!(outcome.is_committed());
 /// # Ok::<(), kvick::Error>(())
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Entry {
     key: Key,
     value: Option<Value>,
     versionstamp: Option<Versionstamp>,
+    /// In microseconds, and one more: so that it takes no more room than the number.
+    expires_in: Option<NonZero<u64>>,
 }
 
 impl Entry {
     pub(crate) fn new(key: Key, hit: Option<Hit<'_>>) -> Self {
-        let versionstamp = hit.map(|hit| hit.stamp().into());
-        Self::from_parts(key, hit.map(Hit::value), versionstamp)
+        Self::found(key, hit.map(Hit::to_owned))
     }
 
-    pub(crate) fn found(key: Key, found: Option<(Value, Versionstamp)>) -> Self {
-        let (value, versionstamp) = found.unzip();
-        Self::from_parts(key, value, versionstamp)
+    pub(crate) fn found(key: Key, found: Option<Found>) -> Self {
+        match found {
+            Some((value, stamp, left)) => {
+                Self::from_parts(key, Some(value), Some(stamp.into()), left)
+            }
+            None => Self::from_parts(key, None, None, None),
+        }
     }
 
     pub(crate) fn from_parts(
         key: Key,
         value: Option<Value>,
         versionstamp: Option<Versionstamp>,
+        expires_in: Option<Duration>,
     ) -> Self {
         Self {
             key,
             value,
             versionstamp,
+            expires_in: expires_in.map(|left| {
+                let micros = Moment::floor(left).as_micros();
+                NonZero::<u64>::MIN.saturating_add(micros)
+            }),
         }
     }
 
@@ -71,6 +84,14 @@ impl Entry {
     /// there before, if any, because its own is not minted yet.
     pub fn versionstamp(&self) -> Option<Versionstamp> {
         self.versionstamp
+    }
+
+    /// How long the entry still had when it was read, if it expires: what
+    /// [`NewValue::expire_in`](crate::NewValue::expire_in) gave it, less what has passed since. In a
+    /// snapshot, when that was opened.
+    pub fn expires_in(&self) -> Option<Duration> {
+        let micros = self.expires_in?.get() - 1;
+        Some(Duration::from_micros(micros))
     }
 
     /// Whether the key was there.
@@ -104,6 +125,18 @@ impl Entry {
     }
 }
 
+impl PartialEq for Entry {
+    /// Whether both are the same version of the same key, with the same value; how long that still
+    /// had when it was read makes no difference.
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key
+            && self.value == other.value
+            && self.versionstamp == other.versionstamp
+    }
+}
+
+impl Eq for Entry {}
+
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut entry = f.debug_struct("Entry");
@@ -113,6 +146,9 @@ impl fmt::Debug for Entry {
         }
         if let Some(versionstamp) = &self.versionstamp {
             entry.field("versionstamp", versionstamp);
+        }
+        if let Some(left) = self.expires_in() {
+            entry.field("expires_in", &left);
         }
         entry.finish()
     }
@@ -148,6 +184,11 @@ impl<'a> EntryRef<'a> {
     /// The version.
     pub fn versionstamp(self) -> Versionstamp {
         self.hit.stamp().into()
+    }
+
+    /// How long the entry still has, if it expires.
+    pub fn expires_in(self) -> Option<Duration> {
+        self.hit.expires_in()
     }
 
     /// The number, of an entry whose value is a `u64`.

@@ -11,6 +11,7 @@
 use crate::version::ParseVersionstampError;
 use std::error::Error as StdError;
 use std::fmt;
+use std::time::Duration;
 
 /// An error of somebody else's, carried inside of ours.
 type Source = Box<dyn StdError + Send + Sync>;
@@ -68,6 +69,8 @@ pub enum ErrorKind {
     CursorOutOfBounds,
     /// A text that is no versionstamp.
     InvalidVersionstamp,
+    /// An entry that is to expire later than can be told.
+    InvalidExpiry,
     /// A mutation that does not fit the type of the stored value or of its operand.
     TypeMismatch,
     /// A change that the operation it was returned to cannot make.
@@ -113,6 +116,10 @@ enum Cause {
     NotPositive {
         what: &'static str,
     },
+    ExpiryTooLarge {
+        got: Duration,
+        max: Duration,
+    },
     NotU64 {
         operation: &'static str,
         what: &'static str,
@@ -150,6 +157,7 @@ impl Error {
             Cause::Undecodable { .. } => ErrorKind::KeyUndecodable,
             Cause::OutOfMemory { .. } => ErrorKind::OutOfMemory,
             Cause::NotPositive { .. } => ErrorKind::InvalidLimit,
+            Cause::ExpiryTooLarge { .. } => ErrorKind::InvalidExpiry,
             Cause::NotU64 { .. } => ErrorKind::TypeMismatch,
             Cause::ChangeCount { .. } => ErrorKind::InvalidChange,
             Cause::Versionstamp(_) => ErrorKind::InvalidVersionstamp,
@@ -252,6 +260,10 @@ impl Error {
 
     pub(crate) fn batch_size_is_zero() -> Self {
         Cause::NotPositive { what: "batchSize" }.into()
+    }
+
+    pub(crate) fn expiry_too_large(got: Duration, max: Duration) -> Self {
+        Cause::ExpiryTooLarge { got, max }.into()
     }
 
     pub(crate) fn invalid_selector(what: &'static str) -> Self {
@@ -366,6 +378,10 @@ impl fmt::Display for Error {
                 )
             }
             Cause::NotPositive { what } => write!(f, "{what} must be a positive integer: got 0"),
+            Cause::ExpiryTooLarge { got, max } => {
+                let (got, max) = (got.as_millis(), max.as_millis());
+                write!(f, "expireIn is too large (max {max} ms): got {got} ms")
+            }
             Cause::NotU64 { operation, what } => {
                 write!(
                     f,

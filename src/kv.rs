@@ -7,6 +7,7 @@ use crate::engine::read::Hit;
 use crate::engine::write::Op;
 use crate::entry::{Entry, EntryRef};
 use crate::error::{Error, Result};
+use crate::expiry::Expiry;
 use crate::key::{Key, Range};
 use crate::limits::Limits;
 use crate::list::{List, Source};
@@ -17,6 +18,7 @@ use crate::value::NewValue;
 use crate::version::Versionstamp;
 use smallvec::SmallVec;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A handle to an in-memory database.
 ///
@@ -223,10 +225,13 @@ impl Kv {
 
     /// Sets a key, whatever it held. The version that the entry has now.
     ///
+    /// The entry stays until it is changed; to have it expire, set a value that says so:
+    /// [`NewValue::expire_in`].
+    ///
     /// # Errors
     ///
     /// `KeyEmpty`, `KeyTooLarge`, `ValueTooLarge`, `TotalTooLarge`, `TotalKeysTooLarge`;
-    /// `OutOfMemory`; `ReadOnly`; `Closed`. Nothing has changed then.
+    /// `InvalidExpiry`; `OutOfMemory`; `ReadOnly`; `Closed`. Nothing has changed then.
     pub fn set<'v>(
         &self,
         key: impl Into<Key>,
@@ -242,6 +247,37 @@ impl Kv {
     /// `KeyEmpty`, `KeyTooLarge`; `OutOfMemory`; `ReadOnly`; `Closed`. Nothing has changed then.
     pub fn delete(&self, key: impl Into<Key>) -> Result<Versionstamp> {
         self.mutate(&key.into(), &Op::Delete)
+    }
+
+    /// Changes when a key expires, and nothing else: so long after this commit, or never (`None`). The
+    /// version that the entry has now; `None` where the key is missing, and then nothing has
+    /// changed.
+    ///
+    /// ```
+    /// use kvick::{Kv, NewValue};
+    /// use std::time::Duration;
+    ///
+    /// let kv = Kv::new();
+    /// let minute = Duration::from_secs(60);
+    /// kv.set(("session", "alice"), NewValue::from("token").expire_in(minute))?;
+    /// assert!(kv.touch(("session", "alice"), 30 * minute)?.is_some());
+    /// assert!(kv.get(("session", "alice"))?.expires_in() > Some(minute));
+    /// assert_eq!(kv.touch(("session", "bob"), minute)?, None);
+    /// # Ok::<(), kvick::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `KeyEmpty`, `KeyTooLarge`, `InvalidExpiry`; `OutOfMemory`; `ReadOnly`; `Closed`. Nothing has
+    /// changed then.
+    pub fn touch(
+        &self,
+        key: impl Into<Key>,
+        expire_in: impl Into<Option<Duration>>,
+    ) -> Result<Option<Versionstamp>> {
+        let expiry = expire_in.into().map_or(Expiry::Never, Expiry::In);
+        let touched = self.writer()?.touch(&key.into(), expiry)?;
+        Ok(touched.map(|effects| effects.stamp.into()))
     }
 
     fn mutate(&self, key: &Key, op: &Op<'_>) -> Result<Versionstamp> {
@@ -290,11 +326,13 @@ impl Kv {
         Stats::of(&self.engine)
     }
 
-    /// Frees now what has been superseded or deleted and nobody can see any more. Done in the
-    /// background otherwise, unless [turned off](Builder::background_sweep).
+    /// Does now what is done in the background otherwise, unless that is
+    /// [turned off](Builder::background_sweep): deletes what has expired, and frees what has been
+    /// superseded or deleted and nobody can see any more.
     ///
     /// What an open [`Snapshot`] sees stays.
     pub fn sweep(&self) {
+        self.engine.reap();
         self.engine.sweep();
     }
 }

@@ -67,6 +67,7 @@ mod clock;
 mod engine;
 mod entry;
 mod error;
+mod expiry;
 mod index;
 mod key;
 mod kv;

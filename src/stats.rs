@@ -10,7 +10,8 @@ use crate::version::Versionstamp;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Keys that have a value.
+    /// Keys that have a value. One that has expired counts until it is deleted, for up to 100
+    /// milliseconds.
     pub entry_count: usize,
     /// Versions that are kept: one for each entry, and what was superseded or deleted and is still
     /// seen by an open snapshot or waits to be freed.
@@ -23,6 +24,8 @@ pub struct Stats {
     /// Commits that did not because a check failed, or a range that was read had changed, since the
     /// beginning.
     pub conflict_count: u64,
+    /// Entries that were deleted because they had expired, since the beginning.
+    pub expired_count: u64,
     /// Snapshots that are open, those of lists and transactions included.
     pub open_snapshot_count: usize,
     /// The version that the oldest of them sees.
@@ -42,6 +45,7 @@ impl Stats {
             bytes: counts.bytes,
             commit_count: counts.commit_count,
             conflict_count: counts.conflict_count,
+            expired_count: counts.expired_count,
             open_snapshot_count,
             oldest_snapshot: oldest.map(Versionstamp::from),
             latest: engine.latest().into(),

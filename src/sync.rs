@@ -259,6 +259,10 @@ pub enum Planted {
     UnseenTime,
     /// A snapshot has its stamp before it reads the clock.
     LateTime,
+    /// What has expired is seen until it is deleted.
+    Undead,
+    /// What has expired passes checks, and is added to, until it is deleted.
+    UndeadCheck,
     /// A commit that is refused leaves the records that it has created.
     KeptRecord,
     /// A reader waits for a commit that is ready until its writer has decided it.

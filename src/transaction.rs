@@ -1,12 +1,15 @@
 //! Transactions: any reads, then any writes, serializable.
 
 use crate::engine::Engine;
-use crate::engine::commit::{Folded, Outcome, fold};
+use crate::engine::commit::Outcome;
+use crate::engine::mutation::Pending;
 use crate::engine::read::{Hit, ReadPoint};
 use crate::engine::scan::Walk;
+use crate::engine::timing::CommitTime;
 use crate::engine::write::{Check, Expect, Mutation, Op, RangeReads, Write};
 use crate::entry::Entry;
 use crate::error::{Error, Result};
+use crate::expiry::Expiry;
 use crate::key::{BoundBytes, Bounds, Key, KeyMap, Range, followed_by};
 use crate::kv::{Kv, open};
 use crate::retry::{AbortReason, Attempt, Transacted, retry};
@@ -17,6 +20,7 @@ use std::fmt;
 use std::iter::Peekable;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 use std::vec;
 
 /// How many entries a list reads before the epoch is pinned anew.
@@ -76,7 +80,7 @@ impl<'a> Transaction<'a> {
         let mut read = None;
         let entry = engine.at(&key, &self.point, |hit| {
             read = hit.map(Hit::stamp);
-            overlay(key.clone(), hit, ops)
+            overlay(engine, &self.point, key.clone(), hit, ops)
         });
         self.reads.insert(key, read);
         entry
@@ -114,6 +118,13 @@ impl<'a> Transaction<'a> {
     /// Deletes a key, if it is there.
     pub fn delete(&mut self, key: impl Into<Key>) {
         self.replace(key.into(), Op::Delete);
+    }
+
+    /// Changes when a key expires, and nothing else, as [`AtomicOp::touch`](crate::AtomicOp::touch)
+    /// does. The key is not read.
+    pub fn touch(&mut self, key: impl Into<Key>, expire_in: impl Into<Option<Duration>>) {
+        let expiry = expire_in.into().map_or(Expiry::Never, Expiry::In);
+        self.writes.entry(key.into()).push(Op::Touch(expiry));
     }
 
     /// Adds to a `u64`, as [`AtomicOp::sum`](crate::AtomicOp::sum) does. The key is not read, so
@@ -178,6 +189,7 @@ impl<'a> Transaction<'a> {
         }
         let reads = RangeReads {
             at: self.point.at(),
+            now: self.point.now(),
             ranges: self.ranges,
         };
         // The snapshot stays registered until the commit is done: what has changed in a range
@@ -187,13 +199,31 @@ impl<'a> Transaction<'a> {
 }
 
 /// A key with what the transaction is about to do to it.
-fn overlay(key: Key, hit: Option<Hit<'_>>, ops: &[Op<'static>]) -> Result<Entry> {
+fn overlay(
+    engine: &Engine,
+    point: &ReadPoint,
+    key: Key,
+    hit: Option<Hit<'_>>,
+    ops: &[Op<'static>],
+) -> Result<Entry> {
+    if ops.is_empty() {
+        return Ok(Entry::new(key, hit));
+    }
+    let time = CommitTime::at(engine, point.now());
+    let mut pending = Pending::stored(hit.map(Hit::version));
+    for op in ops {
+        pending.apply(op, &time)?;
+    }
     let versionstamp = hit.map(|hit| hit.stamp().into());
-    let value = match fold(hit, ops)? {
-        Folded::Stored => hit.map(Hit::value),
-        Folded::Value(value) => value,
-    };
-    Ok(Entry::from_parts(key, value, versionstamp))
+    let left = pending
+        .deadline()
+        .map(|deadline| deadline.since(time.now()));
+    Ok(Entry::from_parts(
+        key,
+        pending.to_value(),
+        versionstamp,
+        left,
+    ))
 }
 
 /// A selection of entries within a transaction: [`Transaction::list`].
@@ -244,6 +274,8 @@ impl TrackedList<'_, '_> {
             return Ok(Vec::new());
         }
         let mut merge = Merge {
+            engine,
+            point: &self.transaction.point,
             own: own_writes(&self.transaction.writes, &bounds, self.reverse),
             reverse: self.reverse,
             limit: self.limit,
@@ -313,6 +345,8 @@ fn own_writes<'t>(
 
 /// Stored entries and own writes becoming one list.
 struct Merge<'t> {
+    engine: &'t Engine,
+    point: &'t ReadPoint,
     own: Peekable<vec::IntoIter<Own<'t>>>,
     reverse: bool,
     limit: usize,
@@ -327,7 +361,8 @@ impl Merge<'_> {
         self.own_before(Some(key))?;
         let ops = self.own.next_if(|(own, _)| own.as_bytes() == key);
         let ops = ops.map_or(&[][..], |(_, ops)| ops.as_slice());
-        self.push(overlay(Key::raw(key), Some(hit), ops))
+        let entry = overlay(self.engine, self.point, Key::raw(key), Some(hit), ops);
+        self.push(entry)
     }
 
     /// Adds the own writes to keys that come before the stored one and are not stored.
@@ -343,7 +378,8 @@ impl Merge<'_> {
             })
         };
         while let Some((own, ops)) = self.own.next_if(|(own, _)| is_before(own)) {
-            self.push(overlay(own.clone(), None, ops))?;
+            let entry = overlay(self.engine, self.point, own.clone(), None, ops);
+            self.push(entry)?;
         }
         ControlFlow::Continue(())
     }

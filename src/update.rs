@@ -5,12 +5,14 @@ use crate::engine::reserve;
 use crate::engine::write::{Check, Expect, Mutation, Op, Write};
 use crate::entry::Entry;
 use crate::error::{Error, Result};
+use crate::expiry::Expiry;
 use crate::key::Key;
 use crate::kv::Kv;
 use crate::retry::{AbortReason, Attempt, Transacted, retry};
 use crate::value::NewValue;
 use crate::version::Versionstamp;
 use smallvec::{SmallVec, smallvec};
+use std::time::Duration;
 
 /// What is to become of an entry: what the closure of [`Kv::update`] returns.
 #[derive(Debug)]
@@ -20,6 +22,7 @@ pub struct Change(Kind);
 enum Kind {
     Keep,
     Set(NewValue<'static>),
+    Touch(Expiry),
     Delete,
     Abort(AbortReason),
     Fail(Error),
@@ -31,9 +34,16 @@ impl Change {
         Self(Kind::Keep)
     }
 
-    /// Set it to this value.
+    /// Set it to this value. To keep when it expires, give it a value with
+    /// [`keep_expiry`](NewValue::keep_expiry) (X04).
     pub fn set<'v>(value: impl Into<NewValue<'v>>) -> Self {
         Self(Kind::Set(value.into().into_owned()))
+    }
+
+    /// Change when it expires, and nothing else: so long after the commit, or never (`None`).
+    pub fn touch(expire_in: impl Into<Option<Duration>>) -> Self {
+        let expiry = expire_in.into().map_or(Expiry::Never, Expiry::In);
+        Self(Kind::Touch(expiry))
     }
 
     /// Delete it.
@@ -179,6 +189,7 @@ impl Kv {
                 let op = match change.0 {
                     Kind::Keep => continue,
                     Kind::Set(value) => Op::Set(value),
+                    Kind::Touch(expiry) => Op::Touch(expiry),
                     Kind::Delete => Op::Delete,
                     Kind::Abort(reason) => {
                         return Ok(Attempt::Aborted(reason, entries.into_vec()));

@@ -8,8 +8,10 @@
 //! A value is of one of three kinds, which Deno tells apart. The bytes of a V8 value are carried
 //! and never looked into (V01).
 
+use crate::expiry::Expiry;
 use bytes::Bytes;
 use std::fmt;
+use std::time::Duration;
 
 /// The kinds of value, which Deno KV tells apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -61,6 +63,9 @@ pub enum ValueRef<'a> {
 /// [`U64`](ValueKind::U64); a [`Value`] or [`ValueRef`] as it is. Other integers do not convert,
 /// because which kind is meant would be a guess.
 ///
+/// It also says how long it is to stay: until it is changed, unless
+/// [`expire_in`](Self::expire_in) or [`keep_expiry`](Self::keep_expiry) say otherwise.
+///
 /// ```
 /// use kvick::{NewValue, ValueKind};
 ///
@@ -73,6 +78,7 @@ pub enum ValueRef<'a> {
 pub struct NewValue<'a> {
     /// Of the bytes; a number says so itself.
     is_v8: bool,
+    expiry: Expiry,
     data: Data<'a>,
 }
 
@@ -236,7 +242,56 @@ impl<'a> NewValue<'a> {
 
     /// The same value, borrowing from nothing. Copies the bytes only if they are borrowed.
     pub fn into_owned(self) -> NewValue<'static> {
-        Value::from(self).into()
+        let expiry = self.expiry;
+        NewValue {
+            expiry,
+            ..Value::from(self).into()
+        }
+    }
+
+    /// To be gone from the first moment that is so much later than the commit, by the engine's clock
+    /// (T01, T02). It is never gone earlier, and from that moment on nobody sees it: no read, list,
+    /// check, sum or watch. Its memory is freed, and watchers are told, within 100 milliseconds.
+    ///
+    /// A later write to the key replaces this, also by none (T03); reading does not prolong it.
+    /// [`Kv::touch`](crate::Kv::touch) changes it without the value. After no time at all, the commit
+    /// takes effect, and whoever reads later finds nothing (T04).
+    ///
+    /// What sets the value fails with `InvalidExpiry` where the time is longer than
+    /// 8,200,000,000,000,000 milliseconds, some 260,000 years.
+    ///
+    /// ```
+    /// use kvick::{Kv, ManualClock, NewValue};
+    /// use std::sync::Arc;
+    /// use std::time::Duration;
+    ///
+    /// let clock = Arc::new(ManualClock::default());
+    /// let kv = Kv::builder().clock(clock.clone()).build();
+    /// let minute = Duration::from_secs(60);
+    /// kv.set(("session", "alice"), NewValue::from("token").expire_in(minute))?;
+    /// assert_eq!(kv.get(("session", "alice"))?.expires_in(), Some(minute));
+    /// clock.advance(minute);
+    /// assert!(kv.get(("session", "alice"))?.is_missing());
+    /// # Ok::<(), kvick::Error>(())
+    /// ```
+    #[must_use]
+    pub fn expire_in(mut self, after: Duration) -> Self {
+        self.expiry = Expiry::In(after);
+        self
+    }
+
+    /// To expire when the entry that it replaces would have; never, where that never would, or where
+    /// there is none (X04).
+    #[must_use]
+    pub fn keep_expiry(mut self) -> Self {
+        self.expiry = Expiry::Keep;
+        self
+    }
+
+    /// How long it is to stay.
+    #[inline]
+    pub(crate) fn expiry(&self) -> Expiry {
+        self.expiry
     }
 
     /// The bytes, if they are owned, to be shared instead of copied.
@@ -255,7 +310,12 @@ impl<'a> From<ValueRef<'a>> for NewValue<'a> {
             ValueRef::U64(number) => (false, Data::Number(number)),
             ValueRef::V8(bytes) => (true, Data::Borrowed(bytes)),
         };
-        Self { is_v8, data }
+        let expiry = Expiry::default();
+        Self {
+            is_v8,
+            expiry,
+            data,
+        }
     }
 }
 
@@ -266,7 +326,12 @@ impl From<Value> for NewValue<'_> {
             Value::U64(number) => (false, Data::Number(number)),
             Value::V8(bytes) => (true, Data::Owned(bytes)),
         };
-        Self { is_v8, data }
+        let expiry = Expiry::default();
+        Self {
+            is_v8,
+            expiry,
+            data,
+        }
     }
 }
 
@@ -357,9 +422,9 @@ impl From<NewValue<'_>> for Value {
 }
 
 impl PartialEq for NewValue<'_> {
-    /// Whether the values are equal, borrowed or owned.
+    /// Whether the values are equal, borrowed or owned, and are to stay as long.
     fn eq(&self, other: &Self) -> bool {
-        self.as_ref() == other.as_ref()
+        self.as_ref() == other.as_ref() && self.expiry == other.expiry
     }
 }
 

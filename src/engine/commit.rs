@@ -11,10 +11,11 @@
 
 use super::mutation::Pending;
 use super::payload::{self, Large};
-use super::read::Hit;
+use super::timing::CommitTime;
 use super::write::{Expect, Mutation, Op, RangeReads, Write, check_single};
 use super::{Engine, Stripe};
 use crate::error::Result;
+use crate::expiry::Expiry;
 use crate::index::RECORD_BYTES;
 use crate::key::Key;
 use crate::mvcc::chain::{Draft, RecordPtr, RecordRef, Superseded, Unreachable, VersionRef};
@@ -22,7 +23,6 @@ use crate::mvcc::publish::{Install, publish_one};
 use crate::mvcc::stripes::{Locked, StripeSet};
 use crate::sync::epoch::{self, Guard};
 use crate::sync::{Planted, pause, planted, reserve};
-use crate::value::{Value, ValueRef};
 use crate::version::Stamp;
 use smallvec::SmallVec;
 use std::collections::HashMap;
@@ -57,6 +57,8 @@ struct Target<'w, 'g> {
     key: &'w Key,
     /// The new version, where it can be known beforehand: the last mutation is a set.
     prepared: Option<Draft<Large>>,
+    /// How long that is to stay, where it expires.
+    expire_in: Option<Duration>,
     /// Its record, if there is one; before the stripes are locked, as it seems.
     record: Option<RecordRef<'g, Large>>,
     /// Whether this commit has created it.
@@ -72,6 +74,8 @@ pub(super) struct Plan<'w, 'g> {
     target_of: SmallVec<[u32; 8]>,
     /// Whether every mutation is a set: nothing depends on what is stored, then.
     is_known: bool,
+    /// Whether one of those expires.
+    is_timed: bool,
     pub(super) install: Install<'g, Large>,
     pub(super) installed: SmallVec<[Installed<'g>; FEW]>,
 }
@@ -88,6 +92,7 @@ impl<'w> Plan<'w, '_> {
             targets: SmallVec::new(),
             target_of: SmallVec::new(),
             is_known: true,
+            is_timed: false,
             install: Install::new(),
             installed: SmallVec::new(),
         }
@@ -117,33 +122,27 @@ impl<'w> Plan<'w, '_> {
     }
 
     /// Applies the mutations, in order, to private copies of what was looked up.
-    pub(super) fn apply(&mut self, write: &'w Write<'_>) -> Result<()> {
+    pub(super) fn apply(&mut self, write: &'w Write<'_>, time: &CommitTime<'_>) -> Result<()> {
+        if self.is_timed {
+            for target in &mut self.targets {
+                expire(&mut target.prepared, target.expire_in, time);
+            }
+        }
         if self.is_known {
             return Ok(());
         }
         for target in &mut self.targets {
-            target.pending = Pending::Stored(target.record.and_then(stored));
+            target.pending = Pending::stored(time.stored(target.record));
         }
         for (mutation, target) in write.mutations.iter().zip(&self.target_of) {
-            self.targets[*target as usize].pending.apply(&mutation.op)?;
+            let pending = &mut self.targets[*target as usize].pending;
+            pending.apply(&mutation.op, time)?;
         }
         Ok(())
     }
 }
 
-/// The stamp of the entry that a record holds. The stripe of the key is locked.
-fn current(record: RecordRef<'_, Large>) -> Option<Stamp> {
-    let (_, stamp) = record.has_entry().then(|| record.settled_head())??;
-    Some(stamp)
-}
-
-/// The value of the entry that a record holds. The stripe of the key is locked.
-fn stored(record: RecordRef<'_, Large>) -> Option<ValueRef<'_>> {
-    let (version, _) = record.settled_head()?;
-    payload::view(version)
-}
-
-/// Whether a key has an entry, by its record. The stripe of the key is locked.
+/// Whether a key has an entry, expired or not, by its record. The stripe of the key is locked.
 fn has_entry(record: Option<RecordRef<'_, Large>>) -> bool {
     record.is_some_and(RecordRef::has_entry)
 }
@@ -172,6 +171,19 @@ impl Engine {
             Some(stamp) => Ok(Effects { stamp }),
             None => unreachable!("a commit without checks has none that can fail"),
         }
+    }
+
+    /// Changes when an entry expires, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// As [`commit`](Self::commit).
+    pub(crate) fn touch(&self, key: &Key, expiry: Expiry) -> Result<Option<Effects>> {
+        let op = Op::Touch(expiry);
+        check_single(key, &op, self.limits())?;
+        self.turn.give_way();
+        let stamp = self.commit_one(Some(Expect::Exists), key, &op)?;
+        Ok(stamp.map(|stamp| Effects { stamp }))
     }
 
     /// Commits what a transaction read and wrote. What it read is not bounded by the limits of
@@ -211,9 +223,11 @@ impl Engine {
         self.prefetch(key);
         let guard = epoch::pin();
         let found = self.find_ahead(key, &guard);
-        let prepared = prepare(op)?;
+        let mut prepared = prepare(op)?;
+        let time = CommitTime::new(self);
         let holds = |record: Option<RecordRef<'_, Large>>| {
-            expect.is_none_or(|expect| expect.holds(record.and_then(current)))
+            let current = || record.and_then(|record| time.current(record));
+            expect.is_none_or(|expect| expect.holds(current()))
         };
         let held = planted(Planted::UnlockedCheck).then(|| {
             let _stripe = self.stripes.lock_one(self.stripe_of(key.hash_code()));
@@ -229,11 +243,12 @@ impl Engine {
             return Ok(None);
         }
         let draft = if prepared.is_some() {
+            expire(&mut prepared, op.expiry().after(), &time);
             prepared
         } else {
-            let mut pending = Pending::Stored(record.and_then(stored));
-            pending.apply(op)?;
-            finish(pending, has_entry(record))?
+            let mut pending = Pending::stored(time.stored(record));
+            pending.apply(op, &time)?;
+            pending.draft(has_entry(record))?
         };
         let stamp = if let Some(draft) = draft {
             stripe.sweep.reserve(1)?;
@@ -266,23 +281,24 @@ impl Engine {
         let guard = epoch::pin();
         let mut plan = Plan::new();
         let stripes = self.plan(write, &mut plan, &guard)?;
+        let time = CommitTime::new(self);
         let mut unreachable = Unreachable::new();
         let mut failed = FailedChecks::new();
         let early = planted(Planted::UnlockedCheck).then(|| {
             let mut locked = Locked::new();
             self.stripes.lock(&stripes, &mut locked)?;
-            self.failed_checks(write, &plan, &mut failed, &guard)
+            self.failed_checks(write, &plan, &time, &mut failed, &guard)
         });
         let mut locked = Locked::new();
         self.stripes.lock(&stripes, &mut locked)?;
 
         self.look_up(&mut plan, &guard);
-        early.unwrap_or_else(|| self.failed_checks(write, &plan, &mut failed, &guard))?;
+        early.unwrap_or_else(|| self.failed_checks(write, &plan, &time, &mut failed, &guard))?;
         if !failed.is_empty() {
             count_conflict(&mut locked);
             return Ok(Outcome::Conflict(failed));
         }
-        plan.apply(write)?;
+        plan.apply(write, &time)?;
         self.provide(&mut plan, &mut locked, &guard)?;
         self.link(&mut plan);
         let stamp = plan.install.publish(&self.counter);
@@ -350,6 +366,8 @@ impl Engine {
             };
             let prepared = prepare(&mutation.op)?;
             plan.is_known &= prepared.is_some();
+            let expire_in = mutation.op.expiry().after();
+            plan.is_timed |= expire_in.is_some();
             debug_assert!(plan.target_of.len() < plan.target_of.capacity());
             if index == next {
                 debug_assert!(next < plan.targets.capacity());
@@ -357,12 +375,14 @@ impl Engine {
                 plan.targets.push(Target {
                     key: &mutation.key,
                     prepared,
+                    expire_in,
                     record: self.find_ahead(&mutation.key, guard),
                     is_new: false,
-                    pending: Pending::Stored(None),
+                    pending: Pending::stored(None),
                 });
             } else {
                 plan.targets[index].prepared = prepared;
+                plan.targets[index].expire_in = expire_in;
             }
             // PANICS: never. Each of so many targets would take 40 bytes and more.
             let index = u32::try_from(index).expect("fewer than 2^32 keys");
@@ -387,6 +407,7 @@ impl Engine {
         &self,
         write: &Write<'_>,
         plan: &Plan<'_, '_>,
+        time: &CommitTime<'_>,
         failed: &mut FailedChecks,
         guard: &Guard,
     ) -> Result<()> {
@@ -396,7 +417,8 @@ impl Engine {
                 Some(target) if *target.key == check.key => target.record,
                 _ => self.find(&check.key, guard),
             };
-            if !check.expect.holds(record.and_then(current)) {
+            let current = record.and_then(|record| time.current(record));
+            if !check.expect.holds(current) {
                 reserve(failed, 1)?;
                 failed.push(index);
             }
@@ -440,7 +462,7 @@ impl Engine {
         guard: &'g Guard,
     ) -> Result<()> {
         if target.prepared.is_none() {
-            target.prepared = finish(target.pending, has_entry(target.record))?;
+            target.prepared = target.pending.draft(has_entry(target.record))?;
         }
         let is_new = target.record.is_none();
         if target.prepared.is_none() || (is_reserved && !is_new) {
@@ -556,6 +578,9 @@ impl Engine {
         }
         drop(guard);
         self.maintenance.wake();
+        if self.time.is_running() {
+            self.maintenance.wake_for_time();
+        }
         if makes_way {
             pause(Duration::ZERO);
         }
@@ -571,7 +596,7 @@ fn outcome_of_one(stamp: Option<Stamp>) -> Outcome {
 
 impl Stripe {
     /// Enters one linked version, now decided, into the books.
-    fn settle(&mut self, installed: &Installed<'_>, stamp: Stamp) {
+    pub(super) fn settle(&mut self, installed: &Installed<'_>, stamp: Stamp) {
         let Installed { record, version } = *installed;
         self.counts.version_count += 1;
         self.counts.bytes += version.size();
@@ -586,6 +611,9 @@ impl Stripe {
         }
         if !is_entry {
             self.sweep.push_deleted(record, stamp);
+        }
+        if record.is_timed() || payload::deadline(version).is_some() {
+            self.timers.settle(record, version);
         }
         if let Some(superseded) = Superseded::by(record, version, stamp) {
             self.sweep.push_superseded(superseded);
@@ -607,46 +635,24 @@ pub(super) fn unreserve(locked: &mut Locked<'_, Stripe>) {
     }
 }
 
-/// The version that a mutation leads to whatever is stored, if there is such a one.
+/// The version that a mutation leads to whatever is stored, if there is such a one. When it expires
+/// is said by [`expire`].
 fn prepare(op: &Op<'_>) -> Result<Option<Draft<Large>>> {
-    match op {
-        Op::Set(value) => Ok(Some(payload::draft(value)?)),
-        Op::Delete | Op::Sum(_) | Op::Min(_) | Op::Max(_) => Ok(None),
-    }
-}
-
-/// What mutations that are not committed yet make of an entry.
-pub(crate) enum Folded {
-    /// Nothing: it is as it is stored.
-    Stored,
-    /// This value, or none.
-    Value(Option<Value>),
-}
-
-/// Applies mutations to a copy of an entry.
-pub(crate) fn fold(stored: Option<Hit<'_>>, ops: &[Op<'_>]) -> Result<Folded> {
-    let mut pending = Pending::Stored(stored.map(Hit::view));
-    for op in ops {
-        pending.apply(op)?;
-    }
-    Ok(match pending {
-        Pending::Stored(_) => Folded::Stored,
-        Pending::Set(value) => Folded::Value(Some(value.clone().into())),
-        Pending::Number(number) => Folded::Value(Some(Value::U64(number))),
-        Pending::Deleted => Folded::Value(None),
+    let Op::Set(value) = op else {
+        return Ok(None);
+    };
+    Ok(match value.expiry() {
+        Expiry::Never => Some(payload::draft(value)?),
+        Expiry::In(_) => Some(payload::draft_expiring(value)?),
+        Expiry::Keep => None,
     })
 }
 
-/// The version to link for the outcome of the mutations; none where a key that is not there was
-/// deleted.
-fn finish(pending: Pending<'_, '_>, was_live: bool) -> Result<Option<Draft<Large>>> {
-    let draft = match pending {
-        Pending::Set(value) => payload::draft(value)?,
-        Pending::Number(number) => payload::draft_u64(number)?,
-        Pending::Deleted if was_live => payload::draft_tombstone()?,
-        Pending::Deleted | Pending::Stored(_) => return Ok(None),
-    };
-    Ok(Some(draft))
+/// Says when a prepared version expires, if it does.
+fn expire(prepared: &mut Option<Draft<Large>>, after: Option<Duration>, time: &CommitTime<'_>) {
+    if let (Some(draft), Some(after)) = (prepared, after) {
+        payload::expire_at(draft, time.deadline(after));
+    }
 }
 
 #[cfg(test)]

@@ -1,41 +1,74 @@
-//! Sweeping an engine that is idle.
+//! What is done in the background.
 //!
-//! Under load the commits sweep. What the last of them leave behind, and what a snapshot lets go
-//! of when nothing is written any more, is swept by one thread for all engines of the process. It
-//! exists from the first commit on, or the first snapshot that closes, sleeps while there are no
-//! more of them, and holds an engine only while it sweeps it.
+//! There are two chores, each with one thread for all engines of the process. *Sweeping* is for an
+//! engine that is idle: under load the commits sweep, and what the last of them leave behind, or a
+//! snapshot lets go of when nothing is written any more, is swept here. *Keeping time* is for an
+//! engine that holds what is due at some time: it deletes what has expired. It has a thread of its
+//! own, because a sweep can take as long as there is garbage.
+//!
+//! A thread exists from when it is first needed, sleeps while no engine has anything for it, and
+//! holds an engine only while it works for it.
 
 use super::Engine;
 use crate::sync::{AtomicBool, Condvar, Mutex, OnceLock, Ordering, pause};
+use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Weak;
 use std::thread;
 use std::time::Duration;
 
-/// How long after a commit an idle engine is swept, and how often a busy one.
+/// How long after an engine enlists it is looked at, and how often one is where there is always
+/// something to do.
 const PERIOD: Duration = Duration::from_millis(50);
 
-/// An engine's line to the thread.
+/// How soon it is looked at again, where something is due soon.
+const PERIOD_MIN: Duration = Duration::from_millis(1);
+
+/// An engine's lines to the threads.
 #[derive(Debug)]
 pub(super) struct Maintenance {
-    engine: Weak<Engine>,
-    is_enabled: bool,
-    /// Whether the thread knows that there is something to sweep.
-    is_awake: AtomicBool,
+    sweeping: Chore,
+    timekeeping: Chore,
 }
 
 impl Maintenance {
-    pub(super) fn new(engine: Weak<Engine>, is_enabled: bool) -> Self {
-        Self {
-            engine,
+    pub(super) fn new(engine: &Weak<Engine>, is_enabled: bool) -> Self {
+        let chore = |worker| Chore {
+            engine: Weak::clone(engine),
+            worker,
             is_enabled,
             is_awake: AtomicBool::new(false),
+        };
+        Self {
+            sweeping: chore(Worker::sweeper),
+            timekeeping: chore(Worker::timekeeper),
         }
     }
 
     /// Tells that there is something to sweep.
     pub(super) fn wake(&self) {
-        // ORDERING: Relaxed. The engine's locks order what is swept; a wake-up that is missed
+        self.sweeping.wake();
+    }
+
+    /// Tells that something will be due.
+    pub(super) fn wake_for_time(&self) {
+        self.timekeeping.wake();
+    }
+}
+
+/// An engine's line to a thread.
+#[derive(Debug)]
+struct Chore {
+    engine: Weak<Engine>,
+    worker: fn() -> &'static Worker,
+    is_enabled: bool,
+    /// Whether the thread knows that there is something to do.
+    is_awake: AtomicBool,
+}
+
+impl Chore {
+    fn wake(&self) {
+        // ORDERING: Relaxed. The engine's locks order what there is to do; a wake-up that is missed
         // because the flag is just being cleared comes again with the next commit.
         if self.is_enabled && !self.is_awake.load(Ordering::Relaxed) {
             self.enlist();
@@ -46,77 +79,112 @@ impl Maintenance {
     fn enlist(&self) {
         // ORDERING: Relaxed, as in `wake`.
         if !self.is_awake.swap(true, Ordering::Relaxed) {
-            let thread = Sweeper::get();
+            let worker = (self.worker)();
             // ORDERING: Relaxed. Where it is missed, a few engines are enlisted for nobody.
-            if thread.is_running.load(Ordering::Relaxed) {
-                thread.engines.lock().push(Weak::clone(&self.engine));
-                thread.enlisted.notify_one();
+            if worker.is_running.load(Ordering::Relaxed) {
+                worker.engines.lock().push(Weak::clone(&self.engine));
+                worker.enlisted.notify_one();
             }
         }
     }
 }
 
-/// What the engines share with the thread.
+/// What the engines share with a thread.
 #[derive(Debug)]
-struct Sweeper {
+struct Worker {
+    name: &'static str,
+    chore: fn(&Engine) -> &Chore,
+    /// Does what there is to do; how soon it has to be looked at again, if it has to.
+    work: fn(&Engine) -> Option<Duration>,
     engines: Mutex<Vec<Weak<Engine>>>,
     enlisted: Condvar,
     /// Whether there is such a thread: the system may refuse one.
     is_running: AtomicBool,
 }
 
-impl Sweeper {
+impl Worker {
+    fn sweeper() -> &'static Self {
+        static SWEEPER: OnceLock<Worker> = OnceLock::new();
+        Self::started(&SWEEPER, || Self {
+            name: "kvick-sweep",
+            chore: |engine| &engine.maintenance.sweeping,
+            work: |engine| engine.sweep().then_some(PERIOD),
+            engines: Mutex::new(Vec::new()),
+            enlisted: Condvar::new(),
+            is_running: AtomicBool::new(true),
+        })
+    }
+
+    fn timekeeper() -> &'static Self {
+        static TIMEKEEPER: OnceLock<Worker> = OnceLock::new();
+        Self::started(&TIMEKEEPER, || Self {
+            name: "kvick-time",
+            chore: |engine| &engine.maintenance.timekeeping,
+            work: |engine| engine.reap().map(|next| next.since(engine.now())),
+            engines: Mutex::new(Vec::new()),
+            enlisted: Condvar::new(),
+            is_running: AtomicBool::new(true),
+        })
+    }
+
     /// The one of the process, started when it is first needed.
-    fn get() -> &'static Self {
-        static SWEEPER: OnceLock<Sweeper> = OnceLock::new();
+    fn started(cell: &'static OnceLock<Self>, make: impl FnOnce() -> Self) -> &'static Self {
         let mut is_new = false;
-        let sweeper = SWEEPER.get_or_init(|| {
+        let worker = cell.get_or_init(|| {
             is_new = true;
-            Self {
-                engines: Mutex::new(Vec::new()),
-                enlisted: Condvar::new(),
-                is_running: AtomicBool::new(true),
-            }
+            make()
         });
         if is_new {
-            let thread = thread::Builder::new().name("kvick-sweep".into());
-            if thread.spawn(|| sweeper.run()).is_err() {
-                // Engines are swept by their commits alone, then.
+            let thread = thread::Builder::new().name(worker.name.into());
+            if thread.spawn(|| worker.run()).is_err() {
+                // Engines are swept by their commits alone, then, and what has expired is deleted
+                // by whoever calls `Kv::sweep`.
                 // ORDERING: Relaxed, as in `enlist`.
-                sweeper.is_running.store(false, Ordering::Relaxed);
-                sweeper.engines.lock().clear();
+                worker.is_running.store(false, Ordering::Relaxed);
+                worker.engines.lock().clear();
             }
         }
-        sweeper
+        worker
     }
 
     fn run(&self) {
+        let mut soon = PERIOD;
         loop {
             let mut engines = self.engines.lock();
             while engines.is_empty() {
                 self.enlisted.wait(&mut engines);
             }
-            let due = std::mem::take(&mut *engines);
             // Not to be woken by every engine that enlists meanwhile: a pause, and not a wait.
             drop(engines);
-            pause(PERIOD);
-            let again: Vec<_> = due.into_iter().filter(Self::sweep).collect();
+            pause(soon);
+            let due = mem::take(&mut *self.engines.lock());
+            soon = PERIOD;
+            let again: Vec<_> = due
+                .into_iter()
+                .filter(|engine| match self.serve(engine) {
+                    Some(wait) => {
+                        soon = soon.min(wait.max(PERIOD_MIN));
+                        true
+                    }
+                    None => false,
+                })
+                .collect();
             self.engines.lock().extend(again);
         }
     }
 
-    /// Sweeps an engine; whether it is to be swept again.
-    fn sweep(engine: &Weak<Engine>) -> bool {
-        let Some(engine) = engine.upgrade() else {
-            return false;
-        };
-        // ORDERING: Relaxed, as in `wake`. Cleared before the sweep: a commit that comes later
+    /// Works for an engine; how soon it has to again, if it has to.
+    fn serve(&self, engine: &Weak<Engine>) -> Option<Duration> {
+        let engine = engine.upgrade()?;
+        let is_awake = &(self.chore)(&engine).is_awake;
+        // ORDERING: Relaxed, as in `wake`. Cleared before the work: a commit that comes later
         // enlists the engine anew.
-        engine.maintenance.is_awake.store(false, Ordering::Relaxed);
-        // What a value of the caller's does when it is dropped may panic. That is reported by then,
-        // and no reason not to sweep the other engines.
-        let is_left = panic::catch_unwind(AssertUnwindSafe(|| engine.sweep())).unwrap_or(true);
+        is_awake.store(false, Ordering::Relaxed);
+        // What a value of the caller's does when it is dropped may panic, and so may the caller's
+        // clock. That is reported by then, and no reason not to work for the other engines.
+        let work = AssertUnwindSafe(|| (self.work)(&engine));
+        let again = panic::catch_unwind(work).unwrap_or(Some(PERIOD))?;
         // ORDERING: Relaxed, as in `wake`.
-        is_left && !engine.maintenance.is_awake.swap(true, Ordering::Relaxed)
+        (!is_awake.swap(true, Ordering::Relaxed)).then_some(again)
     }
 }

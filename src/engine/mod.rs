@@ -1,21 +1,23 @@
 //! The engine: the parts, put together.
 //!
-//! [`commit`] and [`ranged`] change it, [`read`] and [`scan`] look at it, [`sweep`] forgets what
-//! nobody can see any more, [`maintenance`] does so for an engine that is idle, and [`contention`]
-//! sees to it that a transaction gets its turn. A commit returns its [`Effects`](commit::Effects):
+//! [`commit`] and [`ranged`] change it, [`read`] and [`scan`] look at it, [`timing`] tells a commit
+//! what time it is, [`reaper`] deletes what has expired, [`sweep`] forgets what nobody can see any
+//! more, [`maintenance`] does both in the background, and [`contention`] sees to it that a transaction gets its turn. A commit returns its [`Effects`](commit::Effects):
 //! what others have to be told once no lock is held.
 
 pub(crate) mod commit;
 pub(crate) mod contention;
 mod deferred;
 mod maintenance;
-mod mutation;
+pub(crate) mod mutation;
 mod payload;
 mod ranged;
 pub(crate) mod read;
+mod reaper;
 pub(crate) mod scan;
 mod stats;
 mod sweep;
+pub(crate) mod timing;
 pub(crate) mod write;
 
 pub(crate) use self::stats::Counts;
@@ -25,6 +27,7 @@ use self::contention::Turn;
 use self::deferred::Deferred;
 use self::maintenance::Maintenance;
 use self::payload::Large;
+use self::reaper::Timers;
 use self::sweep::SweepQueue;
 use crate::clock::Clock;
 use crate::error::Error;
@@ -42,7 +45,7 @@ use crate::sync::epoch::Guard;
 use crate::sync::{AtomicBool, OnceLock, Ordering, OutOfMemory};
 use crate::version::Stamp;
 use std::num::NonZero;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 /// How an engine is set up. Nothing in it changes afterwards.
 #[derive(Debug)]
@@ -103,6 +106,7 @@ pub(crate) struct Engine {
 struct Stripe {
     occupancy: Occupancy,
     sweep: SweepQueue,
+    timers: Timers,
     counts: Counts,
 }
 
@@ -118,7 +122,7 @@ impl Engine {
             stripes,
             deferred: Deferred::new(),
             turn: Turn::new(),
-            maintenance: Maintenance::new(Weak::clone(engine), config.maintenance),
+            maintenance: Maintenance::new(engine, config.maintenance),
             is_closed: AtomicBool::new(false),
             config,
         })

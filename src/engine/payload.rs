@@ -3,7 +3,11 @@
 //! Up to [`INLINE_BYTES_MAX`] bytes lie behind the version's header and are copied out by a read,
 //! so that a hit costs one cache miss and no reader writes to memory that others read. A larger
 //! value is kept as [`Bytes`], and a read shares it.
+//!
+//! A version that expires says so by a bit of its tag, and has its deadline before its inline bytes.
+//! All others have neither.
 
+use crate::moment::Moment;
 use crate::mvcc::chain::{Draft, Payload, TOMBSTONE, VersionRef};
 use crate::sync::{OutOfMemory, may_allocate};
 use crate::value::{NewValue, Value, ValueRef};
@@ -17,6 +21,12 @@ const TAG_BYTES: u8 = 1;
 const TAG_U64: u8 = 2;
 const TAG_V8: u8 = 3;
 
+/// Set in the tag of a version that expires.
+const EXPIRES: u8 = 0x80;
+
+/// A deadline, as it lies before the inline bytes.
+type DeadlineBytes = [u8; size_of::<u64>()];
+
 /// The bytes of a value that is too large to lie inline. Boxed, so that the header of every other
 /// version pays eight bytes for it.
 pub(crate) type Large = Option<Box<Bytes>>;
@@ -28,36 +38,87 @@ impl Payload for Large {
     }
 }
 
-/// A version that holds a value.
+/// A version that holds a value and does not expire.
 pub(crate) fn draft(value: &NewValue<'_>) -> Result<Draft<Large>, OutOfMemory> {
+    draft_value(value, 0, [])
+}
+
+/// A version that holds a value and expires: when, is said by [`expire_at`].
+#[cold]
+pub(crate) fn draft_expiring(value: &NewValue<'_>) -> Result<Draft<Large>, OutOfMemory> {
+    draft_value(value, EXPIRES, DeadlineBytes::default())
+}
+
+/// A version that holds a value until a moment.
+#[cold]
+pub(crate) fn draft_until(
+    value: &NewValue<'_>,
+    deadline: Moment,
+) -> Result<Draft<Large>, OutOfMemory> {
+    let mut draft = draft_expiring(value)?;
+    expire_at(&mut draft, deadline);
+    Ok(draft)
+}
+
+/// Says when a version expires that was drafted as one that does.
+pub(crate) fn expire_at(draft: &mut Draft<Large>, deadline: Moment) {
+    draft.set_prefix(deadline.as_micros().to_le_bytes());
+}
+
+#[inline]
+fn draft_value<const N: usize>(
+    value: &NewValue<'_>,
+    mark: u8,
+    prefix: [u8; N],
+) -> Result<Draft<Large>, OutOfMemory> {
     let (tag, bytes) = match value.as_ref() {
-        ValueRef::U64(number) => return draft_u64(number),
-        ValueRef::Bytes(bytes) => (TAG_BYTES, bytes),
-        ValueRef::V8(bytes) => (TAG_V8, bytes),
+        ValueRef::U64(number) => {
+            return Draft::with_prefix(TAG_U64 | mark, prefix, &number.to_le_bytes(), None);
+        }
+        ValueRef::Bytes(bytes) => (TAG_BYTES | mark, bytes),
+        ValueRef::V8(bytes) => (TAG_V8 | mark, bytes),
     };
     if bytes.len() <= INLINE_BYTES_MAX {
-        Draft::new(tag, bytes, None)
+        Draft::with_prefix(tag, prefix, bytes, None)
     } else {
-        draft_large(tag, bytes, value.shared_bytes())
+        let bytes = share(bytes, value.shared_bytes())?;
+        Draft::with_prefix(tag, prefix, &[], Some(Box::new(bytes)))
     }
 }
 
+/// The bytes of a large value, to be kept: shared, or copied where they are borrowed.
 #[cold]
-fn draft_large(tag: u8, bytes: &[u8], shared: Option<&Bytes>) -> Result<Draft<Large>, OutOfMemory> {
-    let bytes = if let Some(shared) = shared {
-        Bytes::clone(shared)
-    } else {
-        may_allocate(bytes.len())?;
-        let mut copy = Vec::new();
-        let reserved = copy.try_reserve_exact(bytes.len());
-        reserved.map_err(|_| OutOfMemory { bytes: bytes.len() })?;
-        copy.extend_from_slice(bytes);
-        copy.into()
-    };
-    Draft::new(tag, &[], Some(Box::new(bytes)))
+fn share(bytes: &[u8], shared: Option<&Bytes>) -> Result<Bytes, OutOfMemory> {
+    if let Some(shared) = shared {
+        return Ok(Bytes::clone(shared));
+    }
+    may_allocate(bytes.len())?;
+    let mut copy = Vec::new();
+    let reserved = copy.try_reserve_exact(bytes.len());
+    reserved.map_err(|_| OutOfMemory { bytes: bytes.len() })?;
+    copy.extend_from_slice(bytes);
+    Ok(copy.into())
 }
 
-/// A version that holds a number.
+/// A version with the value of another, which it shares where that is large, and perhaps with a
+/// deadline of its own.
+#[cold]
+pub(crate) fn draft_again(
+    version: VersionRef<'_, Large>,
+    deadline: Option<Moment>,
+) -> Result<Draft<Large>, OutOfMemory> {
+    let (tag, bytes) = parts(version);
+    let large = version.extra().clone();
+    match deadline {
+        None => Draft::new(tag, bytes, large),
+        Some(deadline) => {
+            let deadline = deadline.as_micros().to_le_bytes();
+            Draft::with_prefix(tag | EXPIRES, deadline, bytes, large)
+        }
+    }
+}
+
+/// A version that holds a number and does not expire.
 pub(crate) fn draft_u64(number: u64) -> Result<Draft<Large>, OutOfMemory> {
     Draft::new(TAG_U64, &number.to_le_bytes(), None)
 }
@@ -67,23 +128,46 @@ pub(crate) fn draft_tombstone() -> Result<Draft<Large>, OutOfMemory> {
     Draft::new(TOMBSTONE, &[], None)
 }
 
-fn bytes(version: VersionRef<'_, Large>) -> &[u8] {
-    match version.extra() {
-        Some(large) => large,
-        None => version.bytes(),
+/// Whether a version is neither a tombstone nor one that expires: an entry, whatever time it is.
+#[inline]
+pub(crate) fn is_lasting(version: VersionRef<'_, Large>) -> bool {
+    let tag = version.tag();
+    tag != TOMBSTONE && tag & EXPIRES == 0
+}
+
+/// When a version expires, if it does.
+#[inline]
+pub(crate) fn deadline(version: VersionRef<'_, Large>) -> Option<Moment> {
+    if version.tag() & EXPIRES == 0 {
+        return None;
     }
+    let deadline = version.bytes().first_chunk::<{ size_of::<u64>() }>()?;
+    Some(Moment::from_micros(u64::from_le_bytes(*deadline)))
+}
+
+/// The kind of a version, and its inline bytes.
+#[inline]
+fn parts(version: VersionRef<'_, Large>) -> (u8, &[u8]) {
+    let (tag, bytes) = (version.tag(), version.bytes());
+    if tag & EXPIRES == 0 {
+        return (tag, bytes);
+    }
+    let bytes = bytes.split_at_checked(size_of::<DeadlineBytes>());
+    (tag & !EXPIRES, bytes.map_or(&[], |(_, bytes)| bytes))
 }
 
 /// The value in a version; `None` in a tombstone.
 pub(crate) fn view(version: VersionRef<'_, Large>) -> Option<ValueRef<'_>> {
-    match version.tag() {
+    let (tag, inline) = parts(version);
+    let bytes = || version.extra().as_ref().map_or(inline, |large| large);
+    match tag {
         TOMBSTONE => None,
         TAG_U64 => {
-            let number = version.bytes().try_into().map(u64::from_le_bytes);
+            let number = inline.try_into().map(u64::from_le_bytes);
             Some(ValueRef::U64(number.unwrap_or_default()))
         }
-        TAG_V8 => Some(ValueRef::V8(bytes(version))),
-        _ => Some(ValueRef::Bytes(bytes(version))),
+        TAG_V8 => Some(ValueRef::V8(bytes())),
+        _ => Some(ValueRef::Bytes(bytes())),
     }
 }
 

@@ -13,6 +13,7 @@
 
 use super::commit::{Effects, FailedChecks, Installed, Outcome, Plan, count_conflict, unreserve};
 use super::payload::{self, Large};
+use super::timing::CommitTime;
 use super::write::{RangeReads, Write};
 use super::{Engine, Stripe};
 use crate::error::Result;
@@ -22,6 +23,9 @@ use crate::mvcc::publish::{Refused, Verdict};
 use crate::mvcc::stripes::Locked;
 use crate::sync::epoch::{self, Guard};
 use crate::sync::reserve;
+
+/// What a range deletion is to link.
+type Tombstones<'g> = Vec<(RecordRef<'g, Large>, Draft<Large>)>;
 
 /// What came of the fine way.
 enum Fine {
@@ -42,18 +46,19 @@ impl Engine {
         let guard = epoch::pin();
         let mut plan = Plan::new();
         let stripes = self.plan(write, &mut plan, &guard)?;
+        let time = CommitTime::new(self);
         let mut unreachable = Unreachable::new();
         let mut locked = Locked::new();
         self.stripes.lock(&stripes, &mut locked)?;
 
         self.look_up(&mut plan, &guard);
         let mut failed = FailedChecks::new();
-        self.failed_checks(write, &plan, &mut failed, &guard)?;
+        self.failed_checks(write, &plan, &time, &mut failed, &guard)?;
         if !failed.is_empty() {
             count_conflict(&mut locked);
             return Ok(Fine::Done(Outcome::Conflict(failed)));
         }
-        if plan.apply(write).is_err() {
+        if plan.apply(write, &time).is_err() {
             // An error only if the ranges hold; otherwise a conflict. The exclusive way looks at
             // them first.
             return Ok(Fine::Busy);
@@ -61,7 +66,9 @@ impl Engine {
         self.provide(&mut plan, &mut locked, &guard)?;
         self.link(&mut plan);
         let published = plan.install.publish_validated(&self.counter, |install| {
-            self.examine(reads, &guard, |record| install.examine(record, reads.at))
+            self.examine(reads, &time, &guard, |record| {
+                install.examine(record, reads.at)
+            })
         });
         let outcome = match published {
             Ok(stamp) => {
@@ -87,14 +94,15 @@ impl Engine {
         let guard = epoch::pin();
         let mut plan = Plan::new();
         self.plan(write, &mut plan, &guard)?;
+        let time = CommitTime::new(self);
         let mut unreachable = Unreachable::new();
         let mut locked = Locked::new();
         self.stripes.lock_all(&mut locked)?;
 
         self.look_up(&mut plan, &guard);
         let mut failed = FailedChecks::new();
-        self.failed_checks(write, &plan, &mut failed, &guard)?;
-        let verdict = self.examine(reads, &guard, |record| match record.settled_head() {
+        self.failed_checks(write, &plan, &time, &mut failed, &guard)?;
+        let verdict = self.examine(reads, &time, &guard, |record| match record.settled_head() {
             Some((_, stamp)) if stamp > reads.at => Verdict::Changed,
             _ => Verdict::Unchanged,
         });
@@ -102,7 +110,7 @@ impl Engine {
             count_conflict(&mut locked);
             return Ok(Outcome::Conflict(failed));
         }
-        plan.apply(write)?;
+        plan.apply(write, &time)?;
         self.provide(&mut plan, &mut locked, &guard)?;
         self.link(&mut plan);
         let stamp = plan.install.publish(&self.counter);
@@ -118,6 +126,7 @@ impl Engine {
     fn examine<'g>(
         &'g self,
         reads: &RangeReads,
+        time: &CommitTime<'_>,
         guard: &'g Guard,
         mut examine: impl FnMut(RecordRef<'g, Large>) -> Verdict,
     ) -> Verdict {
@@ -127,6 +136,10 @@ impl Engine {
             .flat_map(|bounds| self.records_in(bounds, guard));
         records
             .find_map(|record| match examine(record) {
+                // What was there when it was read, and is no more, has changed too.
+                Verdict::Unchanged if time.has_expired_since(record, reads.now) => {
+                    Some(Verdict::Changed)
+                }
                 Verdict::Unchanged => None,
                 verdict => Some(verdict),
             })
@@ -159,7 +172,8 @@ impl Engine {
         let mut locked = Locked::new();
         self.stripes.lock_all(&mut locked)?;
 
-        let tombstones = self.tombstones(bounds, &mut locked, &guard)?;
+        let time = CommitTime::new(self);
+        let (tombstones, expired_count) = self.tombstones(bounds, &time, &mut locked, &guard)?;
         let count = tombstones.len();
         let mut plan = Plan::new();
         if let Err(refused) = plan.reserve_installed(count) {
@@ -179,22 +193,25 @@ impl Engine {
         drop(locked);
         drop(unreachable);
         self.tick(stamp, guard, makes_way);
-        Ok((count, Effects { stamp }))
+        Ok((count - expired_count, Effects { stamp }))
     }
 
-    /// A tombstone for every entry in an interval, and room to note what each supersedes. Every
-    /// stripe is locked.
+    /// A tombstone for every entry in an interval, and room to note what each supersedes; and how
+    /// many of them had expired. Every stripe is locked.
     fn tombstones<'g>(
         &'g self,
         bounds: &Bounds,
+        time: &CommitTime<'_>,
         locked: &mut Locked<'_, Stripe>,
         guard: &'g Guard,
-    ) -> Result<Vec<(RecordRef<'g, Large>, Draft<Large>)>> {
+    ) -> Result<(Tombstones<'g>, usize)> {
         let mut tombstones = Vec::new();
+        let mut expired_count = 0;
         for record in self.records_in(bounds, guard) {
             if !record.has_entry() {
                 continue;
             }
+            expired_count += usize::from(time.live(record).is_none());
             let stripe = locked.stripe(self.stripe_of(record.hash()));
             let ready = reserve(&mut tombstones, 1)
                 .and_then(|()| stripe.sweep.reserve_another())
@@ -207,6 +224,6 @@ impl Engine {
                 }
             }
         }
-        Ok(tombstones)
+        Ok((tombstones, expired_count))
     }
 }

@@ -3,26 +3,73 @@
 use super::Engine;
 use super::payload::{self, Large};
 use crate::key::Key;
-use crate::mvcc::chain::VersionRef;
+use crate::moment::Moment;
+use crate::mvcc::chain::{RecordRef, VersionRef};
 use crate::mvcc::registry::Registration;
+use crate::mvcc::time::Time;
 use crate::sync::epoch::{self, Guard};
 use crate::sync::{Planted, planted};
 use crate::value::{Value, ValueRef};
-use crate::version::{Stamp, Versionstamp};
+use crate::version::Stamp;
 use std::borrow::Borrow;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// What is kept of an entry: its value, its stamp, and how long it still had, if it expires.
+pub(crate) type Found = (Value, Stamp, Option<Duration>);
 
 /// An entry that a read has come to, seen under the guard of 'g.
 #[derive(Clone, Copy)]
 pub(crate) struct Hit<'g> {
     version: VersionRef<'g, Large>,
     stamp: Stamp,
+    /// What it was judged by, where it expires.
+    now: Moment,
 }
 
 impl<'g> Hit<'g> {
-    /// What a version is to a reader: an entry, unless it is a tombstone.
-    pub(super) fn new((version, stamp): (VersionRef<'g, Large>, Stamp)) -> Option<Self> {
-        (!version.is_tombstone()).then_some(Self { version, stamp })
+    /// What a version is to a reader at a moment: an entry, unless it is a tombstone or has expired.
+    #[inline]
+    pub(super) fn new(
+        (version, stamp): (VersionRef<'g, Large>, Stamp),
+        now: Moment,
+        time: &Time,
+    ) -> Option<Self> {
+        let hit = Self {
+            version,
+            stamp,
+            now,
+        };
+        if payload::is_lasting(version) {
+            return Some(hit);
+        }
+        hit.judged(time)
+    }
+
+    /// This, if it is an entry and has not expired.
+    #[cold]
+    fn judged(self, time: &Time) -> Option<Self> {
+        let deadline = payload::deadline(self.version)?;
+        if deadline <= self.now && !planted(Planted::Undead) {
+            time.pass(deadline, self.now);
+            return None;
+        }
+        Some(self)
+    }
+
+    /// The value, its stamp, and how long it still has, to keep.
+    pub(crate) fn to_owned(self) -> Found {
+        (self.value(), self.stamp, self.expires_in())
+    }
+
+    pub(crate) fn version(self) -> VersionRef<'g, Large> {
+        self.version
+    }
+
+    /// How long it still has, if it expires.
+    pub(crate) fn expires_in(self) -> Option<Duration> {
+        let deadline = payload::deadline(self.version)?;
+        Some(deadline.since(self.now))
     }
 
     pub(crate) fn stamp(self) -> Stamp {
@@ -33,11 +80,6 @@ impl<'g> Hit<'g> {
     pub(crate) fn view(self) -> ValueRef<'g> {
         // PANICS: never. `new` refuses tombstones.
         payload::view(self.version).expect("a hit has a value")
-    }
-
-    /// The value and the version, to keep.
-    pub(crate) fn to_owned(self) -> (Value, Versionstamp) {
-        (self.value(), self.stamp.into())
     }
 
     /// The value, to keep: a small one is copied, a large one shared.
@@ -52,6 +94,7 @@ impl<'g> Hit<'g> {
 pub(crate) struct ReadPoint {
     engine: Arc<Engine>,
     registration: Registration,
+    now: Moment,
 }
 
 impl ReadPoint {
@@ -61,6 +104,11 @@ impl ReadPoint {
 
     pub(crate) fn at(&self) -> Stamp {
         self.registration.at()
+    }
+
+    /// What everything that expires is judged by, for as long as this is open.
+    pub(crate) fn now(&self) -> Moment {
+        self.now
     }
 }
 
@@ -80,7 +128,29 @@ impl Engine {
         let guard = epoch::pin();
         let record = self.find(key, &guard);
         let newest = record.and_then(|record| record.newest(&self.counter));
-        read(newest.and_then(Hit::new))
+        read(match (record, newest) {
+            (Some(record), Some((version, stamp))) if !payload::is_lasting(version) => {
+                self.newest_judged(record, version, stamp)
+            }
+            (_, Some(newest)) => Hit::new(newest, Moment::ZERO, &self.time),
+            (_, None) => None,
+        })
+    }
+
+    /// The newest entry of a record whose newest version was one that expires, or a tombstone.
+    #[cold]
+    fn newest_judged<'g>(
+        &self,
+        record: RecordRef<'g, Large>,
+        version: VersionRef<'g, Large>,
+        stamp: Stamp,
+    ) -> Option<Hit<'g>> {
+        payload::deadline(version)?;
+        let now = self.now();
+        // Looked at once more, now that it is known what time it is: it may have been prolonged
+        // since (`Time::read_point`).
+        let newest = record.newest(&self.counter).unwrap_or((version, stamp));
+        Hit::new(newest, now, &self.time)
     }
 
     /// Like [`newest`](Self::newest), of the entry at an open snapshot.
@@ -91,7 +161,7 @@ impl Engine {
         read: impl FnOnce(Option<Hit<'_>>) -> R,
     ) -> R {
         let guard = epoch::pin();
-        read(self.hit_at(key, point.at(), &guard))
+        read(self.hit_at(key, (point.at(), point.now()), &guard))
     }
 
     /// The newest entries of several keys, all at one stamp.
@@ -103,7 +173,7 @@ impl Engine {
         let guard = epoch::pin();
         // Loaded under the guard, so nothing that this snapshot sees is freed before the guard
         // goes (HORIZON).
-        let at = self.counter.latest();
+        let at = self.latest_point();
         for key in keys {
             let hit = self.hit_at(key.borrow(), at, &guard);
             each(key, hit);
@@ -113,7 +183,7 @@ impl Engine {
     /// Opens a snapshot of now.
     pub(crate) fn open_read_point(self: &Arc<Self>) -> ReadPoint {
         let guard = epoch::pin();
-        let at = self.counter.latest();
+        let at = self.latest_point();
         if planted(Planted::LateRegistration) {
             drop(guard);
             return self.read_point_at(at, &epoch::pin());
@@ -122,15 +192,31 @@ impl Engine {
     }
 
     /// Opens a snapshot at a stamp that was loaded from the counter under `guard`.
-    pub(super) fn read_point_at(self: &Arc<Self>, at: Stamp, guard: &Guard) -> ReadPoint {
+    pub(super) fn read_point_at(
+        self: &Arc<Self>,
+        (at, now): (Stamp, Moment),
+        guard: &Guard,
+    ) -> ReadPoint {
         ReadPoint {
             engine: Arc::clone(self),
             registration: self.registry.register(at, guard),
+            now,
         }
     }
 
-    fn hit_at<'g>(&self, key: &Key, at: Stamp, guard: &'g Guard) -> Option<Hit<'g>> {
+    /// The stamp of now, and the moment, where anything expires. Nobody else reads the clock.
+    pub(super) fn latest_point(&self) -> (Stamp, Moment) {
+        self.time.read_point(&self.counter, || self.now())
+    }
+
+    fn hit_at<'g>(
+        &self,
+        key: &Key,
+        (at, now): (Stamp, Moment),
+        guard: &'g Guard,
+    ) -> Option<Hit<'g>> {
         let record = self.find(key, guard)?;
-        record.at(at, &self.counter).and_then(Hit::new)
+        let found = record.at(at, &self.counter)?;
+        Hit::new(found, now, &self.time)
     }
 }

@@ -8,6 +8,7 @@ use super::payload::Large;
 use super::read::{Hit, ReadPoint};
 use crate::index;
 use crate::key::{BoundBytes, Bounds, followed_by};
+use crate::moment::Moment;
 use crate::sync::epoch::{self, Guard};
 use crate::version::Stamp;
 use std::mem;
@@ -65,7 +66,10 @@ impl Engine {
         each: impl FnMut(&[u8], Hit<'_>) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
         let guard = epoch::pin();
-        let at = point.map_or_else(|| self.counter.latest(), ReadPoint::at);
+        let at = match point {
+            Some(point) => (point.at(), point.now()),
+            None => self.latest_point(),
+        };
         self.scan_pinned(walk, batch, at, &guard, each)
     }
 
@@ -78,7 +82,7 @@ impl Engine {
         each: impl FnMut(&[u8], Hit<'_>) -> ControlFlow<B>,
     ) -> Option<ReadPoint> {
         let guard = epoch::pin();
-        let at = self.counter.latest();
+        let at = self.latest_point();
         let flow = self.scan_pinned(walk, batch, at, &guard, each);
         let goes_on = flow.is_continue() && !walk.is_done();
         goes_on.then(|| self.read_point_at(at, &guard))
@@ -88,7 +92,7 @@ impl Engine {
         &self,
         walk: &mut Walk,
         batch: usize,
-        at: Stamp,
+        at: (Stamp, Moment),
         guard: &Guard,
         each: impl FnMut(&[u8], Hit<'_>) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
@@ -111,14 +115,15 @@ impl Engine {
     fn visit<'g, B>(
         &self,
         batch: usize,
-        at: Stamp,
+        (at, now): (Stamp, Moment),
         mut walk: impl index::Walk<'g, Large>,
         mut each: impl FnMut(&[u8], Hit<'_>) -> ControlFlow<B>,
     ) -> (ControlFlow<B>, Option<&'g [u8]>) {
         let (mut left, mut passes_left) = (batch, PASSED_MAX);
         while walk.next_group() {
             for record in walk.group().iter().flatten() {
-                if let Some(hit) = record.at(at, &self.counter).and_then(Hit::new) {
+                let found = record.at(at, &self.counter);
+                if let Some(hit) = found.and_then(|found| Hit::new(found, now, &self.time)) {
                     let flow = each(record.key(), hit);
                     if flow.is_break() {
                         return (flow, None);

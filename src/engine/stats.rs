@@ -17,6 +17,8 @@ pub(crate) struct Counts {
     pub(crate) commit_count: u64,
     /// Commits that did not, because a check failed.
     pub(crate) conflict_count: u64,
+    /// Entries that were deleted because they had expired.
+    pub(crate) expired_count: u64,
 }
 
 impl Counts {
@@ -26,6 +28,7 @@ impl Counts {
         self.bytes += other.bytes;
         self.commit_count += other.commit_count;
         self.conflict_count += other.conflict_count;
+        self.expired_count += other.expired_count;
     }
 }
 

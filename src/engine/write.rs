@@ -1,8 +1,10 @@
 //! What a commit is asked to do: plain data.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::expiry::Expiry;
 use crate::key::{Bounds, Key};
 use crate::limits::Limits;
+use crate::moment::Moment;
 use crate::sync::reserve;
 use crate::value::NewValue;
 use crate::version::Stamp;
@@ -45,18 +47,31 @@ pub(crate) struct Check {
 pub(crate) enum Op<'a> {
     Set(NewValue<'a>),
     Delete,
+    /// Changes when the entry expires, if there is one, and nothing else.
+    Touch(Expiry),
     Sum(u64),
     Min(u64),
     Max(u64),
 }
 
 impl Op<'_> {
+    /// What it does about the expiry of its entry.
+    #[inline]
+    pub(crate) fn expiry(&self) -> Expiry {
+        match self {
+            Self::Set(value) => value.expiry(),
+            Self::Touch(expiry) => *expiry,
+            // Arithmetic makes an entry last (S12).
+            Self::Delete | Self::Sum(_) | Self::Min(_) | Self::Max(_) => Expiry::Never,
+        }
+    }
+
     /// The bytes of the value that it carries, as the limits count them.
     #[inline]
     pub(crate) fn value_bytes(&self) -> Option<usize> {
         match self {
             Self::Set(value) => Some(value.encoded_len()),
-            Self::Delete => None,
+            Self::Delete | Self::Touch(_) => None,
             Self::Sum(_) | Self::Min(_) | Self::Max(_) => Some(size_of::<u64>()),
         }
     }
@@ -74,6 +89,8 @@ pub(crate) struct Mutation<'a> {
 pub(crate) struct RangeReads {
     /// The snapshot that they were read at. It stays registered until the commit is done.
     pub(crate) at: Stamp,
+    /// What the entries were judged by.
+    pub(crate) now: Moment,
     pub(crate) ranges: Vec<Bounds>,
 }
 
@@ -151,6 +168,11 @@ pub(crate) fn check_single(key: &Key, op: &Op<'_>, limits: &Limits) -> Result<()
 fn check_sizes(key: &Key, op: &Op<'_>, limits: &Limits) -> Result<(usize, usize)> {
     let len = key.as_bytes().len();
     limits.check_key_write(len)?;
+    if let Expiry::In(after) = op.expiry()
+        && after > Expiry::MAX
+    {
+        return Err(Error::expiry_too_large(after, Expiry::MAX));
+    }
     let Some(value_bytes) = op.value_bytes() else {
         return Ok((len, 0));
     };

@@ -13,7 +13,7 @@
 //! leads to it is not even cleared (REACH). While an older snapshot is open that goes past it, it
 //! is unlinked, and freed through the epoch, because a reader may be standing on it.
 //!
-//! This file, `point.rs` and `leaf.rs` are the only ones with `unsafe`. What they hand out is tied to
+//! This file and its child, `point.rs` and `leaf.rs` are the only ones with `unsafe`. What they hand out is tied to
 //! a guard (PINNED), and what an index holds is a [`RecordPtr`], valid by INDEXED.
 
 #![expect(
@@ -21,7 +21,10 @@
     reason = "records and versions are shared between threads by raw pointers"
 )]
 
-use super::registry::Horizon;
+mod superseded;
+
+pub(crate) use self::superseded::{Superseded, Unreachable};
+
 use super::stamp::{StampCounter, StampWord, State};
 use crate::sync::epoch::Guard;
 use crate::sync::{
@@ -30,6 +33,7 @@ use crate::sync::{
 };
 use crate::version::Stamp;
 use std::alloc::Layout;
+use std::cmp;
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, offset_of};
@@ -98,7 +102,18 @@ impl<T> Draft<T> {
     ///
     /// The caller has refused more bytes than a `u32` counts.
     pub(crate) fn new(tag: u8, bytes: &[u8], extra: T) -> Result<Self, OutOfMemory> {
-        let len = u32::try_from(bytes.len()).expect("inline bytes are bounded by the payload");
+        Self::with_prefix(tag, [], bytes, extra)
+    }
+
+    /// The same with some bytes before the others, which [`set_prefix`](Self::set_prefix) can
+    /// still change.
+    pub(crate) fn with_prefix<const N: usize>(
+        tag: u8,
+        prefix: [u8; N],
+        bytes: &[u8],
+        extra: T,
+    ) -> Result<Self, OutOfMemory> {
+        let len = u32::try_from(N + bytes.len()).expect("inline bytes are bounded by the payload");
         let layout = Version::<T>::layout(len);
         // SAFETY: the layout has at least the header's size, which is not zero.
         let raw = unsafe { alloc(layout) };
@@ -115,14 +130,29 @@ impl<T> Draft<T> {
         };
         // SAFETY: freshly allocated for this type, aligned, and ours alone.
         unsafe { version.write(header) };
-        // SAFETY: the layout reaches `len` bytes past this offset.
-        let to = unsafe { raw.add(offset_of!(Version<T>, bytes)) };
-        // SAFETY: both are valid for `len` bytes, and a fresh allocation overlaps nothing.
+        // SAFETY: the layout reaches `len` bytes past this offset, and the prefix is among them.
+        let to = unsafe { raw.add(offset_of!(Version<T>, bytes) + N) };
+        // SAFETY: both are valid for the length, and a fresh allocation overlaps nothing.
         unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) };
-        Ok(Self {
+        let mut draft = Self {
             version,
             owned: PhantomData,
-        })
+        };
+        draft.set_prefix(prefix);
+        Ok(draft)
+    }
+
+    /// Writes the first bytes behind the header, of a version that has as many.
+    pub(crate) fn set_prefix<const N: usize>(&mut self, prefix: [u8; N]) {
+        assert!(
+            N <= self.header_mut().len as usize,
+            "a prefix beyond its version"
+        );
+        let base = self.version.as_ptr().cast::<u8>();
+        // SAFETY: the allocation reaches `len` bytes past this offset.
+        let to = unsafe { base.add(offset_of!(Version<T>, bytes)) };
+        // SAFETY: so many bytes are there, and nobody else has seen the version.
+        unsafe { to.cast::<[u8; N]>().write_unaligned(prefix) };
     }
 
     fn header_mut(&mut self) -> &mut Version<T> {
@@ -141,47 +171,6 @@ impl<T> Drop for Draft<T> {
 impl<T> fmt::Debug for Draft<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Draft")
-    }
-}
-
-/// Versions that nobody can reach any more, waiting to be freed where no lock is held: what a
-/// payload's `drop` does is not ours to know. Dropping the list frees them.
-pub(crate) struct Unreachable<T> {
-    first: *mut Version<T>,
-    owned: PhantomData<Version<T>>,
-}
-
-impl<T> Unreachable<T> {
-    pub(crate) fn new() -> Self {
-        Self {
-            first: ptr::null_mut(),
-            owned: PhantomData,
-        }
-    }
-
-    /// Takes over a version.
-    ///
-    /// # Safety
-    ///
-    /// No reader can reach the version, and nobody else owns it.
-    unsafe fn take(&mut self, version: NonNull<Version<T>>) {
-        // SAFETY: the caller's: it is live.
-        let header = unsafe { version.as_ref() };
-        // ORDERING: Relaxed. Nobody else can reach it.
-        header.older.store(self.first, Ordering::Relaxed);
-        self.first = version.as_ptr();
-    }
-}
-
-impl<T> Drop for Unreachable<T> {
-    fn drop(&mut self) {
-        while let Some(version) = NonNull::new(self.first) {
-            // SAFETY: the list owns what it links to.
-            // ORDERING: Relaxed. Nobody else can reach it.
-            self.first = load_own(&unsafe { version.as_ref() }.older);
-            // SAFETY: it has left the list, and each version is in it once.
-            unsafe { free_version(version) };
-        }
     }
 }
 
@@ -319,6 +308,8 @@ const DYING: u32 = 1;
 const RETIRED: u32 = 2;
 /// The newest version that was settled is an entry, and no tombstone.
 const ENTRY: u32 = 4;
+/// The newest version that was settled will expire.
+const TIMED: u32 = 8;
 
 impl<T> Record<T> {
     fn layout(key_len: u32) -> Layout {
@@ -341,6 +332,27 @@ impl<T> Clone for RecordPtr<T> {
 }
 
 impl<T> Copy for RecordPtr<T> {}
+
+impl<T> PartialEq for RecordPtr<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.record == other.record
+    }
+}
+
+impl<T> Eq for RecordPtr<T> {}
+
+impl<T> PartialOrd for RecordPtr<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T> Ord for RecordPtr<T> {
+    /// By address: an order that means nothing, to keep them in a sorted set.
+    fn cmp(&self, other: &Self) -> cmp::Ordering {
+        self.record.cmp(&other.record)
+    }
+}
 
 // SAFETY: a record is made to be shared: its head is atomic, its key never changes, and its
 // versions carry a `T` that is dropped on whichever thread frees them.
@@ -612,6 +624,16 @@ impl<'g, T> RecordRef<'g, T> {
         self.mark(ENTRY, has_entry);
     }
 
+    /// Whether its newest settled version will expire. The caller holds the stripe of the key.
+    pub(crate) fn is_timed(self) -> bool {
+        self.is_marked(TIMED)
+    }
+
+    /// Says whether it will, once a commit has settled. The caller holds the stripe of the key.
+    pub(crate) fn set_timed(self, is_timed: bool) {
+        self.mark(TIMED, is_timed);
+    }
+
     /// Has the record brought near, without waiting for it.
     pub(crate) fn prefetch(self) {
         prefetch(self.record.as_ptr().cast());
@@ -657,131 +679,6 @@ impl<'g, T: Payload> RecordRef<'g, T> {
         let publish = ordering(Ordering::Release, Planted::WeakUnlink);
         self.header().head.store(older, publish);
         defer_free(version.version, guard);
-    }
-}
-
-/// A version that another has superseded: it is out of its chain's hands and waits to be freed.
-///
-/// Dropping it frees it at once, which is for the engine's end alone, when nobody reads any more.
-#[must_use = "dropping it frees a version that readers may still see"]
-pub(crate) struct Superseded<T> {
-    /// The stamp of what superseded it.
-    until: Stamp,
-    record: RecordPtr<T>,
-    version: NonNull<Version<T>>,
-    /// What superseded it, and still links to it; null once that may have changed.
-    newer: *mut Version<T>,
-}
-
-// SAFETY: it owns its version, and looks at the rest of the chain under the stripe's lock only.
-unsafe impl<T: Send + Sync> Send for Superseded<T> {}
-
-impl<T> fmt::Debug for Superseded<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Superseded({:?})", self.until)
-    }
-}
-
-impl<T> Superseded<T> {
-    /// What `newer`, published by the caller as `until`, has superseded, if anything. The caller
-    /// holds the stripe of the key.
-    pub(crate) fn by(
-        record: RecordRef<'_, T>,
-        newer: VersionRef<'_, T>,
-        until: Stamp,
-    ) -> Option<Self> {
-        newer.older().map(|version| Self {
-            until,
-            record: record.ptr(),
-            version: version.version,
-            newer: newer.version.as_ptr(),
-        })
-    }
-
-    pub(crate) fn until(&self) -> Stamp {
-        self.until
-    }
-
-    /// Has the version brought near, without waiting for it.
-    pub(crate) fn prefetch(&self) {
-        prefetch(self.version.as_ptr().cast());
-    }
-
-    fn as_ref<'g>(&self) -> VersionRef<'g, T> {
-        VersionRef {
-            version: self.version,
-            guard: PhantomData,
-        }
-    }
-}
-
-impl<T: Payload> Superseded<T> {
-    /// Frees the version if nobody needs it, as `horizon` tells; how much that was. Gives it back
-    /// where an open snapshot sees it.
-    ///
-    /// The grace has reached [`until`](Self::until). The caller holds the stripe of the key, asks
-    /// for the superseded versions of a stripe in the order of their stamps, and for those that it
-    /// was given back in any.
-    pub(crate) fn reclaim(
-        mut self,
-        horizon: &Horizon,
-        unreachable: &mut Unreachable<T>,
-        guard: &Guard,
-    ) -> Result<usize, Self> {
-        debug_assert!(!horizon.waits(self.until));
-        let version = self.as_ref();
-        let bytes = version.size();
-        if horizon.is_past(self.until) {
-            let version = ManuallyDrop::new(self).version;
-            // SAFETY: HORIZON: every snapshot that is open, or will be, is at or past `until`, so
-            // whoever reads this chain stops above this version (REACH), and every reader that
-            // was pinned before that has gone. It was ours.
-            unsafe { unreachable.take(version) };
-            return Ok(bytes);
-        }
-        let stamp = version.word().settled();
-        let stamp = stamp.expect("SORTED: what was superseded is decided");
-        debug_assert!(
-            stamp < self.until,
-            "SORTED: {stamp:?} is below {:?}",
-            self.until
-        );
-        // MODEL: chain::sweeping_keeps_one_for_each_snapshot.
-        if horizon.holds(stamp, self.until) {
-            self.newer = ptr::null_mut();
-            return Err(self);
-        }
-        // A snapshot is open from before this version (KEEP-ONE keeps another one for it). So
-        // nothing above has been freed, and the record is there (QUEUED).
-        let newer = VersionRef::wrap(self.newer).unwrap_or_else(|| self.find_newer(guard));
-        // ORDERING: Relaxed. Only the holder of the stripe changes the link.
-        let older = load_own(&version.header().older);
-        // ORDERING: E-LINK, writer side: republishes a version published before. A reader that
-        // stands on the one taken out goes on by its own link.
-        // MODEL: chain::freed_version_outlives_its_readers.
-        newer.header().older.store(older, Ordering::Release);
-        defer_free(ManuallyDrop::new(self).version, guard);
-        Ok(bytes)
-    }
-
-    /// The version that links to this one.
-    fn find_newer<'g>(&self, guard: &'g Guard) -> VersionRef<'g, T> {
-        let mut newer = self.record.get(guard).head();
-        while let Some(version) = newer {
-            let older = version.older();
-            if older.is_some_and(|older| older.version == self.version) {
-                return version;
-            }
-            newer = older;
-        }
-        unreachable!("REACH: a superseded version is linked until it is freed")
-    }
-}
-
-impl<T> Drop for Superseded<T> {
-    fn drop(&mut self) {
-        // SAFETY: the engine is being dropped, so nobody reads any more, and this owns it.
-        unsafe { free_version(self.version) };
     }
 }
 

@@ -62,10 +62,6 @@ impl Time {
 
     /// A stamp to read at, and the moment to judge by what is found there: that of the clock, where
     /// anything at or below the stamp expires.
-    ///
-    /// The clock is read before the counter. The other way round, an entry that was prolonged in
-    /// between would be read as it was before, and judged by when it is after: as expired, which it
-    /// never was. MODEL: time::a_prolonged_entry_is_never_absent.
     pub(crate) fn read_point(
         &self,
         counter: &StampCounter,
@@ -78,6 +74,9 @@ impl Time {
                 return (at, Moment::ZERO);
             }
         }
+        // The clock before the counter. The other way round, an entry that is prolonged in between
+        // would be read as it was before, and judged by when it is after: as expired, which it never
+        // was. MODEL: time::a_prolonged_entry_is_never_absent.
         let late = planted(Planted::LateTime).then(|| counter.latest());
         let now = self.judged_by(clock());
         (late.unwrap_or_else(|| counter.latest()), now)

@@ -6,6 +6,7 @@ mod contention;
 mod cursor;
 mod differential;
 mod docs;
+mod expiry;
 mod history;
 mod keys;
 mod ledger;
