@@ -263,6 +263,10 @@ pub enum Planted {
     Undead,
     /// What has expired passes checks, and is added to, until it is deleted.
     UndeadCheck,
+    /// The reaper deletes what is about to expire.
+    EarlyReap,
+    /// An entry that is written again is deleted when the one before it would have expired.
+    KeptTimer,
     /// A commit that is refused leaves the records that it has created.
     KeptRecord,
     /// A reader waits for a commit that is ready until its writer has decided it.

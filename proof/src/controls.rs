@@ -35,7 +35,7 @@ const FREED: &[&str] = &["what was freed"];
 
 /// Each bug, what has to find it, and what the report has to say: of histories, the last words are
 /// those of the white box, and the others those of the black box where it is sure to see the bug.
-const CONTROLS: [(Planted, By, &[&str]); 26] = [
+const CONTROLS: [(Planted, By, &[&str]); 30] = [
     (Planted::UnlockedCheck, By::Simulation, WRONG),
     (Planted::StaleRecord, By::Simulation, &[]),
     (Planted::UntrackedReads, By::Simulation, STALE),
@@ -56,6 +56,10 @@ const CONTROLS: [(Planted, By, &[&str]); 26] = [
     (Planted::DeadLeaf, By::Simulation, &[]),
     (Planted::PassedLeaf, By::Simulation, &[]),
     (Planted::KeptShortcut, By::Simulation, FREED),
+    (Planted::Undead, By::Simulation, WRONG),
+    (Planted::UndeadCheck, By::Simulation, WRONG),
+    (Planted::EarlyReap, By::Simulation, WRONG),
+    (Planted::KeptTimer, By::Simulation, &[]),
     (Planted::KeptRecord, By::Faults, &["Refuse"]),
     (Planted::NoHelp, By::Faults, &["Delay"]),
     (

@@ -18,7 +18,7 @@ use super::write::{RangeReads, Write};
 use super::{Engine, Stripe};
 use crate::error::Result;
 use crate::key::Bounds;
-use crate::mvcc::chain::{Draft, RecordRef, Unreachable};
+use crate::mvcc::chain::{Draft, RecordRef, Unreachable, VersionRef};
 use crate::mvcc::publish::{Refused, Verdict};
 use crate::mvcc::stripes::Locked;
 use crate::sync::epoch::{self, Guard};
@@ -31,6 +31,27 @@ type Tombstones<'g> = Vec<(RecordRef<'g, Large>, Draft<Large>)>;
 enum Fine {
     Done(Outcome),
     Busy,
+}
+
+/// The verdict on a version that was read, unless that was an entry then and is no more: that is a
+/// change too.
+fn expired_since(
+    version: Option<VersionRef<'_, Large>>,
+    reads: &RangeReads,
+    time: &CommitTime<'_>,
+    verdict: Verdict,
+) -> Verdict {
+    match version {
+        Some(version) if verdict == Verdict::Unchanged => {
+            let has_expired = time.has_expired_since(version, reads.now);
+            if has_expired {
+                Verdict::Changed
+            } else {
+                verdict
+            }
+        }
+        _ => verdict,
+    }
 }
 
 impl Engine {
@@ -66,8 +87,9 @@ impl Engine {
         self.provide(&mut plan, &mut locked, &guard)?;
         self.link(&mut plan);
         let published = plan.install.publish_validated(&self.counter, |install| {
-            self.examine(reads, &time, &guard, |record| {
-                install.examine(record, reads.at)
+            self.examine(reads, &guard, |record| {
+                let verdict = install.examine(record, reads.at);
+                expired_since(install.newest_other(record), reads, &time, verdict)
             })
         });
         let outcome = match published {
@@ -102,9 +124,10 @@ impl Engine {
         self.look_up(&mut plan, &guard);
         let mut failed = FailedChecks::new();
         self.failed_checks(write, &plan, &time, &mut failed, &guard)?;
-        let verdict = self.examine(reads, &time, &guard, |record| match record.settled_head() {
+        let verdict = self.examine(reads, &guard, |record| match record.settled_head() {
             Some((_, stamp)) if stamp > reads.at => Verdict::Changed,
-            _ => Verdict::Unchanged,
+            Some((newest, _)) => expired_since(Some(newest), reads, &time, Verdict::Unchanged),
+            None => Verdict::Unchanged,
         });
         if !failed.is_empty() || verdict != Verdict::Unchanged {
             count_conflict(&mut locked);
@@ -126,7 +149,6 @@ impl Engine {
     fn examine<'g>(
         &'g self,
         reads: &RangeReads,
-        time: &CommitTime<'_>,
         guard: &'g Guard,
         mut examine: impl FnMut(RecordRef<'g, Large>) -> Verdict,
     ) -> Verdict {
@@ -136,10 +158,6 @@ impl Engine {
             .flat_map(|bounds| self.records_in(bounds, guard));
         records
             .find_map(|record| match examine(record) {
-                // What was there when it was read, and is no more, has changed too.
-                Verdict::Unchanged if time.has_expired_since(record, reads.now) => {
-                    Some(Verdict::Changed)
-                }
                 Verdict::Unchanged => None,
                 verdict => Some(verdict),
             })

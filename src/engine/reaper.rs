@@ -14,15 +14,16 @@ use super::{Engine, Stripe};
 use crate::error::Result;
 use crate::moment::Moment;
 use crate::mvcc::chain::{RecordPtr, RecordRef, Unreachable, VersionRef};
-use crate::sync::epoch;
+use crate::sync::epoch::{self, Guard};
+use crate::sync::{Planted, planted};
 use crate::version::Stamp;
 use smallvec::SmallVec;
 use std::collections::BTreeSet;
-use std::ops::ControlFlow;
 
-/// How many entries one commit of the reaper deletes, at most: so long, some ten microseconds,
-/// others wait for the stripe.
-const REAP_BATCH: usize = 32;
+/// How many entries one commit of the reaper deletes, at most: as many as a commit keeps note of
+/// without allocating for it. Others wait for the stripe meanwhile, and should not have to be put to
+/// sleep for it.
+const REAP_BATCH: usize = 4;
 
 /// The entries of a stripe that expire.
 #[derive(Debug, Default)]
@@ -33,7 +34,7 @@ impl Timers {
     /// before expires.
     #[cold]
     pub(super) fn settle(&mut self, record: RecordRef<'_, Large>, version: VersionRef<'_, Large>) {
-        if record.is_timed() {
+        if record.is_timed() && !planted(Planted::KeptTimer) {
             let before = RecordRef::below(version).and_then(payload::deadline);
             let is_known = before.is_some_and(|before| self.0.remove(&(before, record.ptr())));
             debug_assert!(is_known, "a record that is timed has a timer");
@@ -60,68 +61,84 @@ impl Timers {
 impl Engine {
     /// Deletes all entries that have expired; when the next one does.
     ///
-    /// Takes the stripes one after the other, for some microseconds each. Where there is no memory
-    /// for a tombstone, what has expired stays until the next time.
+    /// Costs nothing where nothing is due. Otherwise takes the stripes one after the other, again
+    /// and again, for about a microsecond each. Where there is no memory for a tombstone, what has
+    /// expired stays until the next time.
     pub(crate) fn reap(&self) -> Option<Moment> {
-        if !self.time.is_running() {
-            return None;
+        let next = self.time.next_due()?;
+        if next > self.reap_time() {
+            return Some(next);
         }
-        let stripes = 0..self.stripes.count();
-        stripes.filter_map(|stripe| self.reap_stripe(stripe)).min()
+        self.time.forget_due();
+        let mut stripes: Vec<_> = (0..self.stripes.count()).collect();
+        while !stripes.is_empty() {
+            // Where memory is refused, as soon as there is some.
+            stripes.retain(|stripe| {
+                self.reap_some(*stripe).unwrap_or_else(|_| {
+                    self.time.note_due(Moment::ZERO);
+                    false
+                })
+            });
+        }
+        self.time.next_due()
     }
 
-    fn reap_stripe(&self, stripe: usize) -> Option<Moment> {
-        loop {
-            match self.reap_some(stripe) {
-                Ok(ControlFlow::Continue(())) => {}
-                Ok(ControlFlow::Break(next)) => return next,
-                // As soon as there is memory.
-                Err(_) => return Some(self.now()),
-            }
+    /// What is judged by as having expired.
+    fn reap_time(&self) -> Moment {
+        if planted(Planted::EarlyReap) {
+            return Moment::from_micros(self.now().as_micros() + 20_000);
         }
+        self.now()
     }
 
-    /// Deletes some of the entries of a stripe that have expired, in one commit; when the next one
-    /// expires, where there are none.
-    fn reap_some(&self, stripe: usize) -> Result<ControlFlow<Option<Moment>>> {
+    /// Deletes some of the entries of a stripe that have expired, in one commit; whether there were
+    /// any. Notes when the next one expires, where there were none.
+    fn reap_some(&self, stripe: usize) -> Result<bool> {
         let guard = epoch::pin();
         let mut unreachable = Unreachable::new();
-        let mut locked = self.stripes.lock_one(stripe);
-        let stripe = &mut *locked;
-        let now = self.now();
-        let mut plan = Plan::new();
-        let due = stripe.timers.due(now).take(REAP_BATCH).count();
-        if due == 0 {
-            return Ok(ControlFlow::Break(stripe.timers.next()));
+        let mut stripe = self.stripes.lock_one(stripe);
+        let now = self.reap_time();
+        let mut due = SmallVec::<[_; REAP_BATCH]>::new();
+        due.extend(stripe.timers.due(now).take(REAP_BATCH));
+        if due.is_empty() {
+            if let Some(next) = stripe.timers.next() {
+                self.time.note_due(next);
+            }
+            return Ok(false);
         }
-        plan.reserve_installed(due)?;
-        stripe.sweep.reserve(due)?;
+        let reap = |stripe: &mut Stripe| self.reap_due(stripe, &due, &guard);
+        let stamp = self.reap_into(&mut stripe, &mut unreachable, &guard, reap)?;
+        drop(stripe);
+        drop(unreachable);
+        self.tick(stamp, guard, false);
+        Ok(true)
+    }
+
+    fn reap_due(
+        &self,
+        stripe: &mut Stripe,
+        due: &[RecordPtr<Large>],
+        guard: &Guard,
+    ) -> Result<Stamp> {
+        let mut plan = Plan::new();
+        stripe.sweep.reserve_reaped(due.len())?;
         let mut tombstones = SmallVec::<[_; REAP_BATCH]>::new();
-        for record in stripe.timers.due(now).take(due) {
+        for record in due {
             // QUEUED: it is in a set of its stripe, so it has not been removed.
-            tombstones.push((record.get(&guard), payload::draft_tombstone()?));
+            tombstones.push((record.get(guard), payload::draft_tombstone()?));
         }
         for (record, draft) in tombstones {
             let version = plan.install.link(record, draft);
             plan.installed.push(Installed { record, version });
         }
         let stamp = plan.install.publish(&self.counter);
-        self.settle_reaped(stripe, &plan.installed, stamp);
-        self.sweep_some(stripe, &mut unreachable, &guard);
-        drop(plan);
-        drop(locked);
-        drop(unreachable);
-        self.tick(stamp, guard, false);
-        Ok(ControlFlow::Continue(()))
-    }
-
-    fn settle_reaped(&self, stripe: &mut Stripe, reaped: &[Installed<'_>], stamp: Stamp) {
-        for installed in reaped {
+        for installed in &plan.installed {
             stripe.settle(installed, stamp);
             let record = installed.record;
-            self.table(record.hash())
-                .note_newest(record, installed.version);
+            let table = self.table(record.hash());
+            table.note_newest(record, installed.version);
         }
-        stripe.counts.expired_count += reaped.len() as u64;
+        stripe.counts.expired_count += due.len() as u64;
+        Ok(stamp)
     }
 }

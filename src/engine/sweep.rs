@@ -5,7 +5,9 @@
 //! deleted, until the grace has passed. A commit takes a few from the queues of its stripes, so an
 //! engine under load sweeps itself at the pace at which it makes garbage. The second queue holds
 //! what an open snapshot still sees; it is gone through again when a snapshot has closed. What an
-//! idle engine leaves behind is swept by [`sweep`](Engine::sweep), which maintenance calls.
+//! idle engine leaves behind is swept by [`sweep`](Engine::sweep), which maintenance calls. What the
+//! reaper leaves, which can be a great deal at once, waits in a third queue for the background alone:
+//! no commit has to pay for what has expired.
 //!
 //! How much can wait: docs/design.md, "The bound on garbage".
 
@@ -49,8 +51,16 @@ const BACKLOG_MAX: u64 = 16_384;
 /// How many commits the grace may be behind in any case, without anybody being in its way.
 const LAG_MAX: u64 = 8 * GRACE_STEP;
 
-/// How many a full sweep looks at before it lets go of the stripe for a moment.
-const SWEEP_BATCH: usize = 256;
+/// What the reaper looks at for each commit of its own. It leaves two pieces for each key.
+const REAPER_BUDGET: Budget = Budget {
+    waiting: 4,
+    reaped: 8,
+    held: 0,
+};
+
+/// How many of each queue a full sweep looks at before it lets go of the stripe: so few that whoever comes
+/// meanwhile need not be put to sleep to wait for it.
+const SWEEP_BATCH: usize = 4;
 
 /// A queue that has become empty keeps no more room than this.
 const ROOM_MAX: usize = 64;
@@ -88,6 +98,7 @@ impl Garbage {
 #[derive(Clone, Copy)]
 struct Budget {
     waiting: usize,
+    reaped: usize,
     held: usize,
 }
 
@@ -97,6 +108,10 @@ pub(super) struct SweepQueue {
     /// In the order of the stamps that have to be reached, but for a few that were put back.
     waiting: VecDeque<Garbage>,
     held: VecDeque<Garbage>,
+    /// What the reaper has left, in the order of the stamps that have to be reached.
+    reaped: VecDeque<Garbage>,
+    /// Whether what comes is left by the reaper.
+    is_reaping: bool,
     /// How many of those held have not been looked at since a snapshot closed.
     held_unseen: usize,
     closed_seen: u64,
@@ -126,8 +141,17 @@ impl SweepQueue {
         self.reserved = 0;
     }
 
+    /// Sees to it that the reaper can note what so many keys leave.
+    pub(super) fn reserve_reaped(&mut self, keys: usize) -> Result<(), OutOfMemory> {
+        reserve(&mut self.reaped, keys * LEFT_BY_A_VERSION)
+    }
+
     /// Takes over what a version has superseded.
-    pub(super) fn push_superseded(&mut self, superseded: Superseded<Large>) {
+    pub(super) fn push_superseded(&mut self, mut superseded: Superseded<Large>) {
+        if self.is_reaping {
+            // A commit may come to what has superseded the tombstone before anybody comes to this.
+            superseded.detach();
+        }
         self.push(Garbage::Superseded(superseded));
     }
 
@@ -141,9 +165,14 @@ impl SweepQueue {
 
     /// Notes one thing. Room for it was reserved before anything was linked.
     fn push(&mut self, garbage: Garbage) {
-        debug_assert!(self.waiting.len() < self.waiting.capacity());
-        self.waiting.push_back(garbage);
-        self.added += 1;
+        let queue = if self.is_reaping {
+            &mut self.reaped
+        } else {
+            self.added += 1;
+            &mut self.waiting
+        };
+        debug_assert!(queue.len() < queue.capacity());
+        queue.push_back(garbage);
     }
 
     /// How much a commit that has added so much should look at in this stripe.
@@ -154,6 +183,7 @@ impl SweepQueue {
                 .clamp(SWEEP_STEP, SWEEP_STEP_MAX)
                 .max(2 * added)
                 .min(waiting.saturating_sub(SWEEP_KEEP)),
+            reaped: 0,
             held: self.held_unseen.min(HELD_STEP),
         }
     }
@@ -179,6 +209,20 @@ impl SweepQueue {
     #[inline]
     fn next(&mut self, horizon: &Horizon, budget: &mut Budget) -> Option<Garbage> {
         let is_due = |front: &Garbage| !horizon.waits(front.until());
+        if budget.reaped > 0
+            && let Some(reaped) = self.reaped.front().filter(|front| is_due(front))
+        {
+            // What comes before it, and may be of the same key, goes first (`Superseded::reclaim`).
+            let is_first = |front: &Garbage| reaped.until() < front.until();
+            if self.waiting.front().is_none_or(is_first) {
+                if horizon.has_snapshots() {
+                    reserve(&mut self.held, 1).ok()?;
+                }
+                reserve(&mut self.waiting, 1).ok()?;
+                budget.reaped -= 1;
+                return self.reaped.pop_front();
+            }
+        }
         // What is not forgotten after all goes to the other queue. Where there is no memory for that,
         // it stays where it is.
         if budget.waiting > 0 && self.waiting.front().is_some_and(is_due) {
@@ -195,6 +239,11 @@ impl SweepQueue {
         self.held.pop_front()
     }
 
+    /// From here on what comes is left by the reaper, or by a commit.
+    fn set_reaping(&mut self, is_reaping: bool) {
+        self.is_reaping = is_reaping;
+    }
+
     /// So many pieces were handed to the epoch.
     pub(super) fn count_deferred(&mut self, pieces: u64) {
         self.deferred += pieces;
@@ -209,12 +258,12 @@ impl SweepQueue {
     }
 
     fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.held.is_empty()
+        self.waiting.is_empty() && self.held.is_empty() && self.reaped.is_empty()
     }
 
     /// Frees room for much that is not there.
     pub(super) fn give_back_room(&mut self) {
-        for queue in [&mut self.waiting, &mut self.held] {
+        for queue in [&mut self.waiting, &mut self.held, &mut self.reaped] {
             if queue.is_empty() && queue.capacity() > ROOM_MAX {
                 *queue = VecDeque::new();
             }
@@ -346,49 +395,82 @@ impl Engine {
         stripe.sweep.count_deferred(1);
     }
 
+    /// Lets the reaper work on a stripe that is locked, and sweeps about as much there as it leaves.
+    pub(super) fn reap_into<R>(
+        &self,
+        stripe: &mut Stripe,
+        unreachable: &mut Unreachable<Large>,
+        guard: &Guard,
+        reap: impl FnOnce(&mut Stripe) -> R,
+    ) -> R {
+        stripe.sweep.set_reaping(true);
+        let reaped = reap(stripe);
+        stripe.sweep.set_reaping(false);
+        self.sweep_stripe(stripe, REAPER_BUDGET, unreachable, guard);
+        self.deferred.add(mem::take(&mut stripe.sweep.deferred));
+        reaped
+    }
+
     /// Forgets all that can be forgotten now, and frees it. Whether something is left: held by an
     /// open snapshot, or waiting for a thread that has been pinned for long.
     ///
-    /// Takes the stripes one after the other, for a few microseconds each.
+    /// Takes the stripes one after the other, again and again, for about a microsecond each.
     pub(crate) fn sweep(&self) -> bool {
         self.registry.advance_grace(&self.counter, &epoch::pin());
         deferred::run_all();
         let mut is_left = false;
-        for stripe in 0..self.stripes.count() {
-            is_left |= self.sweep_all_of(stripe);
+        let mut is_first = true;
+        let mut stripes: Vec<_> = (0..self.stripes.count()).collect();
+        while !stripes.is_empty() {
+            stripes.retain(|stripe| match self.sweep_batch(*stripe, is_first) {
+                Swept::Some => true,
+                Swept::All { is_left: some } => {
+                    is_left |= some;
+                    false
+                }
+            });
+            is_first = false;
         }
         // What was unlinked goes through the epoch.
         is_left | !deferred::run_all()
     }
 
-    /// Sweeps one stripe; whether something is left.
-    fn sweep_all_of(&self, stripe: usize) -> bool {
+    /// Sweeps some of a stripe.
+    fn sweep_batch(&self, stripe: usize, is_first: bool) -> Swept {
         let budget = Budget {
             waiting: SWEEP_BATCH,
+            reaped: SWEEP_BATCH,
             held: SWEEP_BATCH,
         };
-        let mut is_first = true;
-        loop {
-            let guard = epoch::pin();
-            let mut unreachable = Unreachable::new();
-            let mut stripe = self.stripes.lock_one(stripe);
-            if mem::take(&mut is_first) {
-                // Not for each batch: where snapshots go on closing, what is held would be gone
-                // through again and again.
-                stripe.sweep.notice_closed(self.registry.closed_count());
-            }
-            let done = self.sweep_stripe(&mut stripe, budget, &mut unreachable, &guard);
-            stripe.sweep.give_back_room();
-            let is_left = !stripe.sweep.is_empty();
-            self.deferred.add(mem::take(&mut stripe.sweep.deferred));
-            drop(stripe);
-            drop(unreachable);
-            if done > 0 {
-                self.deferred.flush(&guard);
-            }
-            if done < SWEEP_BATCH {
-                return is_left;
-            }
+        let guard = epoch::pin();
+        let mut unreachable = Unreachable::new();
+        let mut stripe = self.stripes.lock_one(stripe);
+        if is_first {
+            // Not for each batch: where snapshots go on closing, what is held would be gone through
+            // again and again.
+            stripe.sweep.notice_closed(self.registry.closed_count());
+        }
+        let done = self.sweep_stripe(&mut stripe, budget, &mut unreachable, &guard);
+        stripe.sweep.give_back_room();
+        let is_left = !stripe.sweep.is_empty();
+        self.deferred.add(mem::take(&mut stripe.sweep.deferred));
+        drop(stripe);
+        drop(unreachable);
+        if self.deferred.is_due() {
+            self.deferred.flush(&guard);
+        }
+        if done < SWEEP_BATCH {
+            Swept::All { is_left }
+        } else {
+            Swept::Some
         }
     }
+}
+
+/// What came of looking at some of the garbage of a stripe.
+enum Swept {
+    /// There may be more that can be forgotten.
+    Some,
+    /// There is nothing more, but for what is held or waits.
+    All { is_left: bool },
 }

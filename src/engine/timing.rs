@@ -61,7 +61,9 @@ impl<'e> CommitTime<'e> {
     pub(super) fn deadline(&self, after: Duration) -> Moment {
         // TIMED: before anything is linked.
         self.engine.time.begin();
-        Moment::ceil(self.read().saturating_add(after))
+        let deadline = Moment::ceil(self.read().saturating_add(after));
+        self.engine.time.note_due(deadline);
+        deadline
     }
 
     /// When an entry expires that is written to with this expiry, given when the one before did.
@@ -116,10 +118,9 @@ impl<'e> CommitTime<'e> {
         Some(version)
     }
 
-    /// Whether an entry that was there at a moment before has expired since.
-    pub(super) fn has_expired_since(&self, record: RecordRef<'_, Large>, before: Moment) -> bool {
-        let head = record.head();
-        head.and_then(payload::deadline)
+    /// Whether a version that had not expired at a moment before has since.
+    pub(super) fn has_expired_since(&self, version: VersionRef<'_, Large>, before: Moment) -> bool {
+        payload::deadline(version)
             .is_some_and(|deadline| deadline > before && deadline <= self.now())
     }
 }

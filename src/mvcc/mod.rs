@@ -38,6 +38,7 @@
 //! E-KICK     reader's kick (Release on the word) -> writer's failed decision (Acquire)
 //! E-GRACE    mint -> counter load, deferred to the epoch -> pin of every later reader
 //! E-RELEASE  snapshot's slot freed (Release) -> horizon's load of the slot (Acquire)
+//! E-DUE      what is due noted, under a stripe's lock -> reaper's look at the stripe, or after it
 //! E-LEAF     a leaf's array, or a shortcut, published (Release) -> search's load of it (Acquire)
 //! E-TABLE    a table or slot published (Release) -> lookup's load of it (Acquire)
 //! ```

@@ -154,22 +154,24 @@ impl<'g, T> Install<'g, T> {
         }
     }
 
-    /// What a record holds for a range read at `read_at` and validated now, by this commit.
+    /// The newest version of a record that is not this commit's own.
     ///
     /// Its own new version is looked past: what lies below is what it supersedes, and the stripe
     /// that it holds keeps others away.
-    pub(crate) fn examine(&self, record: RecordRef<'g, T>, read_at: Stamp) -> Verdict {
-        let Some(head) = record.head() else {
-            return Verdict::Unchanged;
-        };
+    pub(crate) fn newest_other(&self, record: RecordRef<'g, T>) -> Option<VersionRef<'g, T>> {
+        let head = record.head()?;
         let leader = self.linked.first().map(|leader| leader.version.address());
-        let head = if leader.is_some_and(|leader| head.is_led_by(leader)) {
-            match RecordRef::below(head) {
-                Some(below) => below,
-                None => return Verdict::Unchanged,
-            }
+        if leader.is_some_and(|leader| head.is_led_by(leader)) {
+            RecordRef::below(head)
         } else {
-            head
+            Some(head)
+        }
+    }
+
+    /// What a record holds for a range read at `read_at` and validated now, by this commit.
+    pub(crate) fn examine(&self, record: RecordRef<'g, T>, read_at: Stamp) -> Verdict {
+        let Some(head) = self.newest_other(record) else {
+            return Verdict::Unchanged;
         };
         match head.state() {
             State::Decided(stamp) if stamp <= read_at => Verdict::Unchanged,

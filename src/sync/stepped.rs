@@ -116,7 +116,7 @@ fn wait(wait: Wait) -> bool {
 
 /// The bugs that a simulation finds soon. The others are a matter of orderings, or strike too seldom,
 /// and are for the models.
-pub const PLANTABLE: [Planted; 22] = [
+pub const PLANTABLE: [Planted; 26] = [
     Planted::UnlockedCheck,
     Planted::StaleRecord,
     Planted::UntrackedReads,
@@ -128,6 +128,10 @@ pub const PLANTABLE: [Planted; 22] = [
     Planted::EarlyGrace,
     Planted::LateRegistration,
     Planted::HeldTooLittle,
+    Planted::Undead,
+    Planted::UndeadCheck,
+    Planted::EarlyReap,
+    Planted::KeptTimer,
     Planted::KeptRecord,
     Planted::NoHelp,
     Planted::OwnStamp,
@@ -320,6 +324,11 @@ impl AtomicU64 {
     pub(crate) fn fetch_max(&self, value: u64, order: Ordering) -> u64 {
         step();
         self.0.fetch_max(value, order)
+    }
+
+    pub(crate) fn fetch_min(&self, value: u64, order: Ordering) -> u64 {
+        step();
+        self.0.fetch_min(value, order)
     }
 }
 

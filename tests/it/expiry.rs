@@ -8,13 +8,16 @@ use std::time::{Duration, Instant};
 
 const MS: Duration = Duration::from_millis(1);
 const MINUTE: Duration = Duration::from_secs(60);
+/// A minute less a millisecond.
+const NEARLY: Duration = Duration::from_millis(59_999);
 
 /// A database whose time stands still, and where nothing is done in the background.
 fn timed() -> (Kv, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::default());
     clock.set(1_000 * MS);
-    let on_clock: Arc<dyn Clock> = clock.clone();
-    let kv = Kv::builder().clock(on_clock).background_sweep(false);
+    let kv = Kv::builder()
+        .clock(Arc::<ManualClock>::clone(&clock))
+        .background_sweep(false);
     (kv.build(), clock)
 }
 
@@ -39,13 +42,13 @@ fn an_entry_is_there_up_to_its_last_moment() {
     // T01
     let (kv, clock) = timed();
     let versionstamp = kv.set(("a", 1), for_a_minute(7_u64)).unwrap();
-    clock.advance(MINUTE - MS);
+    clock.advance(NEARLY);
     let entry = kv.get(("a", 1)).unwrap();
     assert_eq!(entry.as_u64(), Some(7));
     assert_eq!(entry.expires_in(), Some(MS));
     kv.sweep();
     assert_eq!(kv.get(("a", 1)).unwrap(), entry);
-    assert_eq!(everything(&kv), [entry.clone()]);
+    assert_eq!(everything(&kv), std::slice::from_ref(&entry));
     let op = kv.atomic().check(&entry).check_exists(("a", 1)).commit();
     assert!(committed(op) > versionstamp);
 }
@@ -138,7 +141,7 @@ fn a_later_write_decides_how_long_an_entry_stays() {
         there(),
         ["deleted", "prolonged", "read", "set"].map(Into::into)
     );
-    clock.advance(MINUTE - 2 * MS);
+    clock.advance(Duration::from_millis(59_998));
     assert!(kv.get("read").unwrap().exists());
     clock.advance(MS);
     assert_eq!(there(), ["deleted", "prolonged", "set"].map(Into::into));
@@ -158,13 +161,13 @@ fn a_touch_changes_the_expiry_and_nothing_else() {
     let large = Value::from(vec![7_u8; 5_000]);
     kv.set("small", for_a_minute(7_u64)).unwrap();
     let old = kv.set("large", for_a_minute(&large)).unwrap();
-    clock.advance(MINUTE - MS);
+    clock.advance(NEARLY);
     let touched = kv.touch("small", MINUTE).unwrap();
     let mut op = kv.atomic();
     op.check_versionstamp("large", old).touch("large", None);
     let stamp = committed(op.commit());
     assert!(touched > Some(old) && Some(stamp) > touched);
-    clock.advance(MINUTE - MS);
+    clock.advance(NEARLY);
     let entries = kv.get_many(["small", "large"]).unwrap();
     assert_eq!(entries[0].as_u64(), Some(7));
     assert_eq!(entries[0].expires_in(), Some(MS));
@@ -231,7 +234,7 @@ fn what_is_to_expire_too_late_is_refused() {
     });
     assert_refused(in_transaction, kind, text);
     assert_eq!(kv.stats().commit_count, 0);
-    let latest = Duration::from_millis(8_200_000_000_000_000);
+    let latest = Duration::from_secs(8_200_000_000_000);
     kv.set("key", NewValue::from("value").expire_in(latest))
         .unwrap();
     assert_eq!(kv.get("key").unwrap().expires_in(), Some(latest));
@@ -271,7 +274,7 @@ fn entries_of_one_commit_expire_in_the_order_of_their_deadlines() {
     }
     committed(op.commit());
     let count = || kv.list(()).count().unwrap();
-    clock.advance(MINUTE - MS);
+    clock.advance(NEARLY);
     assert_eq!(count(), 100);
     clock.advance(MS);
     assert_eq!(count(), 50);
@@ -288,7 +291,7 @@ fn the_reaper_leaves_what_was_written_since() {
     for key in ["anew", "late", "prolonged", "touched"] {
         kv.set(key, for_a_minute("old")).unwrap();
     }
-    clock.advance(MINUTE - MS);
+    clock.advance(NEARLY);
     kv.set("prolonged", for_a_minute("new")).unwrap();
     kv.touch("touched", None).unwrap();
     clock.advance(MS);
@@ -380,7 +383,7 @@ fn the_expiry_is_kept_where_that_is_asked_for() {
         assert!(kv.update(key, add_one).unwrap().is_committed());
     }
     let left = |key: &str| kv.get(key).unwrap().expires_in();
-    assert_eq!(left("key"), Some(MINUTE - 10 * MS));
+    assert_eq!(left("key"), Some(Duration::from_millis(59_990)));
     assert_eq!((left("lasting"), left("missing")), (None, None));
     kv.set("key", NewValue::from("text").keep_expiry()).unwrap();
     let mut op = kv.atomic();
@@ -408,7 +411,7 @@ fn a_snapshot_is_judged_by_the_moment_it_was_opened_at() {
     kv.sweep();
     assert!(everything(&kv).is_empty());
     let seen = snapshot.get(("a", 1)).unwrap();
-    assert_eq!(seen.expires_in(), Some(MINUTE - MS));
+    assert_eq!(seen.expires_in(), Some(NEARLY));
     assert!(snapshot.get(("a", 2)).unwrap().is_missing());
     assert_eq!(snapshot.list("a").count().unwrap(), 1);
     drop(snapshot);
@@ -423,7 +426,7 @@ fn a_transaction_conflicts_with_what_expires_in_it() {
         kv.set(("a", 1), for_a_minute(7_u64)).unwrap();
         kv.set(("a", 2), NewValue::from(8_u64).expire_in(2 * MINUTE))
             .unwrap();
-        clock.advance(MINUTE - MS);
+        clock.advance(NEARLY);
         let mut seen = Vec::new();
         let done = kv.transact(|tx| {
             let there = if by_range {
@@ -442,6 +445,22 @@ fn a_transaction_conflicts_with_what_expires_in_it() {
         ));
         assert_eq!(seen, if by_range { [2, 1] } else { [1, 0] });
     }
+}
+
+#[test]
+fn a_transaction_does_not_conflict_with_what_it_lets_expire_itself() {
+    // T04: it would conflict again and again.
+    let (kv, _clock) = timed();
+    let done = kv.transact(|tx| {
+        tx.list("a").count()?;
+        tx.set(("a", 1), NewValue::from("value").expire_in(Duration::ZERO));
+        Ok(())
+    });
+    assert!(matches!(
+        done,
+        Ok(Transacted::Committed { attempts: 1, .. })
+    ));
+    assert!(everything(&kv).is_empty());
 }
 
 #[test]
@@ -476,9 +495,8 @@ fn nothing_expires_a_nanosecond_early() {
     // T01
     use std::sync::atomic::Ordering;
     let clock = Arc::new(Nanos(1_999.into()));
-    let on_clock: Arc<dyn Clock> = clock.clone();
     let kv = Kv::builder()
-        .clock(on_clock)
+        .clock(Arc::<Nanos>::clone(&clock))
         .background_sweep(false)
         .build();
     let micro = Duration::from_micros(1);

@@ -13,27 +13,32 @@ use crate::support::seeds::for_seeds;
 use crate::support::selector::Selector;
 use crate::support::threads::race;
 use crate::support::workload::{Workload, churning, crowded, hot, ranged, wide};
-use kvick::{Kv, ManualClock};
+use kvick::{Builder, Kv, ManualClock};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Records a history, and checks it.
 fn record_and_check(workload: &Workload, random: &mut StdRng, steps: usize) {
-    let kv = Kv::builder().writer_threads(workload.clients).build();
-    record_and_check_on(&kv, workload, random, steps);
+    let kv = Kv::builder().writer_threads(workload.clients);
+    record_and_check_on(kv, workload, random, steps);
 }
 
-fn record_and_check_on(kv: &Kv, workload: &Workload, random: &mut StdRng, steps: usize) {
+fn record_and_check_on(kv: Builder, workload: &Workload, random: &mut StdRng, steps: usize) {
     let clients = workload.clients;
-    let recorder = Recorder::default();
+    let recorder = Recorder::new(Arc::new(ManualClock::default()));
+    let kv = &kv.clock(recorder.clock()).build();
     let seeds: Vec<u64> = (0..clients).map(|_| random.random()).collect();
     let histories = race(clients, |number| {
         let random = StdRng::seed_from_u64(seeds[number]);
         Client::new(number, kv, &recorder, workload, random).run(steps / clients)
     });
-    let model = assert_strictly_serializable(&histories.concat());
+    let mut model = assert_strictly_serializable(&histories.concat());
+    recorder.clock().advance(Duration::from_secs(60));
+    model.expire();
     assert_entries(&everything(kv), &model.selected(&Selector::All, false));
+    kv.sweep();
     assert_eq!(kv.stats().entry_count, model.entries.len());
     assert_eq!(kv.stats().open_snapshot_count, 0);
 }
@@ -103,9 +108,7 @@ fn histories_with_random_weights_are_strictly_serializable() {
 fn a_short_history_is_strictly_serializable() {
     let test = "history::a_short_history_is_strictly_serializable";
     for_seeds(test, 10, 24, |mut random, steps| {
-        // Miri has no clock on the wall.
-        let clock = Arc::new(ManualClock::default());
         let kv = Kv::builder().writer_threads(1).background_sweep(false);
-        record_and_check_on(&kv.clock(clock).build(), &hot(2), &mut random, steps);
+        record_and_check_on(kv, &hot(2), &mut random, steps);
     });
 }

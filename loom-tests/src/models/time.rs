@@ -7,7 +7,7 @@ use super::{check, must_fail, must_fail_by};
 use crate::moment::Moment;
 use crate::mvcc::stamp::StampCounter;
 use crate::mvcc::time::Time;
-use crate::sync::{AtomicU64, Ordering, Planted};
+use crate::sync::{AtomicU64, Mutex, Ordering, Planted};
 use crate::version::Stamp;
 use std::sync::Arc;
 
@@ -137,5 +137,46 @@ fn a_clock_that_goes_back_brings_nothing_back() {
 fn a_clock_that_goes_back_brings_nothing_back_twin() {
     must_fail_by("what has expired is not noted", "resurrected", || {
         clock_that_goes_back(false);
+    });
+}
+
+/// E-DUE: one commit makes something due in one of two stripes, while the reaper looks through both.
+fn looked_through(forget_late: bool) {
+    let shared = Shared::new(0);
+    let stripes: Arc<[Mutex<Option<Moment>>; 2]> = Arc::new([Mutex::new(None), Mutex::new(None)]);
+    let due = Moment::from_micros(5);
+    let writer = {
+        let (shared, stripes) = (Arc::clone(&shared), Arc::clone(&stripes));
+        loom::thread::spawn(move || {
+            let mut stripe = stripes[1].lock();
+            shared.time.note_due(due);
+            *stripe = Some(due);
+        })
+    };
+    if !forget_late {
+        shared.time.forget_due();
+    }
+    for stripe in &*stripes {
+        let found = *stripe.lock();
+        if forget_late {
+            shared.time.forget_due();
+        }
+        if let Some(found) = found {
+            shared.time.note_due(found);
+        }
+    }
+    writer.join().expect("a thread that fails ends the model");
+    assert_eq!(shared.time.next_due(), Some(due), "unknown");
+}
+
+#[test]
+fn what_is_due_is_known() {
+    check(|| looked_through(false));
+}
+
+#[test]
+fn what_is_due_is_known_twin() {
+    must_fail_by("forgotten after the look", "unknown", || {
+        looked_through(true);
     });
 }

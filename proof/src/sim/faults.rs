@@ -27,7 +27,7 @@ const READS: [Step; 4] = [Step::Get, Step::GetMany, Step::List, Step::Snapshot];
 /// How many steps the others take.
 const STEPS: usize = 12;
 
-const STEPS_OF_THE_VICTIM: [Step; 14] = [
+const STEPS_OF_THE_VICTIM: [Step; 15] = [
     Step::Set,
     Step::Delete,
     Step::Atomic,
@@ -41,6 +41,7 @@ const STEPS_OF_THE_VICTIM: [Step; 14] = [
     Step::GetMany,
     Step::List,
     Step::Snapshot,
+    Step::Touch,
     Step::Sweep,
 ];
 
@@ -165,7 +166,7 @@ fn simulate(seed: u64, step: Step, fault: Fault) -> (u64, u64) {
         .background_sweep(false)
         .writer_threads(1)
         .build();
-    let recorder = Arc::new(Recorder::default());
+    let recorder = Arc::new(Recorder::new(simulation.clock()));
     let bodies = (0..workload.clients).map(|number| {
         let (kv, recorder) = (kv.clone(), Arc::clone(&recorder));
         let random = StdRng::from_rng(&mut random);
@@ -184,7 +185,7 @@ fn simulate(seed: u64, step: Step, fault: Fault) -> (u64, u64) {
     ON_CALL.set(|| ());
     let exposer = EXPOSER.take();
     let model = assert_strictly_serializable(&played.results.concat());
-    assert_rests(&kv, &model);
+    assert_rests(&kv, model, &simulation.clock());
     drop(kv);
     let chances_and_strikes = exposer.map(|exposer| exposer.chances_and_strikes());
     assert_eq!(simulation.end(), 0, "allocations of the core are left");

@@ -22,7 +22,7 @@ mod tests;
 pub(crate) use command::{faults, simulate};
 
 use crate::panics::text_of;
-use kvick::{Kv, Range};
+use kvick::{Kv, ManualClock, Range};
 use rand::rngs::{SmallRng, StdRng};
 use rand::{RngExt, SeedableRng};
 use scheduler::{Simulation, Weather};
@@ -156,7 +156,7 @@ fn simulation(seed: u64, steps: usize) -> Told {
         .background_sweep(false)
         .writer_threads(writer_threads)
         .build();
-    let recorder = Arc::new(Recorder::default());
+    let recorder = Arc::new(Recorder::new(stage.clock()));
     let bodies = (0..clients).map(|number| {
         let (kv, recorder) = (kv.clone(), Arc::clone(&recorder));
         let workload = Arc::clone(&workload);
@@ -166,7 +166,7 @@ fn simulation(seed: u64, steps: usize) -> Told {
     });
     let played = stage.play(steps, bodies);
     let model = assert_strictly_serializable(&played.results.concat());
-    assert_rests(&kv, &model);
+    assert_rests(&kv, model, &stage.clock());
     drop(kv);
     assert_eq!(stage.end(), 0, "allocations of the core are left");
     Told {
@@ -176,11 +176,15 @@ fn simulation(seed: u64, steps: usize) -> Told {
     }
 }
 
-/// That an engine which nobody uses any more holds what it should, and no more.
-fn assert_rests(kv: &Kv, model: &Model) {
+/// That an engine which nobody uses any more holds what it should, and no more, once all has expired
+/// that ever will.
+fn assert_rests(kv: &Kv, mut model: Model, clock: &ManualClock) {
+    clock.advance(Duration::from_secs(60));
+    model.expire();
     let everything = kv.list(Range::all()).entries();
     let everything: Vec<_> = everything.expect("everything can be listed").collect();
     assert_entries(&everything, &model.selected(&Selector::All, false));
+    kv.sweep();
     let stats = kv.stats();
     assert_eq!(stats.entry_count, model.entries.len());
     assert_eq!(stats.open_snapshot_count, 0);

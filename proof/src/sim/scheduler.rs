@@ -33,9 +33,9 @@ const STACK_BYTES: usize = 512 << 10;
 /// How much freed memory is kept, poisoned, before it is given back.
 const KEPT_MAX: usize = 2_048;
 
-/// Clients take some 25 turns for an operation, and up to 850 where they are asked at every step.
-/// With more than this they turn in circles.
-const TURNS_PER_OPERATION_MAX: u64 = 1_000;
+/// Clients take some 25 turns for an operation, and up to 1,100 where they are asked at every step
+/// and there are many stripes to sweep. With more than this they turn in circles.
+const TURNS_PER_OPERATION_MAX: u64 = 4_000;
 
 /// After so many turns the epoch has run all that a simulation can have deferred.
 const FLUSHES: usize = 256;

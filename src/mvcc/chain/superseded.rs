@@ -97,6 +97,11 @@ impl<T> Superseded<T> {
         self.until
     }
 
+    /// Allows what superseded it to be reclaimed first.
+    pub(crate) fn detach(&mut self) {
+        self.newer = ptr::null_mut();
+    }
+
     /// Has the version brought near, without waiting for it.
     pub(crate) fn prefetch(&self) {
         prefetch(self.version.as_ptr().cast());
@@ -115,8 +120,9 @@ impl<T: Payload> Superseded<T> {
     /// where an open snapshot sees it.
     ///
     /// The grace has reached [`until`](Self::until). The caller holds the stripe of the key, asks
-    /// for the superseded versions of a stripe in the order of their stamps, and for those that it
-    /// was given back in any.
+    /// for the superseded versions of a stripe in the order of their stamps, for those that it was
+    /// given back in any, and for those that it has [detached](Self::detach) once those before them
+    /// in the stripe that it has not were asked for.
     pub(crate) fn reclaim(
         mut self,
         horizon: &Horizon,
@@ -143,7 +149,7 @@ impl<T: Payload> Superseded<T> {
         );
         // MODEL: chain::sweeping_keeps_one_for_each_snapshot.
         if horizon.holds(stamp, self.until) {
-            self.newer = ptr::null_mut();
+            self.detach();
             return Err(self);
         }
         // A snapshot is open from before this version (KEEP-ONE keeps another one for it). So

@@ -62,7 +62,11 @@ fn absent(key: &str) -> Check {
 
 fn event(begin: u64, end: u64, did: Did) -> Event {
     Event {
-        span: Span { begin, end },
+        span: Span {
+            begin,
+            end,
+            ..Span::default()
+        },
         did,
     }
 }

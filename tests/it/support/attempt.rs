@@ -3,7 +3,7 @@
 
 use super::model::{Model, Mutation, Op, TypeMismatch, apply};
 use super::selector::Selector;
-use kvick::{Entry, ErrorKind, Key, Kv, Transaction, Value, Versionstamp};
+use kvick::{Entry, ErrorKind, Key, Kv, NewValue, Transaction, Value, Versionstamp};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What somebody else does in the middle of an attempt.
@@ -202,6 +202,8 @@ fn plain(entry: &Entry) -> (Key, Value, Option<Versionstamp>) {
 fn write(tx: &mut Transaction<'_>, Mutation { key, op }: &Mutation) {
     match op {
         Op::Set(value) => tx.set(key, value),
+        Op::SetFor(value, stays) => tx.set(key, NewValue::from(value).expire_in(*stays)),
+        Op::Touch(stays) => tx.touch(key, *stays),
         Op::Delete => tx.delete(key),
         Op::Sum(operand) => tx.sum(key, *operand),
         Op::Min(operand) => tx.min(key, *operand),

@@ -7,21 +7,26 @@
 //! one that is not older than anything that had completed before it began. Positions of such reads
 //! are chosen as early as they can be, which leaves the most room for what follows: if that does
 //! not work out, nothing does.
+//!
+//! What expires makes no event. So an entry that may have expired while something was under way is
+//! there or is not, whichever fits; before and after, it is known.
 
-use super::model::{self, Check, Model, Mutation, Stored};
+use super::model::{self, Check, Model, Mutation, Stored, Window};
 use super::selector::Selector;
-use kvick::{Entry, Key, Value, Versionstamp};
+use kvick::{Clock, Entry, Key, ManualClock, Value, Versionstamp};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::fmt::Debug;
 use std::ops::Bound;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// From when to when something was under way, in ticks of the recorder's clock.
-#[derive(Clone, Copy, Debug)]
+/// From when to when something was under way, in ticks of the recorder, and by the clock.
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Span {
     pub(crate) begin: u64,
     pub(crate) end: u64,
+    pub(crate) clock: Window,
 }
 
 /// Something that somebody has done and been told about.
@@ -106,19 +111,33 @@ fn stored(entry: &Entry) -> Option<Stored> {
     })
 }
 
-/// The clock of a history.
-#[derive(Debug, Default)]
+/// Counts what begins and what ends, and goes by the clock of a history.
+#[derive(Debug)]
 pub(crate) struct Recorder {
     now: AtomicU64,
+    clock: Arc<ManualClock>,
 }
 
 impl Recorder {
+    pub(crate) fn new(clock: Arc<ManualClock>) -> Self {
+        Self {
+            now: AtomicU64::new(0),
+            clock,
+        }
+    }
+
+    pub(crate) fn clock(&self) -> Arc<ManualClock> {
+        Arc::clone(&self.clock)
+    }
+
     /// Does something, and notes from when to when.
     pub(crate) fn time<R>(&self, work: impl FnOnce() -> R) -> (R, Span) {
         let begin = self.now.fetch_add(1, Ordering::SeqCst);
+        let earliest = self.clock.now();
         let result = work();
+        let clock = (earliest, self.clock.now());
         let end = self.now.fetch_add(1, Ordering::SeqCst);
-        (result, Span { begin, end })
+        (result, Span { begin, end, clock })
     }
 }
 
@@ -163,31 +182,37 @@ fn fail<T>(wrong: Wrong, event: impl Debug) -> Result<T, (Wrong, String)> {
 
 /// Every version of every key.
 #[derive(Debug, Default)]
-struct Versions(BTreeMap<Key, BTreeMap<Versionstamp, Option<Value>>>);
+struct Versions(BTreeMap<Key, BTreeMap<Versionstamp, Version>>);
+
+/// What a commit has made of a key, and when that expires, if it does.
+type Version = (Option<Value>, Option<Window>);
 
 impl Versions {
-    fn note(&mut self, key: Key, versionstamp: Versionstamp, value: Option<Value>) {
+    fn note(&mut self, key: Key, versionstamp: Versionstamp, version: Version) {
         let versions = self.0.entry(key).or_default();
-        versions.insert(versionstamp, value);
+        versions.insert(versionstamp, version);
     }
 
-    fn at(&self, key: &Key, place: Versionstamp) -> Option<Stored> {
-        let (versionstamp, value) = self.0.get(key)?.range(..=place).next_back()?;
-        Some(Stored {
-            value: value.clone()?,
+    fn at(&self, key: &Key, place: Versionstamp) -> Option<(Stored, Option<Window>)> {
+        let (versionstamp, version) = self.0.get(key)?.range(..=place).next_back()?;
+        let stored = Stored {
+            value: version.0.clone()?,
             versionstamp: *versionstamp,
-        })
+        };
+        Some((stored, version.1))
     }
 
     /// The state of some keys after a commit.
     fn model_at<'k>(&self, keys: impl IntoIterator<Item = &'k Key>, place: Versionstamp) -> Model {
-        let entries = keys.into_iter().filter_map(|key| {
-            let stored = self.at(key, place)?;
-            Some((key.clone(), stored))
-        });
-        Model {
-            entries: entries.collect(),
+        let mut model = Model::default();
+        for key in keys {
+            if let Some((stored, deadline)) = self.at(key, place) {
+                model.entries.insert(key.clone(), stored);
+                let deadline = deadline.map(|deadline| (key.clone(), deadline));
+                model.deadlines.extend(deadline);
+            }
         }
+        model
     }
 
     /// The next commit that changed one of some keys.
@@ -240,8 +265,8 @@ fn replay(events: &[Event]) -> Result<(Model, Versions), (Wrong, String)> {
         }
         last = versionstamp;
         for key in perform(&mut model, event)? {
-            let value = model.value(&key);
-            versions.note(key, versionstamp, value);
+            let version = (model.value(&key), model.deadlines.get(&key).copied());
+            versions.note(key, versionstamp, version);
         }
     }
     Ok((model, versions))
@@ -256,16 +281,20 @@ fn perform(model: &mut Model, event: &Event) -> Result<Vec<Key>, (Wrong, String)
             reads,
             mutations,
         } => {
-            if !model.failed(checks).is_empty() {
+            let mut states = model.possible(event.span.clock);
+            states.retain(|state| state.failed(checks).is_empty());
+            if states.is_empty() {
                 return fail(Wrong::Check, event);
             }
-            if !reads.iter().all(|seen| is_so(model, seen)) {
+            let as_seen = |state: &Model| reads.iter().all(|seen| is_so(state, seen));
+            if !states.iter().any(as_seen) {
                 return fail(Wrong::StaleCommit, event);
             }
             match model.changes(mutations) {
                 Ok(changes) => {
                     let keys = changes.keys().cloned().collect();
                     model.install(changes, *versionstamp);
+                    model.retime(mutations, event.span.clock);
                     Ok(keys)
                 }
                 Err(model::TypeMismatch) => fail(Wrong::Mutation, event),
@@ -276,9 +305,12 @@ fn perform(model: &mut Model, event: &Event) -> Result<Vec<Key>, (Wrong, String)
         } => {
             let selected = model.selected(selector, false);
             let keys: Vec<_> = selected.into_iter().map(|(key, _)| key.clone()).collect();
-            if model.delete_selected(selector) != *count {
+            let mut states = model.possible(event.span.clock);
+            let is_counted = |state: &mut Model| state.delete_selected(selector) == *count;
+            if !states.iter_mut().any(is_counted) {
                 return fail(Wrong::Count, event);
             }
+            model.delete_selected(selector);
             Ok(keys)
         }
         Did::Conflict { .. } | Did::Refusal { .. } | Did::Read { .. } => Ok(Vec::new()),
@@ -343,15 +375,17 @@ fn place_of(event: &Event, over: Versionstamp, versions: &Versions) -> Option<Ve
         Did::Commit { .. } | Did::Clear { .. } => unreachable!("a commit has its place"),
     };
     let happens = |place| {
-        let model = versions.model_at(keys.iter().copied(), place);
-        match &event.did {
+        let states = versions
+            .model_at(keys.iter().copied(), place)
+            .possible(event.span.clock);
+        states.iter().any(|model| match &event.did {
             Did::Conflict { checks, failed } => model.failed(checks) == *failed,
             Did::Refusal { checks, mutations } => {
                 model.failed(checks).is_empty() && model.changes(mutations).is_err()
             }
-            Did::Read { seen, .. } => seen.iter().all(|seen| is_so(&model, seen)),
+            Did::Read { seen, .. } => seen.iter().all(|seen| is_so(model, seen)),
             Did::Commit { .. } | Did::Clear { .. } => false,
-        }
+        })
     };
     if let Some(known) = known {
         return (known >= over && happens(known)).then_some(known);

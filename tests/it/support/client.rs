@@ -6,10 +6,10 @@
 use super::checker::{Did, Event, Recorder, Seen, Span};
 use super::model::{Check, Expect, Mutation, Op, add_check, add_mutation};
 use super::selector::Selector;
-use super::workload::{Step, Workload};
+use super::workload::{Step, Workload, expires};
 use kvick::{
-    Change, Entry, EntryRef, Error, ErrorKind, Key, Kv, Outcome, RetryPolicy, Snapshot, Transacted,
-    Transaction, Value, Versionstamp,
+    Change, Entry, EntryRef, Error, ErrorKind, Key, Kv, NewValue, Outcome, RetryPolicy, Snapshot,
+    Transacted, Transaction, Value, Versionstamp,
 };
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -25,6 +25,9 @@ const LONG_TEXT: &str = "a text of some forty bytes, repeated ... ";
 /// What an impatient client puts up with.
 const ATTEMPTS_MAX: NonZeroU32 = NonZeroU32::MIN.saturating_add(2);
 const DEADLINE: Duration = Duration::from_millis(20);
+
+/// The longest time for which something stays, and by which time passes at once, and 1.
+const STAYS_MAX_MS: u64 = 50;
 
 /// Snapshots that a client keeps open, one inside the other.
 const NESTED_MAX: usize = 2;
@@ -121,16 +124,33 @@ impl<'a> Client<'a> {
         self.random.random_range(0..=most)
     }
 
+    /// How long something stays.
+    fn stays(&mut self) -> Duration {
+        Duration::from_millis(self.random.random_range(0..STAYS_MAX_MS))
+    }
+
     fn mutation(&mut self) -> Mutation {
-        let op = match self.random.random_range(0..8) {
+        let key = self.key();
+        let op = if expires(&key) {
+            match self.random.random_range(0..8) {
+                0..5 => Op::SetFor(self.value(), self.stays()),
+                5 | 6 => Op::Set(self.value()),
+                _ => Op::Delete,
+            }
+        } else {
+            self.lasting()
+        };
+        Mutation { key, op }
+    }
+
+    fn lasting(&mut self) -> Op {
+        match self.random.random_range(0..8) {
             0..3 => Op::Set(self.value()),
             3..5 => Op::Delete,
             5 => Op::Min(self.random.random_range(0..1_000_000)),
             6 => Op::Max(self.random.random_range(0..1_000_000)),
             _ => Op::Sum(self.random.random_range(1..100)),
-        };
-        let key = self.key();
-        Mutation { key, op }
+        }
     }
 
     /// A check of what is there now, or of something else.
@@ -177,6 +197,12 @@ impl<'a> Client<'a> {
             Step::List => self.list(),
             Step::Snapshot => self.snapshot(),
             Step::Panic => self.panic(),
+            Step::Touch => self.touch(),
+            Step::Wait => {
+                let length = self.random.random_range(1..STAYS_MAX_MS);
+                let clock = self.recorder.clock();
+                clock.advance(Duration::from_millis(length));
+            }
             Step::Sweep => self.kv.sweep(),
         }
     }
@@ -188,6 +214,39 @@ impl<'a> Client<'a> {
             let op = Op::Set(value);
             self.committed(span, versionstamp, vec![Mutation { key, op }]);
         }
+    }
+
+    fn touch(&mut self) {
+        let keys: Vec<_> = self
+            .workload
+            .keys
+            .iter()
+            .filter(|key| expires(key))
+            .collect();
+        let key = self.pick(&keys).clone();
+        let (expect, op) = (Expect::Exists, Op::Touch(self.stays()));
+        let checks = vec![Check {
+            key: key.clone(),
+            expect,
+        }];
+        let Op::Touch(stays) = op else { return };
+        let (touched, span) = self.recorder.time(|| self.kv.touch(&key, stays));
+        let Some(touched) = granted(touched) else {
+            return;
+        };
+        let did = match touched {
+            Some(versionstamp) => Did::Commit {
+                versionstamp,
+                checks,
+                reads: Vec::new(),
+                mutations: vec![Mutation { key, op }],
+            },
+            None => Did::Conflict {
+                checks,
+                failed: vec![0],
+            },
+        };
+        self.events.push(Event { span, did });
     }
 
     fn delete(&mut self) {
@@ -613,6 +672,8 @@ fn write(tx: &mut Transaction<'_>, mutation: &Mutation) {
     let key = &mutation.key;
     match &mutation.op {
         Op::Set(value) => tx.set(key, value),
+        Op::SetFor(value, stays) => tx.set(key, NewValue::from(value).expire_in(*stays)),
+        Op::Touch(stays) => tx.touch(key, *stays),
         Op::Delete => tx.delete(key),
         Op::Sum(operand) => tx.sum(key, *operand),
         Op::Min(operand) => tx.min(key, *operand),
@@ -625,7 +686,7 @@ fn write(tx: &mut Transaction<'_>, mutation: &Mutation) {
 fn as_written(mutations: Vec<Mutation>) -> Vec<Mutation> {
     let mut written: Vec<Mutation> = Vec::new();
     for mutation in mutations {
-        if matches!(mutation.op, Op::Set(_) | Op::Delete) {
+        if matches!(mutation.op, Op::Set(_) | Op::SetFor(..) | Op::Delete) {
             written.retain(|earlier| earlier.key != mutation.key);
         }
         written.push(mutation);

@@ -2,8 +2,9 @@
 //! plainest form.
 
 use super::selector::Selector;
-use kvick::{AtomicOp, Entry, Key, Value, Versionstamp};
+use kvick::{AtomicOp, Entry, Key, NewValue, Value, Versionstamp};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Stored {
@@ -28,6 +29,10 @@ pub(crate) struct Check {
 #[derive(Clone, Debug)]
 pub(crate) enum Op {
     Set(Value),
+    /// For so long.
+    SetFor(Value, Duration),
+    /// For so long from now on.
+    Touch(Duration),
     Delete,
     Sum(u64),
     Min(u64),
@@ -47,9 +52,14 @@ pub(crate) struct TypeMismatch;
 /// What is to become of each key.
 pub(crate) type Changes = BTreeMap<Key, Option<Value>>;
 
+/// Since when something may be so, and since when it is.
+pub(crate) type Window = (Duration, Duration);
+
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Model {
     pub(crate) entries: BTreeMap<Key, Stored>,
+    /// When those entries expire that do. They stay among the others.
+    pub(crate) deadlines: BTreeMap<Key, Window>,
 }
 
 /// Adds a check as the user would.
@@ -66,6 +76,8 @@ pub(crate) fn add_mutation(operation: &mut AtomicOp<'_>, mutation: &Mutation) {
     let key = &mutation.key;
     match &mutation.op {
         Op::Set(value) => operation.set(key, value),
+        Op::SetFor(value, stays) => operation.set(key, NewValue::from(value).expire_in(*stays)),
+        Op::Touch(stays) => operation.touch(key, *stays),
         Op::Delete => operation.delete(key),
         Op::Sum(operand) => operation.sum(key, *operand),
         Op::Min(operand) => operation.min(key, *operand),
@@ -81,7 +93,8 @@ pub(crate) fn apply(stored: Option<&Value>, op: &Op) -> Result<Option<Value>, Ty
         Some(_) => Err(TypeMismatch),
     };
     match op {
-        Op::Set(value) => Ok(Some(value.clone())),
+        Op::Set(value) | Op::SetFor(value, _) => Ok(Some(value.clone())),
+        Op::Touch(_) => Ok(stored.cloned()),
         Op::Delete => Ok(None),
         Op::Sum(operand) => combine(*operand, u64::wrapping_add),
         Op::Min(operand) => combine(*operand, u64::min),
@@ -161,10 +174,54 @@ impl Model {
         }
     }
 
+    /// Enters when what has been written expires, given when that was.
+    pub(crate) fn retime(&mut self, mutations: &[Mutation], (earliest, latest): Window) {
+        for Mutation { key, op } in mutations {
+            match op {
+                Op::SetFor(_, stays) | Op::Touch(stays) => {
+                    let deadline = (earliest + *stays, latest + *stays);
+                    self.deadlines.insert(key.clone(), deadline);
+                }
+                _ => {
+                    self.deadlines.remove(key);
+                }
+            }
+        }
+    }
+
+    /// The states that this may be for somebody who looks within a window of time.
+    pub(crate) fn possible(&self, (earliest, latest): Window) -> Vec<Self> {
+        let mut states = vec![self.clone()];
+        for (key, (from, to)) in &self.deadlines {
+            let is_gone = *to <= earliest;
+            let may_be_gone = *from <= latest;
+            if is_gone || may_be_gone {
+                let mut without = states.clone();
+                for state in &mut without {
+                    state.entries.remove(key);
+                }
+                if is_gone {
+                    states = without;
+                } else {
+                    states.append(&mut without);
+                }
+            }
+        }
+        states
+    }
+
+    /// Forgets all that will ever expire.
+    pub(crate) fn expire(&mut self) {
+        for key in std::mem::take(&mut self.deadlines).into_keys() {
+            self.entries.remove(&key);
+        }
+    }
+
     pub(crate) fn delete_selected(&mut self, selector: &Selector) -> usize {
         let before = self.entries.len();
-        self.entries
-            .retain(|key, _| !selector.selects(key.as_bytes()));
+        let is_kept = |key: &Key| !selector.selects(key.as_bytes());
+        self.entries.retain(|key, _| is_kept(key));
+        self.deadlines.retain(|key, _| is_kept(key));
         before - self.entries.len()
     }
 

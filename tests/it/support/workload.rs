@@ -11,7 +11,7 @@ pub(crate) struct Workload {
     pub(crate) keys: Vec<Key>,
     pub(crate) selectors: Vec<Selector>,
     /// How often each kind of step is taken, out of the sum of all.
-    pub(crate) weights: [(Step, u32); 15],
+    pub(crate) weights: [(Step, u32); 17],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,10 +33,14 @@ pub(crate) enum Step {
     Snapshot,
     /// A closure of the caller's that panics.
     Panic,
+    /// A key of those that expire is kept for longer, if it is there.
+    Touch,
+    /// Time passes.
+    Wait,
     Sweep,
 }
 
-const MIXED: [(Step, u32); 15] = [
+const MIXED: [(Step, u32); 17] = [
     (Step::Set, 10),
     (Step::Delete, 6),
     (Step::Atomic, 25),
@@ -51,8 +55,16 @@ const MIXED: [(Step, u32); 15] = [
     (Step::List, 8),
     (Step::Snapshot, 6),
     (Step::Panic, 1),
+    (Step::Touch, 3),
+    (Step::Wait, 5),
     (Step::Sweep, 1),
 ];
+
+/// Whether a key is one of those that are set to expire now and then. With them there is no
+/// arithmetic: what that comes to would depend on when exactly it was.
+pub(crate) fn expires(key: &Key) -> bool {
+    key.as_bytes().starts_with(Key::from("t").as_bytes())
+}
 
 /// Keys that come and go, some too long to lie inline, below two prefixes.
 pub(crate) fn wide(clients: usize) -> Workload {
@@ -70,6 +82,9 @@ pub(crate) fn wide(clients: usize) -> Workload {
             ("b", 2).into(),
             ("b", 3).into(),
             ("c",).into(),
+            ("t", 1).into(),
+            ("t", 2).into(),
+            ("t", 3).into(),
         ],
         selectors: vec![
             Selector::All,
@@ -77,16 +92,22 @@ pub(crate) fn wide(clients: usize) -> Workload {
             Selector::Prefix("b".into()),
             Selector::Between(("a", 2).into(), ("b", 2).into()),
             Selector::PrefixStart("a".into(), ("a", "x", 1).into()),
+            Selector::Prefix("t".into()),
         ],
         weights: MIXED,
     }
 }
 
-/// Three keys that everybody wants.
+/// Four keys that everybody wants.
 pub(crate) fn hot(clients: usize) -> Workload {
     Workload {
         clients,
-        keys: vec![("a", 1).into(), ("a", 2).into(), ("b",).into()],
+        keys: vec![
+            ("a", 1).into(),
+            ("a", 2).into(),
+            ("b",).into(),
+            ("t",).into(),
+        ],
         selectors: vec![Selector::All, Selector::Prefix("a".into())],
         weights: MIXED,
     }
