@@ -15,7 +15,6 @@ mod limits;
 mod list;
 mod reads;
 mod refusals;
-mod semantics;
 mod shown;
 mod support;
 mod tidy;

@@ -1,7 +1,7 @@
 //! Child processes: shown before they run, so that a reader of the log can repeat each by hand.
 
 use std::ffi::OsStr;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// A cargo command of the toolchain in use.
 ///
@@ -42,6 +42,15 @@ pub(crate) fn output(command: &mut Command) -> Option<String> {
     let output = command.output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     output.status.success().then_some(text)
+}
+
+/// Everything the command printed on standard output, and whether it succeeded; what it prints on
+/// standard error is shown.
+pub(crate) fn printed(command: &mut Command) -> Result<(String, bool), String> {
+    let output = command.stderr(Stdio::inherit()).output();
+    let output = output.map_err(|error| format!("`{}` did not start: {error}", shown(command)))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    Ok((text, output.status.success()))
 }
 
 /// The command as one would type it.

@@ -11,6 +11,7 @@ mod nightly;
 mod proof;
 mod record;
 mod report;
+mod spec;
 mod steps;
 
 use std::env;
@@ -18,6 +19,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use fuzz::Fuzzing;
+use spec::Spec;
 use steps::Step;
 
 const USAGE: &str = "\
@@ -25,6 +27,8 @@ the project's commands
 
 usage: cargo xtask test [--only STEP]...  run every step, or those named, in order
        cargo xtask test --list            name the steps
+       cargo xtask spec [--list]          what became of each statement of docs/semantics.md;
+                                          with --list, run no test
        cargo xtask proof                  the same as test --only proof
        cargo xtask soak [--minutes N]     checked histories beside a mixed load; memory must not grow
        cargo xtask asan                   the same as test --only asan
@@ -47,6 +51,7 @@ enum Request<'a> {
     List,
     Record(&'a [&'a str]),
     Soak(&'a [&'a str]),
+    Spec(Spec),
     Help,
 }
 
@@ -75,6 +80,7 @@ fn main() -> ExitCode {
         }
         Ok(Request::Record(runs)) => told(record::print(runs)),
         Ok(Request::Soak(options)) => told(proof::soak(options)),
+        Ok(Request::Spec(spec)) => told(spec.print()),
         Ok(Request::Help) => {
             print!("{USAGE}");
             ExitCode::SUCCESS
@@ -105,6 +111,7 @@ fn parse<'a>(words: &'a [&'a str]) -> Result<Request<'a>, String> {
         ["test", only @ ..] => chosen(only).map(Request::Run),
         ["record", runs @ ..] => Ok(Request::Record(runs)),
         ["soak", options @ ..] => Ok(Request::Soak(options)),
+        ["spec", options @ ..] => Spec::parse(options).map(Request::Spec),
         ["proof"] => step("proof").map(|proof| Request::Run(vec![proof])),
         ["asan"] => step("asan").map(|asan| Request::Run(vec![asan])),
         ["miri"] => step("miri").map(|miri| Request::Run(vec![miri])),
@@ -157,7 +164,8 @@ mod tests {
         assert_eq!(
             steps,
             [
-                "fmt", "clippy", "tests", "docs", "models", "proof", "asan", "fuzz", "benches"
+                "fmt", "clippy", "spec", "tests", "docs", "models", "proof", "asan", "fuzz",
+                "benches"
             ]
         );
     }

@@ -4,7 +4,7 @@ use std::env;
 use std::process::Command;
 
 use crate::command::{cargo, output, run};
-use crate::{fuzz, nightly, proof};
+use crate::{fuzz, nightly, proof, spec};
 
 /// One thing that is checked.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub(crate) enum Outcome {
 /// optimisations. Clippy and the documentation check that it builds.
 const WITHOUT_PEERS: [&str; 3] = ["--workspace", "--exclude", "kvick-compare"];
 
-pub(crate) static ALL: [Step; 10] = [
+pub(crate) static ALL: [Step; 11] = [
     Step {
         name: "fmt",
         about: "the sources are formatted",
@@ -53,6 +53,12 @@ pub(crate) static ALL: [Step; 10] = [
             run(&mut cargo(["lint"]))?;
             one(&mut cargo(["lint-simulated"]))
         },
+    },
+    Step {
+        name: "spec",
+        about: "every statement of docs/semantics.md has tests that cite it, or a word on why not",
+        required: true,
+        run: spec::check,
     },
     Step {
         name: "tests",
