@@ -18,6 +18,7 @@ use std::env;
 use std::path::Path;
 use std::process::ExitCode;
 
+use command::cargo;
 use fuzz::Fuzzing;
 use spec::Spec;
 use steps::Step;
@@ -29,6 +30,8 @@ usage: cargo xtask test [--only STEP]...  run every step, or those named, in ord
        cargo xtask test --list            name the steps
        cargo xtask spec [--list]          what became of each statement of docs/semantics.md;
                                           with --list, run no test
+       cargo xtask oracle [--seeds N] [--steps N]
+                                          a million operations on kvick and on Deno's engine
        cargo xtask proof                  the same as test --only proof
        cargo xtask soak [--minutes N]     checked histories beside a mixed load; memory must not grow
        cargo xtask asan                   the same as test --only asan
@@ -50,6 +53,7 @@ enum Request<'a> {
     Fuzz(Fuzzing),
     List,
     Record(&'a [&'a str]),
+    Oracle(&'a [&'a str]),
     Soak(&'a [&'a str]),
     Spec(Spec),
     Help,
@@ -79,6 +83,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(Request::Record(runs)) => told(record::print(runs)),
+        Ok(Request::Oracle(options)) => told(oracle(options)),
         Ok(Request::Soak(options)) => told(proof::soak(options)),
         Ok(Request::Spec(spec)) => told(spec.print()),
         Ok(Request::Help) => {
@@ -103,6 +108,11 @@ fn told(result: Result<(), String>) -> ExitCode {
     }
 }
 
+/// At full size and speed; the step of this name is a short run, and the mistakes that it has to find.
+fn oracle(options: &[&str]) -> Result<(), String> {
+    command::run(cargo(["run", "--release", "--package", "kvick-oracle", "--"]).args(options))
+}
+
 fn parse<'a>(words: &'a [&'a str]) -> Result<Request<'a>, String> {
     match words {
         ["help" | "--help" | "-h"] => Ok(Request::Help),
@@ -110,6 +120,7 @@ fn parse<'a>(words: &'a [&'a str]) -> Result<Request<'a>, String> {
         ["test", "--list"] => Ok(Request::List),
         ["test", only @ ..] => chosen(only).map(Request::Run),
         ["record", runs @ ..] => Ok(Request::Record(runs)),
+        ["oracle", options @ ..] => Ok(Request::Oracle(options)),
         ["soak", options @ ..] => Ok(Request::Soak(options)),
         ["spec", options @ ..] => Spec::parse(options).map(Request::Spec),
         ["proof"] => step("proof").map(|proof| Request::Run(vec![proof])),
@@ -164,8 +175,8 @@ mod tests {
         assert_eq!(
             steps,
             [
-                "fmt", "clippy", "spec", "tests", "docs", "models", "proof", "asan", "fuzz",
-                "benches"
+                "fmt", "clippy", "spec", "tests", "oracle", "docs", "models", "proof", "asan",
+                "fuzz", "benches"
             ]
         );
     }

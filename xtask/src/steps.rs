@@ -26,11 +26,18 @@ pub(crate) enum Outcome {
     Skipped(String),
 }
 
-/// All packages but the comparison: it has no tests, and its peers take minutes to build with
-/// optimisations. Clippy and the documentation check that it builds.
-const WITHOUT_PEERS: [&str; 3] = ["--workspace", "--exclude", "kvick-compare"];
+/// All packages but those that build other databases. The comparison has no tests, and its peers take
+/// minutes to build with optimisations; the oracle has a step of its own. Clippy and the documentation
+/// check that they build.
+const WITHOUT_PEERS: [&str; 5] = [
+    "--workspace",
+    "--exclude",
+    "kvick-compare",
+    "--exclude",
+    "kvick-oracle",
+];
 
-pub(crate) static ALL: [Step; 11] = [
+pub(crate) static ALL: [Step; 12] = [
     Step {
         name: "fmt",
         about: "the sources are formatted",
@@ -65,6 +72,12 @@ pub(crate) static ALL: [Step; 11] = [
         about: "tests and documentation examples pass, examples build",
         required: true,
         run: || one(cargo(["test"]).args(WITHOUT_PEERS)),
+    },
+    Step {
+        name: "oracle",
+        about: "random operations come to what they come to in Deno's engine, but for the decisions",
+        required: true,
+        run: || one(&mut cargo(["test", "--package", "kvick-oracle"])),
     },
     Step {
         name: "docs",
