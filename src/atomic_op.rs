@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::expiry::Expiry;
 use crate::key::Key;
 use crate::kv::Kv;
+use crate::sum::Sum;
 use crate::value::NewValue;
 use crate::version::Versionstamp;
 use std::iter;
@@ -153,9 +154,20 @@ impl<'a> AtomicOp<'a> {
     /// Adds to a `u64`, modulo 2^64: to subtract `n`, add `n.wrapping_neg()`. A key that is missing
     /// is set to the operand (S01).
     ///
-    /// [`commit`](Self::commit) fails with `TypeMismatch` if the key holds anything else.
+    /// [`commit`](Self::commit) fails with `TypeMismatch` if the key holds anything else. For numbers
+    /// and bigints there is [`sum_with`](Self::sum_with).
     pub fn sum(&mut self, key: impl Into<Key>, operand: u64) -> &mut Self {
         self.mutate(key, Op::Sum(operand))
+    }
+
+    /// Adds a number or bigint of JavaScript, within bounds if there are any: see [`Sum`]. A key
+    /// that is missing is set to the operand, whatever the bounds (S11).
+    ///
+    /// [`commit`](Self::commit) fails with `TypeMismatch` if the operand is nothing to calculate
+    /// with, or if the key holds something of another type, and with `SumOutOfRange` if the result
+    /// is beyond the bounds.
+    pub fn sum_with(&mut self, key: impl Into<Key>, sum: impl Into<Sum<'a>>) -> &mut Self {
+        self.mutate(key, sum.into().into_op())
     }
 
     /// Lowers a `u64` to the operand if that is smaller. A key that is missing is set to the
@@ -166,12 +178,36 @@ impl<'a> AtomicOp<'a> {
         self.mutate(key, Op::Min(operand))
     }
 
+    /// [`min`](Self::min) with an operand as a client sent it.
+    ///
+    /// [`commit`](Self::commit) fails with `TypeMismatch` if the operand is anything but a `u64`,
+    /// whatever is stored (S03).
+    pub fn min_with<'v>(
+        &mut self,
+        key: impl Into<Key>,
+        operand: impl Into<NewValue<'v>>,
+    ) -> &mut Self {
+        self.mutate(key, Op::min(&operand.into()))
+    }
+
     /// Raises a `u64` to the operand if that is larger. A key that is missing is set to the operand
     /// (S04).
     ///
     /// [`commit`](Self::commit) fails with `TypeMismatch` if the key holds anything else.
     pub fn max(&mut self, key: impl Into<Key>, operand: u64) -> &mut Self {
         self.mutate(key, Op::Max(operand))
+    }
+
+    /// [`max`](Self::max) with an operand as a client sent it.
+    ///
+    /// [`commit`](Self::commit) fails with `TypeMismatch` if the operand is anything but a `u64`,
+    /// whatever is stored (S03).
+    pub fn max_with<'v>(
+        &mut self,
+        key: impl Into<Key>,
+        operand: impl Into<NewValue<'v>>,
+    ) -> &mut Self {
+        self.mutate(key, Op::max(&operand.into()))
     }
 
     fn mutate(&mut self, key: impl Into<Key>, op: Op<'a>) -> &mut Self {
@@ -190,8 +226,8 @@ impl<'a> AtomicOp<'a> {
     /// # Errors
     ///
     /// `TooManyChecks`, `TooManyMutations`, `KeyEmpty`, `KeyTooLarge`, `ValueTooLarge`,
-    /// `TotalTooLarge`, `TotalKeysTooLarge`; `InvalidExpiry`; `TypeMismatch`; `OutOfMemory`; `ReadOnly`;
-    /// `Closed`. Nothing has changed then (A07).
+    /// `TotalTooLarge`, `TotalKeysTooLarge`; `InvalidExpiry`; `TypeMismatch`, `SumOutOfRange`;
+    /// `OutOfMemory`; `ReadOnly`; `Closed`. Nothing has changed then (A07).
     pub fn commit(&self) -> Result<Outcome> {
         Ok(match self.kv.writer()?.commit(&self.write)? {
             Committed::Committed(effects) => Outcome::Committed {

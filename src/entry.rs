@@ -1,7 +1,7 @@
 //! What a read gives back.
 
 use crate::engine::read::{Found, Hit};
-use crate::key::Key;
+use crate::key::{BigInt, Key};
 use crate::moment::Moment;
 use crate::value::{Value, ValueRef};
 use crate::version::Versionstamp;
@@ -109,6 +109,17 @@ impl Entry {
         self.value()?.as_u64()
     }
 
+    /// The number of JavaScript, of an entry whose value is one.
+    pub fn as_number(&self) -> Option<f64> {
+        self.value()?.as_number()
+    }
+
+    /// The bigint of JavaScript, of an entry whose value is one, as [`ValueRef::as_bigint`] reads
+    /// it.
+    pub fn as_bigint(&self) -> Option<BigInt> {
+        self.value()?.as_bigint()
+    }
+
     /// The bytes, of an entry whose value is bytes.
     pub fn as_bytes(&self) -> Option<&[u8]> {
         self.value()?.as_bytes()
@@ -194,6 +205,17 @@ impl<'a> EntryRef<'a> {
     /// The number, of an entry whose value is a `u64`.
     pub fn as_u64(self) -> Option<u64> {
         self.value().as_u64()
+    }
+
+    /// The number of JavaScript, of an entry whose value is one.
+    pub fn as_number(self) -> Option<f64> {
+        self.value().as_number()
+    }
+
+    /// The bigint of JavaScript, of an entry whose value is one, as [`ValueRef::as_bigint`] reads
+    /// it.
+    pub fn as_bigint(self) -> Option<BigInt> {
+        self.value().as_bigint()
     }
 
     /// The bytes, of an entry whose value is bytes.

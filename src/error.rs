@@ -73,6 +73,8 @@ pub enum ErrorKind {
     InvalidExpiry,
     /// A mutation that does not fit the type of the stored value or of its operand.
     TypeMismatch,
+    /// The result of a sum is beyond the bounds that it was given.
+    SumOutOfRange,
     /// A change that the operation it was returned to cannot make.
     InvalidChange,
     /// A transaction was aborted by its closure: what `Transaction::abort` returns to it. The
@@ -124,6 +126,17 @@ enum Cause {
         operation: &'static str,
         what: &'static str,
     },
+    NotV8Scalar {
+        what: &'static str,
+    },
+    CannotSum {
+        stored: &'static str,
+        operand: &'static str,
+    },
+    BoundOfAnotherType {
+        bound: &'static str,
+        operand: &'static str,
+    },
     ChangeCount {
         got: usize,
         keys: usize,
@@ -158,7 +171,10 @@ impl Error {
             Cause::OutOfMemory { .. } => ErrorKind::OutOfMemory,
             Cause::NotPositive { .. } => ErrorKind::InvalidLimit,
             Cause::ExpiryTooLarge { .. } => ErrorKind::InvalidExpiry,
-            Cause::NotU64 { .. } => ErrorKind::TypeMismatch,
+            Cause::NotU64 { .. }
+            | Cause::NotV8Scalar { .. }
+            | Cause::CannotSum { .. }
+            | Cause::BoundOfAnotherType { .. } => ErrorKind::TypeMismatch,
             Cause::ChangeCount { .. } => ErrorKind::InvalidChange,
             Cause::Versionstamp(_) => ErrorKind::InvalidVersionstamp,
             Cause::Other(_) => ErrorKind::Other,
@@ -296,6 +312,42 @@ impl Error {
         Cause::NotU64 { operation, what }.into()
     }
 
+    /// The operand is not what `operation` (`min`, `max`) works with.
+    pub(crate) fn operand_not_u64(operation: &'static str) -> Self {
+        let what = "operand";
+        Cause::NotU64 { operation, what }.into()
+    }
+
+    /// What a sum was given (`operand`, `lower bound`, `upper bound`) is nothing to calculate with.
+    pub(crate) fn not_v8_scalar(what: &'static str) -> Self {
+        Cause::NotV8Scalar { what }.into()
+    }
+
+    /// The stored value is nothing that a number or a bigint can be added to.
+    pub(crate) fn stored_not_scalar() -> Self {
+        let text = "Failed to perform 'sum' mutation: unsupported value type in the database";
+        Cause::Text(ErrorKind::TypeMismatch, text).into()
+    }
+
+    /// Types are named as Deno names them: `BigInt`, `Number`, `KvU64`.
+    pub(crate) fn cannot_sum(stored: &'static str, operand: &'static str) -> Self {
+        Cause::CannotSum { stored, operand }.into()
+    }
+
+    pub(crate) fn bound_of_another_type(bound: &'static str, operand: &'static str) -> Self {
+        Cause::BoundOfAnotherType { bound, operand }.into()
+    }
+
+    pub(crate) fn bounded_u64() -> Self {
+        let text = "Cannot use min/max parameters with KvU64 operands";
+        Cause::Text(ErrorKind::TypeMismatch, text).into()
+    }
+
+    pub(crate) fn sum_out_of_range() -> Self {
+        let text = "The result of a Sum operation would exceed its range limit";
+        Cause::Text(ErrorKind::SumOutOfRange, text).into()
+    }
+
     pub(crate) fn invalid_change(got: usize, keys: usize) -> Self {
         Cause::ChangeCount { got, keys }.into()
     }
@@ -388,6 +440,16 @@ impl fmt::Display for Error {
                     "Failed to perform '{operation}' mutation on a non-U64 {what}"
                 )
             }
+            Cause::NotV8Scalar { what } => write!(
+                f,
+                "Some of the parameters are not valid V8 values: the {what} is neither a number nor \
+                 a bigint"
+            ),
+            Cause::CannotSum { stored, operand } => write!(f, "Cannot sum {stored} with {operand}"),
+            Cause::BoundOfAnotherType { bound, operand } => write!(
+                f,
+                "Min/max parameters have different types than the operand: {bound} beside {operand}"
+            ),
             Cause::ChangeCount { got, keys } => {
                 write!(f, "one change is wanted for each of {keys} keys, got {got}")
             }

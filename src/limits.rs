@@ -27,7 +27,7 @@ pub struct Limits {
     /// Bytes of an encoded bound of a range that is read: 2,049. The read of one key is the range
     /// from that key to the key and a zero byte, so it takes a byte more than the key has.
     pub key_read_bytes_max: usize,
-    /// Bytes of one value: 65,536. A `u64` counts as 8.
+    /// Bytes of one value, also of one that a sum comes to: 65,536. A `u64` counts as 8.
     pub value_bytes_max: usize,
     /// Ranges, or keys, of one read: 10.
     pub ranges_max: usize,

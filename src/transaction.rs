@@ -13,6 +13,7 @@ use crate::expiry::Expiry;
 use crate::key::{BoundBytes, Bounds, Key, KeyMap, Range, followed_by};
 use crate::kv::{Kv, open};
 use crate::retry::{AbortReason, Attempt, Transacted, retry};
+use crate::sum::Sum;
 use crate::value::NewValue;
 use crate::version::Stamp;
 use smallvec::SmallVec;
@@ -71,7 +72,8 @@ impl<'a> Transaction<'a> {
     /// # Errors
     ///
     /// `KeyEmpty`, `KeyTooLarge`: what is read is checked, so the limit is that of a check;
-    /// `TypeMismatch` where the transaction has added to something that is not a number; `Closed`.
+    /// `TypeMismatch`, `SumOutOfRange`, `ValueTooLarge` where a sum of the transaction's does not fit
+    /// what it is to be added to; `OutOfMemory`; `Closed`.
     pub fn get(&mut self, key: impl Into<Key>) -> Result<Entry> {
         let key = key.into();
         let engine = open(self.engine)?;
@@ -133,14 +135,35 @@ impl<'a> Transaction<'a> {
         self.writes.entry(key.into()).push(Op::Sum(operand));
     }
 
+    /// Adds a number or bigint, or within bounds, as
+    /// [`AtomicOp::sum_with`](crate::AtomicOp::sum_with) does, without reading the key.
+    pub fn sum_with<'v>(&mut self, key: impl Into<Key>, sum: impl Into<Sum<'v>>) {
+        let op = sum.into().into_owned().into_op();
+        self.writes.entry(key.into()).push(op);
+    }
+
     /// Lowers a `u64`, as [`AtomicOp::min`](crate::AtomicOp::min) does, without reading it.
     pub fn min(&mut self, key: impl Into<Key>, operand: u64) {
         self.writes.entry(key.into()).push(Op::Min(operand));
     }
 
+    /// [`min`](Self::min) with an operand as a client sent it, as
+    /// [`AtomicOp::min_with`](crate::AtomicOp::min_with) has it.
+    pub fn min_with<'v>(&mut self, key: impl Into<Key>, operand: impl Into<NewValue<'v>>) {
+        let op = Op::min(&operand.into());
+        self.writes.entry(key.into()).push(op);
+    }
+
     /// Raises a `u64`, as [`AtomicOp::max`](crate::AtomicOp::max) does, without reading it.
     pub fn max(&mut self, key: impl Into<Key>, operand: u64) {
         self.writes.entry(key.into()).push(Op::Max(operand));
+    }
+
+    /// [`max`](Self::max) with an operand as a client sent it, as
+    /// [`AtomicOp::max_with`](crate::AtomicOp::max_with) has it.
+    pub fn max_with<'v>(&mut self, key: impl Into<Key>, operand: impl Into<NewValue<'v>>) {
+        let op = Op::max(&operand.into());
+        self.writes.entry(key.into()).push(op);
     }
 
     /// What was to be done to the key before does not matter any more.
@@ -262,8 +285,9 @@ impl TrackedList<'_, '_> {
     ///
     /// # Errors
     ///
-    /// `InvalidLimit`; those of the range: `InvalidSelector`, `KeyTooLarge`; `TypeMismatch` where
-    /// the transaction has added to something that is not a number; `Closed`.
+    /// `InvalidLimit`; those of the range: `InvalidSelector`, `KeyTooLarge`; `TypeMismatch`,
+    /// `SumOutOfRange`, `ValueTooLarge` where a sum of the transaction's does not fit what it is to
+    /// be added to; `OutOfMemory`; `Closed`.
     pub fn entries(self) -> Result<Vec<Entry>> {
         if self.limit == 0 {
             return Err(Error::limit_is_zero());
@@ -436,8 +460,8 @@ impl Kv {
     /// # Errors
     ///
     /// An error that `run` returns, unchanged; `TooManyMutations`, `KeyEmpty`, `KeyTooLarge`,
-    /// `ValueTooLarge`, `TotalTooLarge`, `TotalKeysTooLarge`; `TypeMismatch`; `OutOfMemory`;
-    /// `ReadOnly`; `Closed`.
+    /// `ValueTooLarge`, `TotalTooLarge`, `TotalKeysTooLarge`; `TypeMismatch`, `SumOutOfRange`;
+    /// `OutOfMemory`; `ReadOnly`; `Closed`.
     /// Nothing has changed then.
     pub fn transact<T>(
         &self,

@@ -6,12 +6,19 @@
 //! whole; so nothing here copies bytes unless its name says so.
 //!
 //! A value is of one of three kinds, which Deno tells apart. The bytes of a V8 value are carried
-//! and never looked into (V01).
+//! as they are (V01); only who asks for the number or the bigint in them, or adds to it, has them
+//! looked into.
+
+pub(crate) mod integer;
+pub(crate) mod v8;
 
 use crate::expiry::Expiry;
+use crate::key::BigInt;
 use bytes::Bytes;
+use integer::Integer;
 use std::fmt;
 use std::time::Duration;
+use v8::{NUMBER_BYTES, Scalar};
 
 /// The kinds of value, which Deno KV tells apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,7 +27,8 @@ pub enum ValueKind {
     Bytes,
     /// An unsigned 64-bit integer, which `sum`, `min` and `max` work on; a `Deno.KvU64`.
     U64,
-    /// A JavaScript value as V8 serialised it.
+    /// A JavaScript value as V8 serialised it. One that is a number or a bigint can be made and
+    /// read here as well, and added to.
     V8,
 }
 
@@ -60,8 +68,9 @@ pub enum ValueRef<'a> {
 ///
 /// Nobody needs to name it. What takes a value takes whatever converts into this: text and bytes,
 /// borrowed or owned, which become [`Bytes`](ValueKind::Bytes); a `u64`, which becomes
-/// [`U64`](ValueKind::U64); a [`Value`] or [`ValueRef`] as it is. Other integers do not convert,
-/// because which kind is meant would be a guess.
+/// [`U64`](ValueKind::U64); an `f64` or a [`BigInt`], which become the number or the bigint of
+/// JavaScript, both [`V8`](ValueKind::V8); a [`Value`] or [`ValueRef`] as it is. Other integers do
+/// not convert, because which kind is meant would be a guess.
 ///
 /// It also says how long it is to stay: until it is changed, unless
 /// [`expire_in`](Self::expire_in) or [`keep_expiry`](Self::keep_expiry) say otherwise.
@@ -85,6 +94,8 @@ pub struct NewValue<'a> {
 #[derive(Clone)]
 enum Data<'a> {
     Number(u64),
+    /// A number of JavaScript, serialised.
+    Double([u8; NUMBER_BYTES]),
     Borrowed(&'a [u8]),
     Owned(Bytes),
 }
@@ -134,7 +145,41 @@ impl<'a> ValueRef<'a> {
         }
     }
 
-    /// The length in bytes; 8 for a number.
+    /// The number of JavaScript, of a value of the kind [`ValueKind::V8`] that is one.
+    ///
+    /// ```
+    /// use kvick::ValueRef;
+    ///
+    /// // As V8 writes 21: a small integer, and a double.
+    /// assert_eq!(ValueRef::V8(b"\xff\x0fI\x2a").as_number(), Some(21.0));
+    /// assert_eq!(ValueRef::V8(b"\xff\x0fN\0\0\0\0\0\0\x35\x40").as_number(), Some(21.0));
+    /// assert_eq!(ValueRef::U64(21).as_number(), None);
+    /// ```
+    pub fn as_number(self) -> Option<f64> {
+        match Scalar::parse(self.as_v8()?)? {
+            Scalar::Number(number) => Some(number),
+            Scalar::BigInt(_) => None,
+        }
+    }
+
+    /// The bigint of JavaScript, of a value of the kind [`ValueKind::V8`] that is one and has at
+    /// most [`BigInt::MAGNITUDE_BYTES_MAX`] bytes of magnitude. A longer one can be stored and
+    /// added to, but not be read here.
+    pub fn as_bigint(self) -> Option<BigInt> {
+        match Scalar::parse(self.as_v8()?)? {
+            Scalar::Number(_) => None,
+            Scalar::BigInt(integer) => {
+                let magnitude = integer.magnitude();
+                let mut bytes = [0; BigInt::MAGNITUDE_BYTES_MAX];
+                let bytes = bytes.get_mut(..magnitude.len())?;
+                bytes.copy_from_slice(magnitude);
+                bytes.reverse();
+                BigInt::from_be_bytes(integer.is_negative(), bytes).ok()
+            }
+        }
+    }
+
+    /// The length in bytes; 8 for a `u64`.
     pub fn len(self) -> usize {
         match self {
             Self::Bytes(bytes) | Self::V8(bytes) => bytes.len(),
@@ -192,7 +237,17 @@ impl Value {
         self.as_ref().as_v8()
     }
 
-    /// The length in bytes; 8 for a number.
+    /// The number of JavaScript, of a value of the kind [`ValueKind::V8`] that is one.
+    pub fn as_number(&self) -> Option<f64> {
+        self.as_ref().as_number()
+    }
+
+    /// The bigint of JavaScript, as [`ValueRef::as_bigint`] reads it.
+    pub fn as_bigint(&self) -> Option<BigInt> {
+        self.as_ref().as_bigint()
+    }
+
+    /// The length in bytes; 8 for a `u64`.
     pub fn len(&self) -> usize {
         self.as_ref().len()
     }
@@ -210,11 +265,52 @@ impl<'a> NewValue<'a> {
         ValueRef::V8(bytes).into()
     }
 
+    /// A number of JavaScript, as V8 serialises a double.
+    ///
+    /// ```
+    /// use kvick::{Kv, NewValue};
+    ///
+    /// let kv = Kv::new();
+    /// kv.set("temperature", NewValue::number(21.5))?;
+    /// assert_eq!(kv.get("temperature")?.as_number(), Some(21.5));
+    /// # Ok::<(), kvick::Error>(())
+    /// ```
+    pub fn number(number: f64) -> Self {
+        Self {
+            is_v8: true,
+            expiry: Expiry::default(),
+            data: Data::Double(v8::encode_number(number)),
+        }
+    }
+
+    /// A bigint of JavaScript, as V8 serialises it.
+    ///
+    /// ```
+    /// use kvick::{BigInt, Kv, NewValue};
+    ///
+    /// let kv = Kv::new();
+    /// kv.set("debt", NewValue::bigint(-1i128 << 100))?;
+    /// assert_eq!(kv.get("debt")?.as_bigint(), Some(BigInt::from(-1i128 << 100)));
+    /// # Ok::<(), kvick::Error>(())
+    /// ```
+    pub fn bigint(bigint: impl Into<BigInt>) -> Self {
+        let bigint = bigint.into();
+        let mut magnitude = [0; BigInt::MAGNITUDE_BYTES_MAX];
+        let magnitude = &mut magnitude[..bigint.magnitude().len()];
+        magnitude.copy_from_slice(bigint.magnitude());
+        magnitude.reverse();
+        let integer = Integer::new(bigint.is_negative(), magnitude);
+        let mut encoded = Vec::with_capacity(v8::bigint_bytes(integer));
+        v8::encode_bigint(integer, &mut encoded);
+        Value::V8(encoded.into()).into()
+    }
+
     /// This value, borrowed.
     #[inline]
     pub fn as_ref(&self) -> ValueRef<'_> {
         let bytes = match &self.data {
             Data::Number(number) => return ValueRef::U64(*number),
+            Data::Double(bytes) => &bytes[..],
             Data::Borrowed(bytes) => bytes,
             Data::Owned(bytes) => &bytes[..],
         };
@@ -230,11 +326,12 @@ impl<'a> NewValue<'a> {
         self.as_ref().kind()
     }
 
-    /// The bytes that this counts to the limits as; 8 for a number.
+    /// The bytes that this counts to the limits as; 8 for a `u64`.
     #[inline]
     pub fn encoded_len(&self) -> usize {
         match &self.data {
             Data::Number(_) => U64_BYTES,
+            Data::Double(bytes) => bytes.len(),
             Data::Borrowed(bytes) => bytes.len(),
             Data::Owned(bytes) => bytes.len(),
         }
@@ -298,7 +395,7 @@ impl<'a> NewValue<'a> {
     pub(crate) fn shared_bytes(&self) -> Option<&Bytes> {
         match &self.data {
             Data::Owned(bytes) => Some(bytes),
-            Data::Number(_) | Data::Borrowed(_) => None,
+            Data::Number(_) | Data::Double(_) | Data::Borrowed(_) => None,
         }
     }
 }
@@ -390,6 +487,20 @@ impl From<u64> for NewValue<'_> {
     }
 }
 
+impl From<f64> for NewValue<'_> {
+    /// [`NewValue::number`].
+    fn from(number: f64) -> Self {
+        Self::number(number)
+    }
+}
+
+impl From<BigInt> for NewValue<'_> {
+    /// [`NewValue::bigint`].
+    fn from(bigint: BigInt) -> Self {
+        Self::bigint(bigint)
+    }
+}
+
 impl From<u64> for Value {
     fn from(number: u64) -> Self {
         Self::U64(number)
@@ -416,7 +527,7 @@ impl From<NewValue<'_>> for Value {
         match value.data {
             Data::Owned(bytes) if value.is_v8 => Self::V8(bytes),
             Data::Owned(bytes) => Self::Bytes(bytes),
-            Data::Number(_) | Data::Borrowed(_) => value.as_ref().to_owned(),
+            Data::Number(_) | Data::Double(_) | Data::Borrowed(_) => value.as_ref().to_owned(),
         }
     }
 }

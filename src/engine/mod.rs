@@ -5,6 +5,7 @@
 //! more, [`maintenance`] does both in the background, and [`contention`] sees to it that a transaction gets its turn. A commit returns its [`Effects`](commit::Effects):
 //! what others have to be told once no lock is held.
 
+pub(crate) mod arithmetic;
 pub(crate) mod commit;
 pub(crate) mod contention;
 mod deferred;

@@ -1,5 +1,6 @@
 //! What a mutation makes of a key's value: pure.
 
+use super::arithmetic::{BoundedSum, Summed};
 use super::payload::{self, Large};
 use super::timing::CommitTime;
 use super::write::Op;
@@ -8,44 +9,46 @@ use crate::expiry::Expiry;
 use crate::moment::Moment;
 use crate::mvcc::chain::{Draft, VersionRef};
 use crate::value::{NewValue, Value, ValueRef};
+use std::mem;
 
 /// The entry of a key while a commit applies its mutations in order (spec 3.7).
-#[derive(Clone, Copy)]
 pub(crate) struct Pending<'w, 'g> {
-    value: Content<'w, 'g>,
+    content: Content<'w, 'g>,
     /// When it expires, if it does.
     deadline: Option<Moment>,
     is_changed: bool,
 }
 
 /// What a key holds.
-#[derive(Clone, Copy)]
 enum Content<'w, 'g> {
     Nothing,
     /// What is stored.
     Stored(VersionRef<'g, Large>),
     /// The value of a mutation.
     Set(&'w NewValue<'w>),
-    /// The result of arithmetic.
+    /// The result of arithmetic on `u64`s.
     Number(u64),
+    /// The result of a sum of numbers or bigints, serialised.
+    V8(Box<[u8]>),
 }
 
 impl<'w, 'g> Pending<'w, 'g> {
     /// What is stored, if it is an entry.
     pub(crate) fn stored(version: Option<VersionRef<'g, Large>>) -> Self {
         Self {
-            value: version.map_or(Content::Nothing, Content::Stored),
+            content: version.map_or(Content::Nothing, Content::Stored),
             deadline: version.and_then(payload::deadline),
             is_changed: false,
         }
     }
 
     fn current(&self) -> Option<ValueRef<'_>> {
-        match self.value {
+        match &self.content {
             Content::Nothing => None,
-            Content::Stored(version) => payload::view(version),
+            Content::Stored(version) => payload::view(*version),
             Content::Set(value) => Some(value.as_ref()),
-            Content::Number(number) => Some(ValueRef::U64(number)),
+            Content::Number(number) => Some(ValueRef::U64(*number)),
+            Content::V8(bytes) => Some(ValueRef::V8(bytes)),
         }
     }
 
@@ -53,29 +56,32 @@ impl<'w, 'g> Pending<'w, 'g> {
     ///
     /// # Errors
     ///
-    /// `TypeMismatch` where arithmetic meets a value that is not a `u64` (S02).
+    /// `TypeMismatch` where arithmetic meets a value that it does not fit (S02, S06 to S08), or has
+    /// an operand that fits nothing; those of [`BoundedSum::add_to`].
     pub(crate) fn apply(&mut self, op: &'w Op<'w>, time: &CommitTime<'_>) -> Result<()> {
-        let value = match op {
-            Op::Set(value) => Content::Set(value),
-            Op::Delete => Content::Nothing,
-            Op::Touch(_) if matches!(self.value, Content::Nothing) => return Ok(()),
-            Op::Touch(_) => self.value,
-            // A sum wraps: subtracting is adding the two's complement (S01).
-            Op::Sum(operand) => self.combine("sum", *operand, u64::wrapping_add)?,
-            Op::Min(operand) => self.combine("min", *operand, u64::min)?,
-            Op::Max(operand) => self.combine("max", *operand, u64::max)?,
-        };
         let expiry = op.expiry();
-        *self = Self {
-            value,
-            deadline: if expiry == Expiry::Never {
-                None
-            } else {
-                time.deadline_of(expiry, self.deadline)
-            },
-            is_changed: true,
+        self.content = self.changed(op, time)?;
+        self.deadline = match (expiry, &self.content) {
+            (Expiry::Never, _) | (_, Content::Nothing) => None,
+            _ => time.deadline_of(expiry, self.deadline),
         };
+        self.is_changed = true;
         Ok(())
+    }
+
+    fn changed(&mut self, op: &'w Op<'w>, time: &CommitTime<'_>) -> Result<Content<'w, 'g>> {
+        match op {
+            Op::Set(value) => Ok(Content::Set(value)),
+            Op::Delete => Ok(Content::Nothing),
+            Op::Touch(_) => Ok(mem::replace(&mut self.content, Content::Nothing)),
+            // A sum wraps: subtracting is adding the two's complement (S01).
+            Op::Sum(operand) => self.combine("sum", *operand, u64::wrapping_add),
+            Op::Min(operand) => self.combine("min", *operand, u64::min),
+            Op::Max(operand) => self.combine("max", *operand, u64::max),
+            Op::BoundedSum(sum) => self.sum(sum, time),
+            Op::NotU64(operation) => Err(Error::operand_not_u64(operation)),
+            Op::Timed(timed) => self.changed(&timed.0, time),
+        }
     }
 
     /// Combines the stored number with the operand; a key that is absent takes the operand (S04).
@@ -92,22 +98,38 @@ impl<'w, 'g> Pending<'w, 'g> {
         }
     }
 
+    /// Adds to the stored number or bigint; a key that is absent takes the operand, as it is and
+    /// whatever the bounds (S11).
+    #[cold]
+    fn sum(&self, sum: &'w BoundedSum<'w>, time: &CommitTime<'_>) -> Result<Content<'w, 'g>> {
+        let Some(stored) = self.current() else {
+            sum.check()?;
+            return Ok(Content::Set(&sum.operand));
+        };
+        Ok(match sum.add_to(stored, time.limits())? {
+            Summed::U64(number) => Content::Number(number),
+            Summed::V8(bytes) => Content::V8(bytes),
+        })
+    }
+
     /// The version to link; none where nothing was changed, and where a key that is not there was
     /// deleted.
     pub(super) fn draft(&self, was_there: bool) -> Result<Option<Draft<Large>>> {
-        let is_new = self.is_changed;
-        let draft = match (self.value, self.deadline) {
-            (Content::Nothing, _) if is_new && was_there => payload::draft_tombstone()?,
+        let draft = match (&self.content, self.deadline) {
+            _ if !self.is_changed => return Ok(None),
+            (Content::Nothing, _) if !was_there => return Ok(None),
+            (Content::Nothing, _) => payload::draft_tombstone()?,
             (Content::Set(value), None) => payload::draft(value)?,
             (Content::Set(value), Some(deadline)) => payload::draft_until(value, deadline)?,
-            (Content::Number(number), None) => payload::draft_u64(number)?,
+            (Content::Number(number), None) => payload::draft_u64(*number)?,
             (Content::Number(number), Some(deadline)) => {
-                payload::draft_until(&number.into(), deadline)?
+                payload::draft_until(&(*number).into(), deadline)?
             }
-            (Content::Stored(version), deadline) if is_new => {
-                payload::draft_again(version, deadline)?
+            (Content::V8(bytes), None) => payload::draft(&NewValue::v8(bytes))?,
+            (Content::V8(bytes), Some(deadline)) => {
+                payload::draft_until(&NewValue::v8(bytes), deadline)?
             }
-            (Content::Nothing | Content::Stored(_), _) => return Ok(None),
+            (Content::Stored(version), deadline) => payload::draft_again(*version, deadline)?,
         };
         Ok(Some(draft))
     }
@@ -118,12 +140,13 @@ impl<'w, 'g> Pending<'w, 'g> {
     }
 
     /// The value, to keep; none where there is no entry.
-    pub(crate) fn to_value(self) -> Option<Value> {
-        match self.value {
+    pub(crate) fn to_value(&self) -> Option<Value> {
+        match &self.content {
             Content::Nothing => None,
-            Content::Stored(version) => payload::value(version),
-            Content::Set(value) => Some(value.clone().into()),
-            Content::Number(number) => Some(Value::U64(number)),
+            Content::Stored(version) => payload::value(*version),
+            Content::Set(value) => Some((*value).clone().into()),
+            Content::Number(number) => Some(Value::U64(*number)),
+            Content::V8(bytes) => Some(ValueRef::V8(bytes).to_owned()),
         }
     }
 }

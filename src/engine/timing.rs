@@ -8,6 +8,7 @@
 use super::Engine;
 use super::payload::{self, Large};
 use crate::expiry::Expiry;
+use crate::limits::Limits;
 use crate::moment::Moment;
 use crate::mvcc::chain::{RecordRef, VersionRef};
 use crate::sync::{Planted, planted};
@@ -36,6 +37,10 @@ impl<'e> CommitTime<'e> {
             engine,
             read: Cell::new(Some(read)),
         }
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        self.engine.limits()
     }
 
     #[cold]

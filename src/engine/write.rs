@@ -1,5 +1,6 @@
 //! What a commit is asked to do: plain data.
 
+use super::arithmetic::BoundedSum;
 use crate::error::{Error, Result};
 use crate::expiry::Expiry;
 use crate::key::{Bounds, Key};
@@ -49,31 +50,71 @@ pub(crate) enum Op<'a> {
     Delete,
     /// Changes when the entry expires, if there is one, and nothing else.
     Touch(Expiry),
+    /// Arithmetic, with something to become of the expiry. Boxed, as all that is rare.
+    Timed(Box<(Op<'a>, Expiry)>),
     Sum(u64),
     Min(u64),
     Max(u64),
+    /// A sum of anything but `u64`s, or with bounds. Boxed, because it is rare and large.
+    BoundedSum(Box<BoundedSum<'a>>),
+    /// A `min` or `max`, by its name, with an operand that is no `u64`. It is refused (S03).
+    NotU64(&'static str),
 }
 
-impl Op<'_> {
+impl<'a> Op<'a> {
     /// What it does about the expiry of its entry.
     #[inline]
     pub(crate) fn expiry(&self) -> Expiry {
         match self {
             Self::Set(value) => value.expiry(),
             Self::Touch(expiry) => *expiry,
+            Self::Timed(timed) => timed.1,
             // Arithmetic makes an entry last (S12).
-            Self::Delete | Self::Sum(_) | Self::Min(_) | Self::Max(_) => Expiry::Never,
+            _ => Expiry::Never,
         }
     }
 
+    /// The same arithmetic, with this to become of the expiry.
+    pub(super) fn timed(self, expiry: Expiry) -> Self {
+        if expiry == Expiry::Never {
+            self
+        } else {
+            Self::Timed(Box::new((self, expiry)))
+        }
+    }
+
+    /// A `min`, where the operand is a `u64`. What it says about the expiry holds for the entry.
+    pub(crate) fn min(operand: &NewValue<'_>) -> Self {
+        let number = operand.as_ref().as_u64();
+        let op = number.map_or(Self::NotU64("min"), Self::Min);
+        op.timed(operand.expiry())
+    }
+
+    /// A `max`, where the operand is a `u64`. What it says about the expiry holds for the entry.
+    pub(crate) fn max(operand: &NewValue<'_>) -> Self {
+        let number = operand.as_ref().as_u64();
+        let op = number.map_or(Self::NotU64("max"), Self::Max);
+        op.timed(operand.expiry())
+    }
+
     /// The bytes of the value that it carries, as the limits count them.
+    ///
+    /// # Errors
+    ///
+    /// `TypeMismatch` where that value is no operand of this operation, whatever is stored.
     #[inline]
-    pub(crate) fn value_bytes(&self) -> Option<usize> {
-        match self {
+    fn value_bytes(&self) -> Result<Option<usize>> {
+        Ok(match self {
             Self::Set(value) => Some(value.encoded_len()),
             Self::Delete | Self::Touch(_) => None,
             Self::Sum(_) | Self::Min(_) | Self::Max(_) => Some(size_of::<u64>()),
-        }
+            Self::BoundedSum(sum) => {
+                sum.check()?;
+                Some(sum.operand.encoded_len())
+            }
+            Self::NotU64(operation) => return Err(Error::operand_not_u64(operation)),
+            Self::Timed(timed) => timed.0.value_bytes()?,
+        })
     }
 }
 
@@ -122,7 +163,7 @@ impl Write<'_> {
         write
     }
 
-    /// Refuses what goes beyond the limits, in the order of spec 7.
+    /// Refuses what goes beyond the limits, in the order of spec 7, and operands that fit nothing.
     pub(crate) fn check_limits(&self, limits: &Limits) -> Result<()> {
         limits.check_checks(self.checks.len())?;
         limits.check_mutations(self.mutations.len())?;
@@ -133,7 +174,8 @@ impl Write<'_> {
         self.check_mutations(limits, check_bytes.sum())
     }
 
-    /// Refuses mutations that go beyond the limits, whatever the number of checks.
+    /// Refuses mutations that go beyond the limits, whatever the number of checks, and operands
+    /// that fit nothing.
     pub(crate) fn check_mutation_limits(&self, limits: &Limits) -> Result<()> {
         limits.check_mutations(self.mutations.len())?;
         self.check_mutations(limits, 0)
@@ -153,7 +195,8 @@ impl Write<'_> {
     }
 }
 
-/// Refuses a mutation that goes beyond the limits as an operation by itself.
+/// Refuses a mutation that goes beyond the limits as an operation by itself, or that has an operand
+/// that fits nothing.
 #[inline]
 pub(crate) fn check_single(key: &Key, op: &Op<'_>, limits: &Limits) -> Result<()> {
     limits.check_mutations(1)?;
@@ -162,8 +205,8 @@ pub(crate) fn check_single(key: &Key, op: &Op<'_>, limits: &Limits) -> Result<()
     limits.check_total_keys(key_bytes)
 }
 
-/// Refuses too large a key or value; otherwise what they count to the totals of all bytes and of
-/// keys.
+/// Refuses too large a key or value, and an operand that fits nothing; otherwise what they count to
+/// the totals of all bytes and of keys.
 #[inline]
 fn check_sizes(key: &Key, op: &Op<'_>, limits: &Limits) -> Result<(usize, usize)> {
     let len = key.as_bytes().len();
@@ -173,7 +216,7 @@ fn check_sizes(key: &Key, op: &Op<'_>, limits: &Limits) -> Result<(usize, usize)
     {
         return Err(Error::expiry_too_large(after, Expiry::MAX));
     }
-    let Some(value_bytes) = op.value_bytes() else {
+    let Some(value_bytes) = op.value_bytes()? else {
         return Ok((len, 0));
     };
     limits.check_value(value_bytes)?;

@@ -94,6 +94,42 @@ fn refusals_keep_denos_words() {
             "Failed to perform 'sum' mutation on a non-U64 value in the database",
         ),
         (
+            Error::operand_not_u64("min"),
+            ErrorKind::TypeMismatch,
+            "Failed to perform 'min' mutation on a non-U64 operand",
+        ),
+        (
+            Error::not_v8_scalar("lower bound"),
+            ErrorKind::TypeMismatch,
+            "Some of the parameters are not valid V8 values: the lower bound is neither a number \
+             nor a bigint",
+        ),
+        (
+            Error::stored_not_scalar(),
+            ErrorKind::TypeMismatch,
+            "Failed to perform 'sum' mutation: unsupported value type in the database",
+        ),
+        (
+            Error::cannot_sum("BigInt", "Number"),
+            ErrorKind::TypeMismatch,
+            "Cannot sum BigInt with Number",
+        ),
+        (
+            Error::bound_of_another_type("KvU64", "BigInt"),
+            ErrorKind::TypeMismatch,
+            "Min/max parameters have different types than the operand: KvU64 beside BigInt",
+        ),
+        (
+            Error::bounded_u64(),
+            ErrorKind::TypeMismatch,
+            "Cannot use min/max parameters with KvU64 operands",
+        ),
+        (
+            Error::sum_out_of_range(),
+            ErrorKind::SumOutOfRange,
+            "The result of a Sum operation would exceed its range limit",
+        ),
+        (
             Error::invalid_change(1, 2),
             ErrorKind::InvalidChange,
             "one change is wanted for each of 2 keys, got 1",

@@ -1,7 +1,7 @@
 //! The whole numbers of any size that a key part can be.
 //!
-//! Only what a key needs: a sign and a magnitude, an order, ways in and out. There is no
-//! arithmetic. A magnitude of at most eight bytes, which is nearly every one, is held inline, so
+//! Only what a key needs: a sign and a magnitude, an order, ways in and out. Arithmetic is for
+//! values (`value::integer`). A magnitude of at most eight bytes, which is nearly every one, is held inline, so
 //! that a key like `("log", 1u64)` is built without allocating.
 //!
 //! Invariant, MINIMAL: equal numbers are held alike. Zero is not negative, eight bytes or less are
@@ -11,7 +11,8 @@ use crate::error::{Error, Result};
 use std::cmp::Ordering;
 use std::fmt;
 
-/// An integer of any size up to 255 bytes: the `bigint` of JavaScript, as a key part.
+/// An integer of any size up to 255 bytes: the `bigint` of JavaScript, as a key part, or as a value
+/// ([`NewValue::bigint`](crate::NewValue::bigint)).
 ///
 /// ```
 /// use kvick::{BigInt, Key};

@@ -1,4 +1,5 @@
 use super::{NewValue, Value, ValueKind, ValueRef};
+use crate::key::BigInt;
 use bytes::Bytes;
 
 #[test]
@@ -62,6 +63,55 @@ fn a_value_answers_only_as_its_kind() {
     }
     assert_eq!(Value::from(&b"\xff"[..]).as_str(), None);
     assert!(Value::from("").is_empty());
+}
+
+#[test]
+fn numbers_and_bigints_of_javascript_come_back() {
+    let bits = |value: &Value| value.as_number().map(f64::to_bits);
+    for number in [
+        0.0,
+        -0.0,
+        1.5,
+        -1e300,
+        f64::INFINITY,
+        f64::NAN,
+        f64::MIN_POSITIVE,
+    ] {
+        let new = NewValue::number(number);
+        assert_eq!((new.kind(), new.encoded_len()), (ValueKind::V8, 11));
+        assert!(new.shared_bytes().is_none());
+        assert_eq!(new, number.into());
+        for value in [new.clone().into(), new.into_owned().into()] {
+            assert_eq!(bits(&value), Some(number.to_bits()));
+            assert_eq!(value.as_bigint(), None);
+        }
+    }
+    let longest = BigInt::from_be_bytes(true, &[0xab; 255]).unwrap();
+    for bigint in [
+        BigInt::from(0),
+        BigInt::from(-1),
+        BigInt::from(u64::MAX),
+        BigInt::from(0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10_u128),
+        BigInt::from(i128::MIN),
+        longest,
+    ] {
+        let new = NewValue::bigint(bigint.clone());
+        assert_eq!(new, bigint.clone().into());
+        let value = Value::from(new);
+        assert_eq!(value.kind(), ValueKind::V8);
+        assert_eq!(value.as_bigint(), Some(bigint));
+        assert_eq!(value.as_number(), None);
+    }
+    // One that V8 can write and no `BigInt` can hold.
+    let beyond = [&b"\xff\x0fZ\x80\x04"[..], &[0xab; 256]].concat();
+    assert_eq!(ValueRef::V8(&beyond).as_bigint(), None);
+    for other in [
+        ValueRef::U64(1),
+        ValueRef::Bytes(b"\xff\x0fI\x02"),
+        ValueRef::V8(b"1"),
+    ] {
+        assert_eq!((other.as_number(), other.as_bigint()), (None, None));
+    }
 }
 
 #[test]

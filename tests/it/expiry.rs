@@ -1,7 +1,9 @@
 //! Entries that expire (T01 to T09, S12, X04).
 
 use crate::support::{assert_refused, committed, conflict, everything, keys};
-use kvick::{Change, Clock, Entry, ErrorKind, Kv, ManualClock, NewValue, Range, Transacted, Value};
+use kvick::{
+    Change, Clock, Entry, ErrorKind, Kv, ManualClock, NewValue, Range, Sum, Transacted, Value,
+};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -396,6 +398,47 @@ fn the_expiry_is_kept_where_that_is_asked_for() {
         .set("key", NewValue::from("c").keep_expiry());
     committed(op.commit());
     assert_eq!(left("key"), None);
+}
+
+#[test]
+fn arithmetic_keeps_or_sets_an_expiry_where_that_is_asked_for() {
+    let (kv, clock) = timed();
+    for key in ["kept", "least", "most", "number"] {
+        let value = if key == "number" {
+            1.5.into()
+        } else {
+            NewValue::from(1_u64)
+        };
+        kv.set(key, value.expire_in(MINUTE)).unwrap();
+    }
+    clock.advance(MS);
+    let mut op = kv.atomic();
+    op.sum_with("kept", Sum::u64(1).keep_expiry());
+    op.min_with("least", NewValue::from(0_u64).keep_expiry());
+    op.max_with("most", NewValue::from(9_u64).expire_in(2 * MINUTE));
+    op.sum_with(
+        "number",
+        Sum::number(1.0).at_most(2.0).clamped().keep_expiry(),
+    );
+    op.sum_with("new", Sum::encoded(NewValue::from(1_u64).expire_in(MS)));
+    op.sum_with("never", Sum::u64(1).keep_expiry());
+    committed(op.commit());
+    let left = |key: &str| kv.get(key).unwrap().expires_in();
+    assert_eq!((left("kept"), left("least")), (Some(NEARLY), Some(NEARLY)));
+    assert_eq!(
+        (left("most"), left("number")),
+        (Some(2 * MINUTE), Some(NEARLY))
+    );
+    assert_eq!((left("new"), left("never")), (Some(MS), None));
+    assert_eq!(kv.get("kept").unwrap().as_u64(), Some(2));
+    assert_eq!(kv.get("least").unwrap().as_u64(), Some(0));
+    assert_eq!(kv.get("number").unwrap().as_number(), Some(2.0));
+    let seen = kv.transact(|tx| {
+        tx.sum_with("kept", Sum::u64(1).keep_expiry());
+        let kept = tx.get("kept")?;
+        Ok((kept.as_u64(), kept.expires_in()))
+    });
+    assert_eq!(seen.unwrap().committed(), Some((Some(3), Some(NEARLY))));
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod list;
 mod reads;
 mod refusals;
 mod shown;
+mod sums;
 mod support;
 mod tidy;
 mod transact;

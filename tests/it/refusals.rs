@@ -5,7 +5,7 @@ use crate::support::allocations::{live_bytes, refuse_one, was_refused};
 use crate::support::alone::alone;
 use crate::support::threads::wait_until;
 use crate::support::{assert_refused, everything};
-use kvick::{Change, ErrorKind, Key, Kv, Limits, Range, Value};
+use kvick::{Change, ErrorKind, Key, Kv, Limits, NewValue, Range, Sum, Value};
 
 /// What counts as large. What the skiplist and the epoch allocate is smaller, and may not be
 /// refused: theirs is an interface without errors.
@@ -143,6 +143,24 @@ fn a_value_for_which_there_is_no_memory_is_refused() {
         kv.set("key", &value[..]).map(drop)
     };
     assert_eq!(refuse_each(unswept, set), 1);
+}
+
+#[test]
+fn a_sum_of_bigints_for_which_there_is_no_memory_is_refused() {
+    let bigint = [&b"\xff\x0fZ\x80\xc0\x07"[..], &vec![1; 61_440]].concat();
+    let make = || {
+        let kv = unswept();
+        kv.set("key", NewValue::v8(&bigint)).expect("a value");
+        kv
+    };
+    let sum = |kv: &Kv, granted| {
+        let mut operation = kv.atomic();
+        operation.sum_with("key", Sum::bigint(1));
+        refuse_one(LARGE, granted);
+        operation.commit().map(drop)
+    };
+    // The digits of the sum, the value that they become, and the version that holds it.
+    assert_eq!(refuse_each(make, sum), 3);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What a developer sees of the things of this crate: `{:?}` in an assertion that fails, or in a log.
 
 use kvick::{
-    BigInt, Change, Entry, ErrorKind, Key, KeyPart, Kv, Limits, NewValue, Outcome, Range,
+    BigInt, Change, Entry, ErrorKind, Key, KeyPart, Kv, Limits, NewValue, Outcome, Range, Sum,
     Transacted, Value, ValueKind,
 };
 use std::collections::HashSet;
@@ -53,6 +53,10 @@ fn what_reads_and_writes_shows_what_it_is_about() {
     });
     assert_shows(&done.unwrap(), &["Committed", "attempts: 1"]);
     assert_shows(&Change::set(1_u64), &["Set", "1"]);
+    assert_shows(
+        &Sum::number(1.0).clamped(),
+        &["Sum", "V8(11 bytes)", "true"],
+    );
     let error = kv.set((), 1_u64).unwrap_err();
     assert_shows(&error, &["Error", "KeyEmpty", "cannot be empty"]);
     assert!(error.downcast_ref::<std::fmt::Error>().is_none());
@@ -96,7 +100,22 @@ fn entries_answer_as_their_kind() {
     });
     let entry = looked.unwrap();
     answers(&entry);
+    assert_eq!((entry.as_number(), entry.as_bigint()), (None, None));
     assert_eq!(entry.into_value(), Some(Value::from("täxt")));
+    kv.set("number", 1.5).unwrap();
+    let entry = kv.get("number").unwrap();
+    assert_eq!((entry.as_number(), entry.as_bigint()), (Some(1.5), None));
+    kv.set("bigint", BigInt::from(-7)).unwrap();
+    let entry = kv.get("bigint").unwrap();
+    let expected = Some(BigInt::from(-7));
+    assert_eq!((entry.as_number(), entry.as_bigint()), (None, expected));
+    for (key, number) in [("number", Some(1.5)), ("bigint", None)] {
+        let looked = kv.with_entry(key, |entry| {
+            let entry = entry.unwrap();
+            (entry.as_number(), entry.as_bigint().is_some())
+        });
+        assert_eq!(looked.unwrap(), (number, number.is_none()));
+    }
     assert_eq!(NewValue::from("täxt").kind(), ValueKind::Bytes);
     assert_eq!(NewValue::from("täxt"), NewValue::from(String::from("täxt")));
     assert_ne!(NewValue::from("täxt"), NewValue::from(1_u64));

@@ -1,6 +1,6 @@
 //! What is done before the locks are taken, so that it is not done behind them.
 
-use super::{Plan, prepare};
+use super::{Pending, Plan, prepare};
 use crate::clock::SystemClock;
 use crate::engine::write::{Check, Expect, Mutation, Op, Write};
 use crate::engine::{Config, Engine};
@@ -8,6 +8,7 @@ use crate::key::Key;
 use crate::limits::Limits;
 use crate::mvcc::stripes::Locked;
 use crate::sync::epoch;
+use crate::value::NewValue;
 use smallvec::smallvec;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -24,6 +25,13 @@ fn engine(stripe_bits: u32) -> Arc<Engine> {
 fn mutation(key: &str, op: Op<'static>) -> Mutation<'static> {
     let key = Key::from(key);
     Mutation { key, op }
+}
+
+#[test]
+fn a_mutation_is_no_larger_than_the_value_it_sets() {
+    assert_eq!(size_of::<Op<'_>>(), size_of::<NewValue<'_>>());
+    assert!(size_of::<NewValue<'_>>() <= 48);
+    assert!(size_of::<Pending<'_, '_>>() <= 24);
 }
 
 #[test]
