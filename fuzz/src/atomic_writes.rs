@@ -3,7 +3,7 @@
 mod retried;
 
 use crate::input::Input;
-use crate::model::{Changes, Check, Model, Mutation, Op, TypeMismatch, add_check, add_mutation};
+use crate::model::{Changes, Check, Model, Mutation, Op, add_check, add_mutation};
 use crate::{assert_holds, assert_leaves_nothing};
 use kvick::{ErrorKind, Key, Kv, Limits, Outcome, Value, Versionstamp};
 
@@ -72,6 +72,7 @@ fn refusal(limits: &Limits, checks: &[Check], mutations: &[Mutation]) -> Option<
             Op::Delete => continue,
             Op::Set(value) => value.len(),
             Op::Sum(_) | Op::Min(_) | Op::Max(_) => 8,
+            Op::SumWith(sum) => sum.operand.len(),
         };
         if value_bytes > limits.value_bytes_max {
             return Some(ErrorKind::ValueTooLarge);
@@ -228,7 +229,7 @@ impl<'a> Run<'a> {
                 let versionstamp = outcome.versionstamp().expect("every check holds");
                 self.install(changes, versionstamp);
             }
-            Err(TypeMismatch) => self.refused(outcome, ErrorKind::TypeMismatch),
+            Err(kind) => self.refused(outcome, kind),
         }
     }
 

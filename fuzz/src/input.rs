@@ -4,10 +4,10 @@
 //! script ends quietly. Keys are chosen to be close to each other: few parts, few letters, the bytes
 //! that the encoding treats specially, and lengths around every boundary of the implementation.
 
-use crate::model::{Check, Expect, Mutation, Op};
+use crate::model::{BoundedSum, Check, Expect, Mutation, Op};
 use crate::selector::Selector;
 use arbitrary::Unstructured;
-use kvick::{BigInt, Key, KeyPart, Value, Versionstamp};
+use kvick::{BigInt, Key, KeyPart, NewValue, Value, Versionstamp};
 
 /// The bytes of an input that are left.
 #[derive(Debug)]
@@ -204,6 +204,56 @@ impl Input<'_> {
             3 => Value::V8(self.bytes(8).to_vec().into()),
             4 => Value::V8(vec![b'v'; self.pick(&[3_000, 65_536, 65_537])].into()),
             _ => Value::from(self.number()),
+        }
+    }
+
+    /// A number or bigint of JavaScript, or, now and then, what is none; no bigint is so large that
+    /// the sum of all those of a script would not fit into an `i128`.
+    pub(crate) fn scalar(&mut self) -> Value {
+        match self.below(8) {
+            0..3 => NewValue::number(self.double()).into(),
+            3..5 => {
+                let magnitude = i128::from(self.number()) << self.pick(&[0, 1, 40]);
+                let is_negative = self.one_in(2);
+                NewValue::bigint(if is_negative { -magnitude } else { magnitude }).into()
+            }
+            5 => Value::from(self.number()),
+            6 => Value::V8(self.bytes(8).to_vec().into()),
+            _ => Value::V8(self.serialised().into()),
+        }
+    }
+
+    /// Bytes that V8 could have written, or nearly so.
+    fn serialised(&mut self) -> Vec<u8> {
+        let version = self.pick(&[15, 16, 13, 12, 0x7f, 0x80]);
+        let mut bytes = vec![0xff, version];
+        bytes.resize(2 + self.below(3), 0);
+        let tag = self.pick(b"IUNZnz0");
+        bytes.push(tag);
+        let count = match tag {
+            b'N' | b'n' => 8,
+            b'Z' | b'z' => {
+                let len = self.below(10);
+                let sign = usize::from(self.one_in(2));
+                bytes.push((len << 1 | sign).try_into().unwrap_or(0));
+                len
+            }
+            _ => 1 + self.below(6),
+        };
+        let surplus = usize::from(self.one_in(8));
+        bytes.extend_from_slice(self.bytes(count + surplus));
+        bytes
+    }
+
+    pub(crate) fn bounded_sum(&mut self) -> BoundedSum {
+        let operand = self.scalar();
+        let mut bound = || self.one_in(3).then(|| self.scalar());
+        let (min, max) = (bound(), bound());
+        BoundedSum {
+            operand,
+            min,
+            max,
+            is_clamped: self.one_in(3),
         }
     }
 

@@ -5,7 +5,7 @@ use super::{Run, refusal, refusal_of_key};
 use crate::assert_holds;
 use crate::attempt::{Act, Attempt, Interference, Overlay, Reads};
 use crate::decision::Decision;
-use crate::model::{Mutation, TypeMismatch};
+use crate::model::Mutation;
 use kvick::{
     Change, Entry, ErrorKind, Key, Kv, Result, RetryPolicy, Transacted, Transaction, Value,
 };
@@ -219,7 +219,7 @@ impl Run<'_> {
         assert_eq!(conflicting, expected, "which attempts conflict: {done:?}");
         let changes = match self.model.changes(mutations) {
             Ok(changes) => changes,
-            Err(TypeMismatch) => return self.refused(done, ErrorKind::TypeMismatch),
+            Err(kind) => return self.refused(done, kind),
         };
         let Ok(Transacted::Committed {
             versionstamp,

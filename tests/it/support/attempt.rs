@@ -1,7 +1,7 @@
 //! One attempt of a transaction beside the model of it, and what somebody else does meanwhile: so
 //! that it is known what each read gives, and whether the attempt conflicts.
 
-use super::model::{Model, Mutation, Op, TypeMismatch, apply};
+use super::model::{Model, Mutation, Op, apply};
 use super::selector::Selector;
 use kvick::{Entry, ErrorKind, Key, Kv, NewValue, Transaction, Value, Versionstamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -82,7 +82,7 @@ impl Overlay {
         ops.push(op.clone());
     }
 
-    fn value(&self, base: &Model, key: &Key) -> Result<Option<Value>, TypeMismatch> {
+    fn value(&self, base: &Model, key: &Key) -> Result<Option<Value>, ErrorKind> {
         let mut ops = self.0.get(key).into_iter().flatten();
         ops.try_fold(base.value(key), |value, op| apply(value.as_ref(), op))
     }
@@ -99,7 +99,7 @@ impl Overlay {
         &self,
         base: &Model,
         (selector, reverse, limit): (&Selector, bool, Option<usize>),
-    ) -> Result<Vec<(Key, Value, Option<Versionstamp>)>, TypeMismatch> {
+    ) -> Result<Vec<(Key, Value, Option<Versionstamp>)>, ErrorKind> {
         let keys: BTreeSet<_> = base.entries.keys().chain(self.0.keys()).collect();
         let mut keys: Vec<_> = keys
             .into_iter()
@@ -154,7 +154,7 @@ impl Attempt<'_> {
                 assert_eq!(entry.value(), expected.as_ref(), "{key:?}");
                 assert_eq!(entry.versionstamp(), self.base.versionstamp(key));
             }
-            (Err(error), Err(TypeMismatch)) => assert_eq!(error.kind(), ErrorKind::TypeMismatch),
+            (Err(error), Err(kind)) => assert_eq!(error.kind(), kind),
             (got, expected) => panic!("{key:?}: {got:?} where {expected:?} is expected"),
         }
     }
@@ -187,7 +187,7 @@ impl Attempt<'_> {
                     end = got.last().map(|(key, ..)| key.clone());
                 }
             }
-            (Err(error), Err(TypeMismatch)) => assert_eq!(error.kind(), ErrorKind::TypeMismatch),
+            (Err(error), Err(kind)) => assert_eq!(error.kind(), kind),
             (got, expected) => panic!("{selector:?}: {got:?} where {expected:?} is expected"),
         }
         self.reads.ranges.push((selector.clone(), reverse, end));
@@ -208,5 +208,6 @@ fn write(tx: &mut Transaction<'_>, Mutation { key, op }: &Mutation) {
         Op::Sum(operand) => tx.sum(key, *operand),
         Op::Min(operand) => tx.min(key, *operand),
         Op::Max(operand) => tx.max(key, *operand),
+        Op::SumWith(sum) => tx.sum_with(key, sum.as_sum()),
     }
 }

@@ -11,7 +11,7 @@
 //! What expires makes no event. So an entry that may have expired while something was under way is
 //! there or is not, whichever fits; before and after, it is known.
 
-use super::model::{self, Check, Model, Mutation, Stored, Window};
+use super::model::{Check, Model, Mutation, Stored, Window};
 use super::selector::Selector;
 use kvick::{Clock, Entry, Key, ManualClock, Value, Versionstamp};
 use std::cmp::Reverse;
@@ -297,7 +297,7 @@ fn perform(model: &mut Model, event: &Event) -> Result<Vec<Key>, (Wrong, String)
                     model.retime(mutations, event.span.clock);
                     Ok(keys)
                 }
-                Err(model::TypeMismatch) => fail(Wrong::Mutation, event),
+                Err(_) => fail(Wrong::Mutation, event),
             }
         }
         Did::Clear {

@@ -678,6 +678,7 @@ fn write(tx: &mut Transaction<'_>, mutation: &Mutation) {
         Op::Sum(operand) => tx.sum(key, *operand),
         Op::Min(operand) => tx.min(key, *operand),
         Op::Max(operand) => tx.max(key, *operand),
+        Op::SumWith(sum) => tx.sum_with(key, sum.as_sum()),
     }
 }
 

@@ -2,7 +2,7 @@
 //! plainest form.
 
 use super::selector::Selector;
-use kvick::{AtomicOp, Entry, Key, NewValue, Value, Versionstamp};
+use kvick::{AtomicOp, Entry, ErrorKind, Key, NewValue, Sum, Value, Versionstamp};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -37,6 +37,16 @@ pub(crate) enum Op {
     Sum(u64),
     Min(u64),
     Max(u64),
+    SumWith(BoundedSum),
+}
+
+/// A sum of numbers or bigints of JavaScript, none of them too large for an `i128`.
+#[derive(Clone, Debug)]
+pub(crate) struct BoundedSum {
+    pub(crate) operand: Value,
+    pub(crate) min: Option<Value>,
+    pub(crate) max: Option<Value>,
+    pub(crate) is_clamped: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -44,10 +54,6 @@ pub(crate) struct Mutation {
     pub(crate) key: Key,
     pub(crate) op: Op,
 }
-
-/// Arithmetic has met a value that is not a number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TypeMismatch;
 
 /// What is to become of each key.
 pub(crate) type Changes = BTreeMap<Key, Option<Value>>;
@@ -82,15 +88,16 @@ pub(crate) fn add_mutation(operation: &mut AtomicOp<'_>, mutation: &Mutation) {
         Op::Sum(operand) => operation.sum(key, *operand),
         Op::Min(operand) => operation.min(key, *operand),
         Op::Max(operand) => operation.max(key, *operand),
+        Op::SumWith(sum) => operation.sum_with(key, sum.as_sum()),
     };
 }
 
-/// What a mutation makes of a value (A06, S01, S02, S04).
-pub(crate) fn apply(stored: Option<&Value>, op: &Op) -> Result<Option<Value>, TypeMismatch> {
+/// What a mutation makes of a value, or as what it is refused (A06, S01, S02, S04 to S14).
+pub(crate) fn apply(stored: Option<&Value>, op: &Op) -> Result<Option<Value>, ErrorKind> {
     let combine = |operand: u64, combine: fn(u64, u64) -> u64| match stored {
         None => Ok(Some(Value::U64(operand))),
         Some(Value::U64(number)) => Ok(Some(Value::U64(combine(*number, operand)))),
-        Some(_) => Err(TypeMismatch),
+        Some(_) => Err(ErrorKind::TypeMismatch),
     };
     match op {
         Op::Set(value) | Op::SetFor(value, _) => Ok(Some(value.clone())),
@@ -99,7 +106,132 @@ pub(crate) fn apply(stored: Option<&Value>, op: &Op) -> Result<Option<Value>, Ty
         Op::Sum(operand) => combine(*operand, u64::wrapping_add),
         Op::Min(operand) => combine(*operand, u64::min),
         Op::Max(operand) => combine(*operand, u64::max),
+        Op::SumWith(sum) => sum.apply(stored).map(Some),
     }
+}
+
+/// A value as something to calculate with.
+enum Term {
+    U64(u64),
+    Number(f64),
+    BigInt(i128),
+}
+
+impl Term {
+    fn of(value: &Value) -> Result<Self, ErrorKind> {
+        if let Some(number) = value.as_u64() {
+            return Ok(Self::U64(number));
+        }
+        if let Some(number) = value.as_number() {
+            return Ok(Self::Number(number));
+        }
+        let bigint = value.as_bigint().ok_or(ErrorKind::TypeMismatch)?;
+        Ok(Self::BigInt(
+            bigint.to_i128().expect("bigints are not large here"),
+        ))
+    }
+
+    fn number(&self) -> Option<f64> {
+        if let Self::Number(number) = self {
+            Some(*number)
+        } else {
+            None
+        }
+    }
+
+    fn bigint(&self) -> Option<i128> {
+        if let Self::BigInt(bigint) = self {
+            Some(*bigint)
+        } else {
+            None
+        }
+    }
+}
+
+impl BoundedSum {
+    pub(crate) fn as_sum(&self) -> Sum<'static> {
+        let mut sum = Sum::encoded(&self.operand);
+        if let Some(min) = &self.min {
+            sum = sum.at_least(min);
+        }
+        if let Some(max) = &self.max {
+            sum = sum.at_most(max);
+        }
+        if self.is_clamped { sum.clamped() } else { sum }
+    }
+
+    fn is_unbounded(&self) -> bool {
+        self.min.is_none() && self.max.is_none() && !self.is_clamped
+    }
+
+    /// As what it is refused whatever is stored (S08, S10).
+    fn check(&self) -> Result<(), ErrorKind> {
+        let operand = Term::of(&self.operand)?;
+        let bounds = self.min.iter().chain(&self.max);
+        let bounds = bounds.map(Term::of).collect::<Result<Vec<_>, _>>()?;
+        let fits = match operand {
+            Term::U64(_) => self.is_unbounded(),
+            Term::Number(_) => bounds.iter().all(|bound| bound.number().is_some()),
+            Term::BigInt(_) => bounds.iter().all(|bound| bound.bigint().is_some()),
+        };
+        if fits {
+            Ok(())
+        } else {
+            Err(ErrorKind::TypeMismatch)
+        }
+    }
+
+    fn apply(&self, stored: Option<&Value>) -> Result<Value, ErrorKind> {
+        self.check()?;
+        let Some(stored) = stored else {
+            return Ok(self.operand.clone());
+        };
+        let sum = match (Term::of(stored)?, Term::of(&self.operand)?) {
+            (Term::U64(stored), Term::U64(operand)) => stored.wrapping_add(operand).into(),
+            (Term::Number(stored), Term::Number(operand)) => {
+                NewValue::number(self.bounded(stored + operand, Term::number)?)
+            }
+            (Term::BigInt(stored), Term::BigInt(operand)) => {
+                let sum = stored.checked_add(operand).expect("there are not many");
+                NewValue::bigint(self.bounded(sum, Term::bigint)?)
+            }
+            (Term::U64(stored), Term::BigInt(operand)) if self.is_unbounded() => {
+                let operand = u64::try_from(operand).map_err(|_| ErrorKind::TypeMismatch)?;
+                stored.wrapping_add(operand).into()
+            }
+            _ => return Err(ErrorKind::TypeMismatch),
+        };
+        Ok(sum.into())
+    }
+
+    fn bounded<T: PartialOrd>(
+        &self,
+        mut sum: T,
+        of: fn(&Term) -> Option<T>,
+    ) -> Result<T, ErrorKind> {
+        let bound = |value: &Option<Value>| of(&Term::of(value.as_ref()?).ok()?);
+        for (bound, is_lower) in [(bound(&self.min), true), (bound(&self.max), false)] {
+            let Some(bound) = bound else { continue };
+            let is_beyond = if is_lower { sum < bound } else { sum > bound };
+            if is_beyond && !self.is_clamped {
+                return Err(ErrorKind::SumOutOfRange);
+            }
+            if is_beyond {
+                sum = bound;
+            }
+        }
+        Ok(sum)
+    }
+}
+
+/// As what mutations are refused before anything is looked at.
+pub(crate) fn check_operands(mutations: &[Mutation]) -> Result<(), ErrorKind> {
+    mutations
+        .iter()
+        .try_for_each(|mutation| match &mutation.op {
+            Op::SumWith(sum) => sum.check(),
+            _ => Ok(()),
+        })
 }
 
 impl Model {
@@ -143,8 +275,9 @@ impl Model {
         failed.map(|(index, _)| index).collect()
     }
 
-    /// What mutations come to, in order.
-    pub(crate) fn changes(&self, mutations: &[Mutation]) -> Result<Changes, TypeMismatch> {
+    /// What mutations come to, in order, or as what they are refused.
+    pub(crate) fn changes(&self, mutations: &[Mutation]) -> Result<Changes, ErrorKind> {
+        check_operands(mutations)?;
         let mut changes = Changes::new();
         for Mutation { key, op } in mutations {
             let current = match changes.get(key) {
