@@ -147,7 +147,7 @@ impl<'a> AtomicOp<'a> {
         key: impl Into<Key>,
         expire_in: impl Into<Option<Duration>>,
     ) -> &mut Self {
-        let expiry = expire_in.into().map_or(Expiry::Never, Expiry::In);
+        let expiry = Expiry::after(expire_in.into());
         self.mutate(key, Op::Touch(expiry))
     }
 

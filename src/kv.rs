@@ -275,7 +275,7 @@ impl Kv {
         key: impl Into<Key>,
         expire_in: impl Into<Option<Duration>>,
     ) -> Result<Option<Versionstamp>> {
-        let expiry = expire_in.into().map_or(Expiry::Never, Expiry::In);
+        let expiry = Expiry::after(expire_in.into());
         let touched = self.writer()?.touch(&key.into(), expiry)?;
         Ok(touched.map(|effects| effects.stamp.into()))
     }

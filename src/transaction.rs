@@ -125,7 +125,7 @@ impl<'a> Transaction<'a> {
     /// Changes when a key expires, and nothing else, as [`AtomicOp::touch`](crate::AtomicOp::touch)
     /// does. The key is not read.
     pub fn touch(&mut self, key: impl Into<Key>, expire_in: impl Into<Option<Duration>>) {
-        let expiry = expire_in.into().map_or(Expiry::Never, Expiry::In);
+        let expiry = Expiry::after(expire_in.into());
         self.writes.entry(key.into()).push(Op::Touch(expiry));
     }
 

@@ -42,7 +42,7 @@ impl Change {
 
     /// Change when it expires, and nothing else: so long after the commit, or never (`None`).
     pub fn touch(expire_in: impl Into<Option<Duration>>) -> Self {
-        let expiry = expire_in.into().map_or(Expiry::Never, Expiry::In);
+        let expiry = Expiry::after(expire_in.into());
         Self(Kind::Touch(expiry))
     }
 

@@ -373,7 +373,7 @@ impl<'a> NewValue<'a> {
     /// ```
     #[must_use]
     pub fn expire_in(mut self, after: Duration) -> Self {
-        self.expiry = Expiry::In(after);
+        self.expiry = Expiry::after(Some(after));
         self
     }
 
@@ -381,7 +381,7 @@ impl<'a> NewValue<'a> {
     /// there is none (X04).
     #[must_use]
     pub fn keep_expiry(mut self) -> Self {
-        self.expiry = Expiry::Keep;
+        self.expiry = Expiry::KEEP;
         self
     }
 

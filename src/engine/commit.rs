@@ -243,7 +243,7 @@ impl Engine {
             return Ok(None);
         }
         let draft = if prepared.is_some() {
-            expire(&mut prepared, op.expiry().after(), &time);
+            expire(&mut prepared, op.expiry().time(), &time);
             prepared
         } else {
             let mut pending = Pending::stored(time.stored(record));
@@ -366,7 +366,7 @@ impl Engine {
             };
             let prepared = prepare(&mutation.op)?;
             plan.is_known &= prepared.is_some();
-            let expire_in = mutation.op.expiry().after();
+            let expire_in = mutation.op.expiry().time();
             plan.is_timed |= expire_in.is_some();
             debug_assert!(plan.target_of.len() < plan.target_of.capacity());
             if index == next {
@@ -641,10 +641,11 @@ fn prepare(op: &Op<'_>) -> Result<Option<Draft<Large>>> {
     let Op::Set(value) = op else {
         return Ok(None);
     };
-    Ok(match value.expiry() {
-        Expiry::Never => Some(payload::draft(value)?),
-        Expiry::In(_) => Some(payload::draft_expiring(value)?),
-        Expiry::Keep => None,
+    let expiry = value.expiry();
+    Ok(match expiry.time() {
+        Some(_) => Some(payload::draft_expiring(value)?),
+        None if expiry == Expiry::KEEP => None,
+        None => Some(payload::draft(value)?),
     })
 }
 

@@ -5,7 +5,6 @@ use super::payload::{self, Large};
 use super::timing::CommitTime;
 use super::write::Op;
 use crate::error::{Error, Result};
-use crate::expiry::Expiry;
 use crate::moment::Moment;
 use crate::mvcc::chain::{Draft, VersionRef};
 use crate::value::{NewValue, Value, ValueRef};
@@ -61,8 +60,8 @@ impl<'w, 'g> Pending<'w, 'g> {
     pub(crate) fn apply(&mut self, op: &'w Op<'w>, time: &CommitTime<'_>) -> Result<()> {
         let expiry = op.expiry();
         self.content = self.changed(op, time)?;
-        self.deadline = match (expiry, &self.content) {
-            (Expiry::Never, _) | (_, Content::Nothing) => None,
+        self.deadline = match self.content {
+            Content::Nothing => None,
             _ => time.deadline_of(expiry, self.deadline),
         };
         self.is_changed = true;

@@ -73,10 +73,9 @@ impl<'e> CommitTime<'e> {
 
     /// When an entry expires that is written to with this expiry, given when the one before did.
     pub(super) fn deadline_of(&self, expiry: Expiry, before: Option<Moment>) -> Option<Moment> {
-        match expiry {
-            Expiry::Never => None,
-            Expiry::In(after) => Some(self.deadline(after)),
-            Expiry::Keep => before,
+        match expiry.time() {
+            Some(time) => Some(self.deadline(time)),
+            None => before.filter(|_| expiry == Expiry::KEEP),
         }
     }
 

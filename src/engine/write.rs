@@ -61,7 +61,7 @@ pub(crate) enum Op<'a> {
     NotU64(&'static str),
 }
 
-impl<'a> Op<'a> {
+impl Op<'_> {
     /// What it does about the expiry of its entry.
     #[inline]
     pub(crate) fn expiry(&self) -> Expiry {
@@ -70,13 +70,13 @@ impl<'a> Op<'a> {
             Self::Touch(expiry) => *expiry,
             Self::Timed(timed) => timed.1,
             // Arithmetic makes an entry last (S12).
-            _ => Expiry::Never,
+            _ => Expiry::NEVER,
         }
     }
 
     /// The same arithmetic, with this to become of the expiry.
     pub(super) fn timed(self, expiry: Expiry) -> Self {
-        if expiry == Expiry::Never {
+        if expiry == Expiry::NEVER {
             self
         } else {
             Self::Timed(Box::new((self, expiry)))
@@ -211,10 +211,10 @@ pub(crate) fn check_single(key: &Key, op: &Op<'_>, limits: &Limits) -> Result<()
 fn check_sizes(key: &Key, op: &Op<'_>, limits: &Limits) -> Result<(usize, usize)> {
     let len = key.as_bytes().len();
     limits.check_key_write(len)?;
-    if let Expiry::In(after) = op.expiry()
-        && after > Expiry::MAX
+    if let Some(time) = op.expiry().time()
+        && time > Expiry::MAX
     {
-        return Err(Error::expiry_too_large(after, Expiry::MAX));
+        return Err(Error::expiry_too_large(time, Expiry::MAX));
     }
     let Some(value_bytes) = op.value_bytes()? else {
         return Ok((len, 0));
