@@ -57,8 +57,8 @@ struct Target<'w, 'g> {
     key: &'w Key,
     /// The new version, where it can be known beforehand: the last mutation is a set.
     prepared: Option<Draft<Large>>,
-    /// How long that is to stay, where it expires.
-    expire_in: Option<Duration>,
+    /// What becomes of its expiry.
+    expiry: Expiry,
     /// Its record, if there is one; before the stripes are locked, as it seems.
     record: Option<RecordRef<'g, Large>>,
     /// Whether this commit has created it.
@@ -125,7 +125,7 @@ impl<'w> Plan<'w, '_> {
     pub(super) fn apply(&mut self, write: &'w Write<'_>, time: &CommitTime<'_>) -> Result<()> {
         if self.is_timed {
             for target in &mut self.targets {
-                expire(&mut target.prepared, target.expire_in, time);
+                expire(&mut target.prepared, target.expiry, time);
             }
         }
         if self.is_known {
@@ -223,7 +223,7 @@ impl Engine {
         self.prefetch(key);
         let guard = epoch::pin();
         let found = self.find_ahead(key, &guard);
-        let mut prepared = prepare(op)?;
+        let (mut prepared, expiry) = prepare(op)?;
         let time = CommitTime::new(self);
         let holds = |record: Option<RecordRef<'_, Large>>| {
             let current = || record.and_then(|record| time.current(record));
@@ -243,7 +243,9 @@ impl Engine {
             return Ok(None);
         }
         let draft = if prepared.is_some() {
-            expire(&mut prepared, op.expiry().time(), &time);
+            if expiry != Expiry::NEVER {
+                expire(&mut prepared, expiry, &time);
+            }
             prepared
         } else {
             let mut pending = Pending::stored(time.stored(record));
@@ -364,10 +366,9 @@ impl Engine {
                 let same = |target: &Target<'_, '_>| *target.key == mutation.key;
                 plan.targets.iter().position(same).unwrap_or(next)
             };
-            let prepared = prepare(&mutation.op)?;
+            let (prepared, expiry) = prepare(&mutation.op)?;
             plan.is_known &= prepared.is_some();
-            let expire_in = mutation.op.expiry().time();
-            plan.is_timed |= expire_in.is_some();
+            plan.is_timed |= expiry != Expiry::NEVER;
             debug_assert!(plan.target_of.len() < plan.target_of.capacity());
             if index == next {
                 debug_assert!(next < plan.targets.capacity());
@@ -375,14 +376,14 @@ impl Engine {
                 plan.targets.push(Target {
                     key: &mutation.key,
                     prepared,
-                    expire_in,
+                    expiry,
                     record: self.find_ahead(&mutation.key, guard),
                     is_new: false,
                     pending: Pending::stored(None),
                 });
             } else {
                 plan.targets[index].prepared = prepared;
-                plan.targets[index].expire_in = expire_in;
+                plan.targets[index].expiry = expiry;
             }
             // PANICS: never. Each of so many targets would take 40 bytes and more.
             let index = u32::try_from(index).expect("fewer than 2^32 keys");
@@ -612,7 +613,7 @@ impl Stripe {
         if !is_entry {
             self.sweep.push_deleted(record, stamp);
         }
-        if record.is_timed() || payload::deadline(version).is_some() {
+        if record.is_timed() || payload::expires(version) {
             self.timers.settle(record, version);
         }
         if let Some(superseded) = Superseded::by(record, version, stamp) {
@@ -635,23 +636,33 @@ pub(super) fn unreserve(locked: &mut Locked<'_, Stripe>) {
     }
 }
 
-/// The version that a mutation leads to whatever is stored, if there is such a one. When it expires
-/// is said by [`expire`].
-fn prepare(op: &Op<'_>) -> Result<Option<Draft<Large>>> {
-    let Op::Set(value) = op else {
-        return Ok(None);
-    };
-    let expiry = value.expiry();
-    Ok(match expiry.time() {
-        Some(_) => Some(payload::draft_expiring(value)?),
-        None if expiry == Expiry::KEEP => None,
-        None => Some(payload::draft(value)?),
+/// The version that a mutation leads to whatever is stored, if there is such a one, and what becomes
+/// of its expiry, which is said by [`expire`].
+fn prepare(op: &Op<'_>) -> Result<(Option<Draft<Large>>, Expiry)> {
+    match op {
+        Op::Set(value) if value.expiry() == Expiry::NEVER => {
+            Ok((Some(payload::draft(value)?), Expiry::NEVER))
+        }
+        Op::Delete | Op::Sum(_) | Op::Min(_) | Op::Max(_) => Ok((None, Expiry::NEVER)),
+        rare => prepare_rare(rare),
+    }
+}
+
+#[cold]
+fn prepare_rare(op: &Op<'_>) -> Result<(Option<Draft<Large>>, Expiry)> {
+    let expiry = op.expiry();
+    Ok(match op {
+        Op::Set(value) if expiry.time().is_some() => {
+            (Some(payload::draft_expiring(value)?), expiry)
+        }
+        _ => (None, expiry),
     })
 }
 
 /// Says when a prepared version expires, if it does.
-fn expire(prepared: &mut Option<Draft<Large>>, after: Option<Duration>, time: &CommitTime<'_>) {
-    if let (Some(draft), Some(after)) = (prepared, after) {
+#[cold]
+fn expire(prepared: &mut Option<Draft<Large>>, expiry: Expiry, time: &CommitTime<'_>) {
+    if let (Some(draft), Some(after)) = (prepared, expiry.time()) {
         payload::expire_at(draft, time.deadline(after));
     }
 }

@@ -5,6 +5,7 @@ use super::payload::{self, Large};
 use super::timing::CommitTime;
 use super::write::Op;
 use crate::error::{Error, Result};
+use crate::expiry::Expiry;
 use crate::moment::Moment;
 use crate::mvcc::chain::{Draft, VersionRef};
 use crate::value::{NewValue, Value, ValueRef};
@@ -57,17 +58,23 @@ impl<'w, 'g> Pending<'w, 'g> {
     ///
     /// `TypeMismatch` where arithmetic meets a value that it does not fit (S02, S06 to S08), or has
     /// an operand that fits nothing; those of [`BoundedSum::add_to`].
+    #[inline]
     pub(crate) fn apply(&mut self, op: &'w Op<'w>, time: &CommitTime<'_>) -> Result<()> {
-        let expiry = op.expiry();
+        let (op, expiry) = match op {
+            Op::Timed(timed) => (&timed.0, timed.1),
+            op => (op, op.expiry()),
+        };
         self.content = self.changed(op, time)?;
-        self.deadline = match self.content {
-            Content::Nothing => None,
-            _ => time.deadline_of(expiry, self.deadline),
+        self.deadline = if expiry == Expiry::NEVER || matches!(self.content, Content::Nothing) {
+            None
+        } else {
+            time.deadline_of(expiry, self.deadline)
         };
         self.is_changed = true;
         Ok(())
     }
 
+    #[inline]
     fn changed(&mut self, op: &'w Op<'w>, time: &CommitTime<'_>) -> Result<Content<'w, 'g>> {
         match op {
             Op::Set(value) => Ok(Content::Set(value)),
@@ -79,10 +86,11 @@ impl<'w, 'g> Pending<'w, 'g> {
             Op::Max(operand) => self.combine("max", *operand, u64::max),
             Op::BoundedSum(sum) => self.sum(sum, time),
             Op::NotU64(operation) => Err(Error::operand_not_u64(operation)),
-            Op::Timed(timed) => self.changed(&timed.0, time),
+            Op::Timed(_) => unreachable!("nothing is timed twice"),
         }
     }
 
+    #[inline]
     /// Combines the stored number with the operand; a key that is absent takes the operand (S04).
     fn combine(
         &self,

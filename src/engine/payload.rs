@@ -128,11 +128,21 @@ pub(crate) fn draft_tombstone() -> Result<Draft<Large>, OutOfMemory> {
     Draft::new(TOMBSTONE, &[], None)
 }
 
+/// One comparison: a tombstone's tag is 0, and one that expires has the highest bit.
+const fn is_lasting_tag(tag: u8) -> bool {
+    tag.wrapping_sub(TOMBSTONE + 1) < EXPIRES - 1
+}
+
 /// Whether a version is neither a tombstone nor one that expires: an entry, whatever time it is.
 #[inline]
 pub(crate) fn is_lasting(version: VersionRef<'_, Large>) -> bool {
-    let tag = version.tag();
-    tag != TOMBSTONE && tag & EXPIRES == 0
+    is_lasting_tag(version.tag())
+}
+
+/// Whether a version expires.
+#[inline]
+pub(crate) fn expires(version: VersionRef<'_, Large>) -> bool {
+    version.tag() & EXPIRES != 0
 }
 
 /// When a version expires, if it does.
@@ -157,9 +167,25 @@ fn parts(version: VersionRef<'_, Large>) -> (u8, &[u8]) {
 }
 
 /// The value in a version; `None` in a tombstone.
+#[inline]
 pub(crate) fn view(version: VersionRef<'_, Large>) -> Option<ValueRef<'_>> {
-    let (tag, inline) = parts(version);
-    let bytes = || version.extra().as_ref().map_or(inline, |large| large);
+    let tag = version.tag();
+    if tag & EXPIRES == 0 {
+        view_of(tag, version.bytes(), version.extra())
+    } else {
+        view_expiring(version)
+    }
+}
+
+#[cold]
+fn view_expiring(version: VersionRef<'_, Large>) -> Option<ValueRef<'_>> {
+    let (tag, bytes) = parts(version);
+    view_of(tag, bytes, version.extra())
+}
+
+#[inline]
+fn view_of<'g>(tag: u8, inline: &'g [u8], extra: &'g Large) -> Option<ValueRef<'g>> {
+    let bytes = || extra.as_ref().map_or(inline, |large| large);
     match tag {
         TOMBSTONE => None,
         TAG_U64 => {

@@ -4,7 +4,7 @@ use super::Engine;
 use super::payload::{self, Large};
 use crate::key::Key;
 use crate::moment::Moment;
-use crate::mvcc::chain::{RecordRef, VersionRef};
+use crate::mvcc::chain::VersionRef;
 use crate::mvcc::registry::Registration;
 use crate::mvcc::time::Time;
 use crate::sync::epoch::{self, Guard};
@@ -44,6 +44,17 @@ impl<'g> Hit<'g> {
             return Some(hit);
         }
         hit.judged(time)
+    }
+
+    /// An entry that does not expire.
+    #[inline]
+    fn lasting(version: VersionRef<'g, Large>, stamp: Stamp) -> Self {
+        let now = Moment::ZERO;
+        Self {
+            version,
+            stamp,
+            now,
+        }
     }
 
     /// This, if it is an entry and has not expired.
@@ -128,28 +139,22 @@ impl Engine {
         let guard = epoch::pin();
         let record = self.find(key, &guard);
         let newest = record.and_then(|record| record.newest(&self.counter));
-        read(match (record, newest) {
-            (Some(record), Some((version, stamp))) if !payload::is_lasting(version) => {
-                self.newest_judged(record, version, stamp)
+        read(match newest {
+            Some((version, stamp)) if payload::is_lasting(version) => {
+                Some(Hit::lasting(version, stamp))
             }
-            (_, Some(newest)) => Hit::new(newest, Moment::ZERO, &self.time),
-            (_, None) => None,
+            Some((version, _)) if !version.is_tombstone() => self.newest_judged(key, &guard),
+            _ => None,
         })
     }
 
-    /// The newest entry of a record whose newest version was one that expires, or a tombstone.
+    /// The newest entry of a key whose newest version was one that expires.
     #[cold]
-    fn newest_judged<'g>(
-        &self,
-        record: RecordRef<'g, Large>,
-        version: VersionRef<'g, Large>,
-        stamp: Stamp,
-    ) -> Option<Hit<'g>> {
-        payload::deadline(version)?;
+    fn newest_judged<'g>(&self, key: &Key, guard: &'g Guard) -> Option<Hit<'g>> {
         let now = self.now();
-        // Looked at once more, now that it is known what time it is: it may have been prolonged
+        // Looked for once more, now that it is known what time it is: it may have been prolonged
         // since (`Time::read_point`).
-        let newest = record.newest(&self.counter).unwrap_or((version, stamp));
+        let newest = self.find(key, guard)?.newest(&self.counter)?;
         Hit::new(newest, now, &self.time)
     }
 

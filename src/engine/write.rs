@@ -101,20 +101,36 @@ impl Op<'_> {
     ///
     /// # Errors
     ///
-    /// `TypeMismatch` where that value is no operand of this operation, whatever is stored.
+    /// `TypeMismatch` where that value is no operand of this operation, whatever is stored;
+    /// `InvalidExpiry`.
     #[inline]
     fn value_bytes(&self) -> Result<Option<usize>> {
-        Ok(match self {
-            Self::Set(value) => Some(value.encoded_len()),
-            Self::Delete | Self::Touch(_) => None,
-            Self::Sum(_) | Self::Min(_) | Self::Max(_) => Some(size_of::<u64>()),
+        match self {
+            Self::Set(value) if value.expiry() == Expiry::NEVER => Ok(Some(value.encoded_len())),
+            Self::Delete => Ok(None),
+            Self::Sum(_) | Self::Min(_) | Self::Max(_) => Ok(Some(size_of::<u64>())),
+            rare => rare.value_bytes_checked(),
+        }
+    }
+
+    #[cold]
+    fn value_bytes_checked(&self) -> Result<Option<usize>> {
+        if let Some(time) = self.expiry().time()
+            && time > Expiry::MAX
+        {
+            return Err(Error::expiry_too_large(time, Expiry::MAX));
+        }
+        match self {
             Self::BoundedSum(sum) => {
                 sum.check()?;
-                Some(sum.operand.encoded_len())
+                Ok(Some(sum.operand.encoded_len()))
             }
-            Self::NotU64(operation) => return Err(Error::operand_not_u64(operation)),
-            Self::Timed(timed) => timed.0.value_bytes()?,
-        })
+            Self::NotU64(operation) => Err(Error::operand_not_u64(operation)),
+            Self::Timed(timed) => timed.0.value_bytes(),
+            Self::Set(value) => Ok(Some(value.encoded_len())),
+            Self::Sum(_) | Self::Min(_) | Self::Max(_) => Ok(Some(size_of::<u64>())),
+            Self::Delete | Self::Touch(_) => Ok(None),
+        }
     }
 }
 
@@ -211,11 +227,6 @@ pub(crate) fn check_single(key: &Key, op: &Op<'_>, limits: &Limits) -> Result<()
 fn check_sizes(key: &Key, op: &Op<'_>, limits: &Limits) -> Result<(usize, usize)> {
     let len = key.as_bytes().len();
     limits.check_key_write(len)?;
-    if let Some(time) = op.expiry().time()
-        && time > Expiry::MAX
-    {
-        return Err(Error::expiry_too_large(time, Expiry::MAX));
-    }
     let Some(value_bytes) = op.value_bytes()? else {
         return Ok((len, 0));
     };

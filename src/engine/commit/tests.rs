@@ -55,7 +55,7 @@ fn what_can_be_known_is_known_before_the_locks() {
     assert!(found.eq([true, false, false]));
     let copied = plan.targets.iter().map(|target| target.prepared.is_some());
     assert!(copied.eq([true, true, false]));
-    assert!(prepare(&Op::Delete).is_ok_and(|draft| draft.is_none()));
+    assert!(prepare(&Op::Delete).is_ok_and(|(draft, _)| draft.is_none()));
 }
 
 #[test]
