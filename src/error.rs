@@ -47,6 +47,10 @@ pub enum ErrorKind {
     KeyUndecodable,
     /// The value is longer than the limit.
     ValueTooLarge,
+    /// A type that cannot be stored as a value: it refuses, or nests too deep.
+    ValueUnencodable,
+    /// The bytes of a V8 value are not what V8 writes, or stand for more than may be read.
+    ValueUndecodable,
     /// One read asks for more ranges than the limit.
     TooManyRanges,
     /// One read asks for more entries than the limit.
@@ -71,7 +75,8 @@ pub enum ErrorKind {
     InvalidVersionstamp,
     /// An entry that is to expire later than can be told.
     InvalidExpiry,
-    /// A mutation that does not fit the type of the stored value or of its operand.
+    /// A mutation that does not fit the type of the stored value or of its operand, or a type that
+    /// the stored value does not read as.
     TypeMismatch,
     /// The result of a sum is beyond the bounds that it was given.
     SumOutOfRange,
@@ -114,6 +119,12 @@ enum Cause {
     Undecodable {
         what: &'static str,
         offset: usize,
+    },
+    /// Of `ValueUnencodable`, `ValueUndecodable` or `TypeMismatch`.
+    #[cfg(feature = "serde")]
+    Value {
+        kind: ErrorKind,
+        what: String,
     },
     NotPositive {
         what: &'static str,
@@ -166,6 +177,8 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match *self.0 {
             Cause::Text(kind, _) | Cause::Limit { kind, .. } => kind,
+            #[cfg(feature = "serde")]
+            Cause::Value { kind, .. } => kind,
             Cause::BigIntTooLong { .. } => ErrorKind::KeyUnencodable,
             Cause::Undecodable { .. } => ErrorKind::KeyUndecodable,
             Cause::OutOfMemory { .. } => ErrorKind::OutOfMemory,
@@ -237,6 +250,12 @@ impl Error {
 
     pub(crate) fn value_too_large(got: usize, max: usize) -> Self {
         Self::too_long(ErrorKind::ValueTooLarge, "Value too large", got, max)
+    }
+
+    /// The three kinds of what goes wrong between a type and a value. `what` says where as well.
+    #[cfg(feature = "serde")]
+    pub(crate) fn value_refused(kind: ErrorKind, what: String) -> Self {
+        Cause::Value { kind, what }.into()
     }
 
     pub(crate) fn too_many_ranges(got: usize, max: usize) -> Self {
@@ -422,6 +441,15 @@ impl fmt::Display for Error {
             }
             Cause::Undecodable { what, offset } => {
                 write!(f, "key cannot be decoded: {what} at byte {offset}")
+            }
+            #[cfg(feature = "serde")]
+            Cause::Value { kind, what } => {
+                let refusal = match kind {
+                    ErrorKind::ValueUnencodable => "value cannot be encoded",
+                    ErrorKind::ValueUndecodable => "value cannot be decoded",
+                    _ => "value does not fit the type",
+                };
+                write!(f, "{refusal}: {what}")
             }
             Cause::OutOfMemory { bytes } => {
                 write!(

@@ -28,6 +28,11 @@
 //! # Ok::<(), kvick::Error>(())
 //! ```
 //!
+//! # Features
+//!
+//! `serde`, off by default: whatever serialises is a value, which Deno and Node can read
+//! (`Kv::set_as`, `Kv::get_as`, `NewValue::serialize`, `Entry::to`).
+//!
 //! # Guarantees
 //!
 //! - Single operations are linearizable.
@@ -81,6 +86,8 @@ mod stats;
 mod sum;
 mod sync;
 mod transaction;
+#[cfg(feature = "serde")]
+mod typed;
 mod update;
 mod value;
 mod version;
@@ -99,6 +106,8 @@ pub use snapshot::Snapshot;
 pub use stats::Stats;
 pub use sum::Sum;
 pub use transaction::{TrackedList, Transaction};
+#[cfg(feature = "serde")]
+pub use typed::js;
 pub use update::{Change, Changes};
 pub use value::{NewValue, Value, ValueKind, ValueRef};
 pub use version::{ParseVersionstampError, Versionstamp};

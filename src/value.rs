@@ -6,8 +6,7 @@
 //! whole; so nothing here copies bytes unless its name says so.
 //!
 //! A value is of one of three kinds, which Deno tells apart. The bytes of a V8 value are carried
-//! as they are (V01); only who asks for the number or the bigint in them, or adds to it, has them
-//! looked into.
+//! as they are (V01); only who asks for what is in them, or adds to it, has them looked into.
 
 pub(crate) mod integer;
 pub(crate) mod v8;

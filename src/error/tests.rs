@@ -148,6 +148,29 @@ fn refusals_keep_denos_words() {
     ]);
 }
 
+#[cfg(feature = "serde")]
+#[test]
+fn what_is_between_a_type_and_a_value_is_told_by_kind() {
+    let refused = |kind| Error::value_refused(kind, "why at byte 7".to_owned());
+    assert_texts([
+        (
+            refused(ErrorKind::ValueUnencodable),
+            ErrorKind::ValueUnencodable,
+            "value cannot be encoded: why at byte 7",
+        ),
+        (
+            refused(ErrorKind::ValueUndecodable),
+            ErrorKind::ValueUndecodable,
+            "value cannot be decoded: why at byte 7",
+        ),
+        (
+            refused(ErrorKind::TypeMismatch),
+            ErrorKind::TypeMismatch,
+            "value does not fit the type: why at byte 7",
+        ),
+    ]);
+}
+
 #[test]
 fn an_error_is_one_word_and_travels() {
     fn travels<T: Send + Sync + 'static>() {}
