@@ -20,5 +20,7 @@ mod sums;
 mod support;
 mod tidy;
 mod transact;
+#[cfg(feature = "serde")]
+mod typed;
 mod update;
 mod values;

@@ -6,6 +6,8 @@ pub(crate) mod attempt;
 pub(crate) mod checker;
 pub(crate) mod client;
 pub(crate) mod decision;
+#[cfg(feature = "serde")]
+pub(crate) mod js_value;
 pub(crate) mod listing;
 pub(crate) mod model;
 pub(crate) mod panics;
