@@ -14,11 +14,14 @@ mod key_codec;
 pub mod replay;
 mod selectors;
 mod snapshots;
+mod typed_values;
 
 #[path = "../../tests/it/support/attempt.rs"]
 mod attempt;
 #[path = "../../tests/it/support/decision.rs"]
 mod decision;
+#[path = "../../tests/it/support/js_value.rs"]
+mod js_value;
 #[path = "../../tests/it/support/listing.rs"]
 mod listing;
 #[path = "../../tests/it/support/model.rs"]
@@ -31,6 +34,7 @@ pub use atomic_writes::atomic_writes;
 pub use key_codec::{key_codec, tuple_order};
 pub use selectors::selectors;
 pub use snapshots::snapshots;
+pub use typed_values::typed_values;
 
 use kvick::{Entry, Kv, Range};
 use model::{Model, assert_entries};
@@ -40,12 +44,13 @@ use selector::Selector;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub static TARGETS: [Target; 5] = [
+pub static TARGETS: [Target; 6] = [
     ("key_codec", key_codec),
     ("selectors", selectors),
     ("atomic_writes", atomic_writes),
     ("arithmetic", arithmetic),
     ("snapshots", snapshots),
+    ("typed_values", typed_values),
 ];
 
 /// The program of a target: under libFuzzer what it calls, and otherwise one that runs the inputs

@@ -17,12 +17,13 @@ use crate::steps::Outcome;
 const MANIFEST: &str = "fuzz/Cargo.toml";
 const FOLDER: &str = "target/fuzz";
 
-pub(crate) const TARGETS: [&str; 5] = [
+pub(crate) const TARGETS: [&str; 6] = [
     "key_codec",
     "selectors",
     "atomic_writes",
     "arithmetic",
     "snapshots",
+    "typed_values",
 ];
 
 /// How long each target runs where nobody says.
