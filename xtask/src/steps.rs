@@ -58,6 +58,7 @@ pub(crate) static ALL: [Step; 12] = [
         required: true,
         run: || {
             run(&mut cargo(["lint"]))?;
+            run(&mut cargo(["lint-plain"]))?;
             one(&mut cargo(["lint-simulated"]))
         },
     },
@@ -69,9 +70,9 @@ pub(crate) static ALL: [Step; 12] = [
     },
     Step {
         name: "tests",
-        about: "tests and documentation examples pass, examples build",
+        about: "tests and documentation examples pass, examples build, the short ones run",
         required: true,
-        run: || one(cargo(["test"]).args(WITHOUT_PEERS)),
+        run: tests,
     },
     Step {
         name: "oracle",
@@ -131,10 +132,26 @@ fn one(command: &mut Command) -> Result<Outcome, String> {
     run(command).map(|()| Outcome::Passed)
 }
 
+/// With every feature: without any, there is nothing that is not there with them, and `lint-plain`
+/// has seen that it builds.
+fn tests() -> Result<Outcome, String> {
+    run(cargo(["test", "--all-features"]).args(WITHOUT_PEERS))?;
+    for example in ["transfer", "typed_values"] {
+        run(&mut cargo([
+            "run",
+            "--quiet",
+            "--all-features",
+            "--example",
+            example,
+        ]))?;
+    }
+    Ok(Outcome::Passed)
+}
+
 /// First with the private items, whose links rot as easily; then what is published, where a link
 /// to a private item is an error too.
 fn docs() -> Result<Outcome, String> {
-    let document = ["doc", "--workspace", "--no-deps"];
+    let document = ["doc", "--workspace", "--no-deps", "--all-features"];
     let deny = |command: &mut Command| run(command.env("RUSTDOCFLAGS", "-D warnings"));
     deny(cargo(document).arg("--document-private-items"))?;
     deny(&mut cargo(document))?;
