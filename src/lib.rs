@@ -60,8 +60,8 @@
 //!
 //! # What it is not
 //!
-//! Durable, distributed, or, as yet, a cache that forgets by itself: there is no expiry and no
-//! eviction.
+//! Durable, distributed, or, as yet, a cache that makes room by itself: entries
+//! [expire](NewValue::expire_in), and there is no eviction.
 
 #[cfg(loom)]
 compile_error!("the models live in loom-tests: run `cargo models`");

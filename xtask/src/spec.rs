@@ -94,7 +94,15 @@ fn is_cited(statement: &str, test: &str) -> Result<&'static str, String> {
 /// Runs the unit tests and the integration binary. The problem is one that no verdict tells: a test
 /// failed, but perhaps none that the document names.
 fn run_tests() -> Result<(Results, Option<String>), String> {
-    let mut command = cargo(["test", "--package", "kvick", "--lib", "--test", "it"]);
+    let mut command = cargo([
+        "test",
+        "--package",
+        "kvick",
+        "--all-features",
+        "--lib",
+        "--test",
+        "it",
+    ]);
     command.arg("--no-fail-fast");
     println!("$ {}", shown(&command));
     let (text, succeeded) = printed(&mut command)?;

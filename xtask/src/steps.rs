@@ -136,7 +136,7 @@ fn one(command: &mut Command) -> Result<Outcome, String> {
 /// has seen that it builds.
 fn tests() -> Result<Outcome, String> {
     run(cargo(["test", "--all-features"]).args(WITHOUT_PEERS))?;
-    for example in ["transfer", "typed_values"] {
+    for example in ["transfer", "gift_list", "session_cache", "typed_values"] {
         run(&mut cargo([
             "run",
             "--quiet",

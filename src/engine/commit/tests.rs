@@ -31,7 +31,7 @@ fn mutation(key: &str, op: Op<'static>) -> Mutation<'static> {
 fn a_mutation_is_no_larger_than_the_value_it_sets() {
     assert_eq!(size_of::<Op<'_>>(), size_of::<NewValue<'_>>());
     assert!(size_of::<NewValue<'_>>() <= 56);
-    assert!(size_of::<Pending<'_, '_>>() <= 24);
+    assert!(size_of::<Pending<'_, '_>>() <= 48);
 }
 
 #[test]
