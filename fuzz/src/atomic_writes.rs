@@ -69,8 +69,8 @@ fn refusal(limits: &Limits, checks: &[Check], mutations: &[Mutation]) -> Option<
         let key_bytes = key.as_bytes().len();
         total_bytes += key_bytes;
         let value_bytes = match op {
-            Op::Delete => continue,
-            Op::Set(value) => value.len(),
+            Op::Delete | Op::Touch(_) => continue,
+            Op::Set(value) | Op::SetFor(value, _) => value.len(),
             Op::Sum(_) | Op::Min(_) | Op::Max(_) => 8,
             Op::SumWith(sum) => sum.operand.len(),
         };
