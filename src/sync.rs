@@ -271,6 +271,12 @@ pub enum Planted {
     KeptRecord,
     /// A reader waits for a commit that is ready until its writer has decided it.
     NoHelp,
+    /// A watcher looks for what has come before it is in the list of those who wait.
+    EarlyLook,
+    /// A commit takes those who wait before it says that it has come.
+    LateNote,
+    /// Changes are collected also above the stamp up to which none is missing.
+    TornFeed,
 }
 
 /// The allocator has refused so many bytes.

@@ -26,6 +26,8 @@
 //!               the list
 //! QUEUED        what waits in a sweep queue and is not past the horizon has a record that is there
 //! TIMED         whatever expires was announced before the stamp of its commit was minted
+//! WOKEN         a watcher that has looked at S, and waits, is woken by every commit above S that
+//!               touches what it watches
 //! ASCENDING     stripes are locked in ascending order, at most once each
 //! ```
 //!
@@ -40,11 +42,13 @@
 //! E-RELEASE  snapshot's slot freed (Release) -> horizon's load of the slot (Acquire)
 //! E-DUE      what is due noted, under a stripe's lock -> reaper's look at the stripe, or after it
 //! E-LEAF     a leaf's array, or a shortcut, published (Release) -> search's load of it (Acquire)
+//! E-WAKE     a commit's swap of a cell's word (Release) -> a watcher's setting of its bit (Acquire)
 //! E-TABLE    a table or slot published (Release) -> lookup's load of it (Acquire)
 //! ```
 
 pub(crate) mod chain;
 pub(crate) mod leaf;
+pub(crate) mod notify;
 pub(crate) mod point;
 pub(crate) mod publish;
 pub(crate) mod registry;

@@ -63,6 +63,13 @@ impl StampCounter {
         // this load synchronises with the mint of each stamp up to the one it returns.
         Stamp::new(self.latest.load(Ordering::Acquire))
     }
+
+    /// Like [`latest`](Self::latest), and whoever mints a later one finds what the caller did before.
+    pub(crate) fn observe(&self) -> Stamp {
+        // ORDERING: E-MINT, both sides: as the mint of no stamp. What is minted later reads what this
+        // writes, and is ordered after it. MODEL: notify::nobody_waits_for_what_is_in_the_feed.
+        Stamp::new(self.latest.fetch_add(0, Ordering::AcqRel))
+    }
 }
 
 /// What a stamp word says.

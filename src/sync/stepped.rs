@@ -116,7 +116,7 @@ fn wait(wait: Wait) -> bool {
 
 /// The bugs that a simulation finds soon. The others are a matter of orderings, or strike too seldom,
 /// and are for the models.
-pub const PLANTABLE: [Planted; 26] = [
+pub const PLANTABLE: [Planted; 27] = [
     Planted::UnlockedCheck,
     Planted::StaleRecord,
     Planted::UntrackedReads,
@@ -143,6 +143,7 @@ pub const PLANTABLE: [Planted; 26] = [
     Planted::DeadLeaf,
     Planted::PassedLeaf,
     Planted::KeptShortcut,
+    Planted::TornFeed,
 ];
 
 static PLANTED: atomic::AtomicU32 = atomic::AtomicU32::new(u32::MAX);
@@ -321,6 +322,11 @@ impl AtomicU64 {
         self.0.fetch_sub(value, order)
     }
 
+    pub(crate) fn fetch_or(&self, value: u64, order: Ordering) -> u64 {
+        step();
+        self.0.fetch_or(value, order)
+    }
+
     pub(crate) fn fetch_max(&self, value: u64, order: Ordering) -> u64 {
         step();
         self.0.fetch_max(value, order)
@@ -383,6 +389,11 @@ impl<T> Mutex<T> {
             }
             again = true;
         }
+    }
+
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        step();
+        self.0.try_lock()
     }
 
     pub(crate) fn try_lock_for(&self, patience: Duration) -> Option<MutexGuard<'_, T>> {

@@ -5,6 +5,7 @@ mod commit;
 mod index;
 mod leaf;
 mod life;
+mod notify;
 mod point;
 mod publish;
 mod registry;
