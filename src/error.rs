@@ -53,6 +53,8 @@ pub enum ErrorKind {
     ValueUndecodable,
     /// One read asks for more ranges than the limit.
     TooManyRanges,
+    /// One watch has more keys than the limit.
+    TooManyKeys,
     /// One read asks for more entries than the limit.
     TooManyEntries,
     /// One atomic operation has more checks than the limit.
@@ -260,6 +262,10 @@ impl Error {
 
     pub(crate) fn too_many_ranges(got: usize, max: usize) -> Self {
         Self::too_many(ErrorKind::TooManyRanges, "Too many ranges", got, max)
+    }
+
+    pub(crate) fn too_many_keys(got: usize, max: usize) -> Self {
+        Self::too_many(ErrorKind::TooManyKeys, "Too many keys", got, max)
     }
 
     pub(crate) fn too_many_entries(got: usize, max: usize) -> Self {

@@ -129,7 +129,7 @@ impl Kv {
 
     /// Closes the database for every handle: each later operation fails with
     /// [`Closed`](crate::ErrorKind::Closed). Operations under way complete, and iterators go on to
-    /// their end. Closing again does nothing.
+    /// their end; watches end (W08). Closing again does nothing.
     ///
     /// The memory is freed when the last handle is dropped, as without closing.
     pub fn close(&self) {

@@ -67,6 +67,7 @@
 compile_error!("the models live in loom-tests: run `cargo models`");
 
 mod atomic_op;
+mod blocking;
 mod builder;
 mod clock;
 mod engine;
@@ -91,8 +92,10 @@ mod typed;
 mod update;
 mod value;
 mod version;
+mod watch;
 
 pub use atomic_op::{AtomicOp, Outcome};
+pub use blocking::Blocking;
 pub use builder::Builder;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use entry::{Entry, EntryRef};
@@ -111,6 +114,7 @@ pub use typed::js;
 pub use update::{Change, Changes};
 pub use value::{NewValue, Value, ValueKind, ValueRef};
 pub use version::{ParseVersionstampError, Versionstamp};
+pub use watch::{Emission, Watch};
 
 #[cfg(simulated)]
 #[doc(hidden)]

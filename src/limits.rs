@@ -31,6 +31,8 @@ pub struct Limits {
     pub value_bytes_max: usize,
     /// Ranges, or keys, of one read: 10.
     pub ranges_max: usize,
+    /// Keys of one watch: 10.
+    pub watch_keys_max: usize,
     /// Entries that one read may ask for, over all of its ranges: 1,000.
     pub entries_max: usize,
     /// Checks of one atomic operation: 100.
@@ -53,6 +55,7 @@ impl Default for Limits {
             key_read_bytes_max: 2_049,
             value_bytes_max: 65_536,
             ranges_max: 10,
+            watch_keys_max: 10,
             entries_max: 1_000,
             checks_max: 100,
             mutations_max: 1_000,
@@ -82,6 +85,7 @@ impl Limits {
             key_read_bytes_max: usize::MAX,
             value_bytes_max: usize::MAX,
             ranges_max: usize::MAX,
+            watch_keys_max: usize::MAX,
             entries_max: usize::MAX,
             checks_max: usize::MAX,
             mutations_max: usize::MAX,
@@ -142,6 +146,11 @@ impl Limits {
     #[inline]
     pub(crate) fn check_ranges(&self, count: usize) -> Result<()> {
         within(count, self.ranges_max, Error::too_many_ranges)
+    }
+
+    /// The number of keys of one watch (W06).
+    pub(crate) fn check_watch_keys(&self, count: usize) -> Result<()> {
+        within(count, self.watch_keys_max, Error::too_many_keys)
     }
 
     /// The number of entries that one read asks for (R11).

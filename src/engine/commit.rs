@@ -19,6 +19,7 @@ use crate::expiry::Expiry;
 use crate::index::RECORD_BYTES;
 use crate::key::Key;
 use crate::mvcc::chain::{Draft, RecordPtr, RecordRef, Superseded, Unreachable, VersionRef};
+use crate::mvcc::notify::Woken;
 use crate::mvcc::publish::{Install, publish_one};
 use crate::mvcc::stripes::{Locked, StripeSet};
 use crate::sync::epoch::{self, Guard};
@@ -39,7 +40,7 @@ pub(crate) enum Outcome {
 
 pub(crate) type FailedChecks = SmallVec<[usize; 4]>;
 
-/// What a commit did, for those who have to be told once it holds no lock.
+/// What a commit did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Effects {
     /// The stamp of everything that it wrote.
@@ -221,6 +222,7 @@ impl Engine {
     /// One mutation, and perhaps a check of its key; the stamp, or `None` where the check failed.
     fn commit_one(&self, expect: Option<Expect>, key: &Key, op: &Op<'_>) -> Result<Option<Stamp>> {
         self.prefetch(key);
+        let mut woken = Woken::new();
         let guard = epoch::pin();
         let found = self.find_ahead(key, &guard);
         let (mut prepared, expiry) = prepare(op)?;
@@ -259,12 +261,14 @@ impl Engine {
                 None => self.create(&mut stripe, key, &guard)?,
             };
             let (stamp, version) = publish_one(record, draft, &self.counter);
-            stripe.settle(&Installed { record, version }, stamp);
+            stripe.settle(&Installed { record, version }, stamp, &mut woken);
             self.table(record.hash()).note_newest(record, version);
             stamp
         } else {
             // Deleting a key that is not there (A09).
-            self.counter.mint()
+            let stamp = self.counter.mint();
+            stripe.tell(key.as_bytes(), stamp, &mut woken);
+            stamp
         };
         stripe.counts.commit_count += 1;
         self.sweep_some(&mut stripe, &mut unreachable, &guard);
@@ -280,6 +284,7 @@ impl Engine {
         for mutation in &write.mutations {
             self.prefetch(&mutation.key);
         }
+        let mut woken = Woken::new();
         let guard = epoch::pin();
         let mut plan = Plan::new();
         let stripes = self.plan(write, &mut plan, &guard)?;
@@ -304,7 +309,14 @@ impl Engine {
         self.provide(&mut plan, &mut locked, &guard)?;
         self.link(&mut plan);
         let stamp = plan.install.publish(&self.counter);
-        let makes_way = self.finish_commit(&plan, stamp, &mut locked, &mut unreachable, &guard);
+        let makes_way = self.finish_commit(
+            &plan,
+            stamp,
+            &mut locked,
+            &mut unreachable,
+            &mut woken,
+            &guard,
+        );
         // One by one: as a tuple they would be copied together first, a kilobyte of them.
         drop(plan);
         drop(locked);
@@ -527,12 +539,21 @@ impl Engine {
         stamp: Stamp,
         locked: &mut Locked<'_, Stripe>,
         unreachable: &mut Unreachable<Large>,
+        woken: &mut Woken,
         guard: &Guard,
     ) -> bool {
         for installed in &plan.installed {
             let stripe = self.stripe_of(installed.record.hash());
-            locked.stripe(stripe).settle(installed, stamp);
+            locked.stripe(stripe).settle(installed, stamp, woken);
             self.tables[stripe].note_newest(installed.record, installed.version);
+        }
+        if plan.installed.len() < plan.targets.len() {
+            // Keys that were not there were deleted. The others are told of once more, of no more.
+            for target in &plan.targets {
+                let stripe = self.stripe_of(target.key.hash_code());
+                let stripe = locked.stripe(stripe);
+                stripe.tell(target.key.as_bytes(), stamp, woken);
+            }
         }
         if let Some(stripe) = locked.iter_mut().next() {
             stripe.counts.commit_count += 1;
@@ -597,7 +618,7 @@ fn outcome_of_one(stamp: Option<Stamp>) -> Outcome {
 
 impl Stripe {
     /// Enters one linked version, now decided, into the books.
-    pub(super) fn settle(&mut self, installed: &Installed<'_>, stamp: Stamp) {
+    pub(super) fn settle(&mut self, installed: &Installed<'_>, stamp: Stamp, woken: &mut Woken) {
         let Installed { record, version } = *installed;
         self.counts.version_count += 1;
         self.counts.bytes += version.size();
@@ -619,6 +640,7 @@ impl Stripe {
         if let Some(superseded) = Superseded::by(record, version, stamp) {
             self.sweep.push_superseded(superseded);
         }
+        self.tell_change(record.key(), is_entry, stamp, woken);
     }
 }
 

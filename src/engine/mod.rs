@@ -2,8 +2,9 @@
 //!
 //! [`commit`] and [`ranged`] change it, [`read`] and [`scan`] look at it, [`timing`] tells a commit
 //! what time it is, [`reaper`] deletes what has expired, [`sweep`] forgets what nobody can see any
-//! more, [`maintenance`] does both in the background, and [`contention`] sees to it that a transaction gets its turn. A commit returns its [`Effects`](commit::Effects):
-//! what others have to be told once no lock is held.
+//! more, [`maintenance`] does both in the background, and [`contention`] sees to it that a
+//! transaction gets its turn. Whoever watches is among the [`observers`] of a stripe; [`watch`] is
+//! what it does, and [`park`] how a thread waits for it.
 
 pub(crate) mod arithmetic;
 pub(crate) mod commit;
@@ -11,6 +12,8 @@ pub(crate) mod contention;
 mod deferred;
 mod maintenance;
 pub(crate) mod mutation;
+mod observers;
+pub(crate) mod park;
 mod payload;
 mod ranged;
 pub(crate) mod read;
@@ -19,6 +22,7 @@ pub(crate) mod scan;
 mod stats;
 mod sweep;
 pub(crate) mod timing;
+pub(crate) mod watch;
 pub(crate) mod write;
 
 pub(crate) use self::stats::Counts;
@@ -27,6 +31,7 @@ pub(crate) use crate::sync::reserve;
 use self::contention::Turn;
 use self::deferred::Deferred;
 use self::maintenance::Maintenance;
+use self::observers::Observers;
 use self::payload::Large;
 use self::reaper::Timers;
 use self::sweep::SweepQueue;
@@ -109,6 +114,8 @@ struct Stripe {
     sweep: SweepQueue,
     timers: Timers,
     counts: Counts,
+    /// Nothing, as long as nobody watches.
+    observers: Option<Box<Observers>>,
 }
 
 impl Engine {
@@ -148,8 +155,10 @@ impl Engine {
 
     /// Refuses every later operation. What is under way completes.
     pub(crate) fn close(&self) {
-        // ORDERING: Relaxed. The flag publishes nothing but itself.
+        // ORDERING: Relaxed. The flag publishes nothing but itself; to watchers it comes with what
+        // wakes them.
         self.is_closed.store(true, Ordering::Relaxed);
+        self.end_watches();
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -193,6 +202,8 @@ impl From<OutOfMemory> for Error {
 
 impl Drop for Engine {
     fn drop(&mut self) {
+        // Nobody can change anything any more.
+        self.end_watches();
         // The parts free what they own. What was handed to the epoch before is freed once every
         // thread has gone on; where no other thread is pinned, that is now.
         deferred::run_all();

@@ -19,6 +19,7 @@ use super::{Engine, Stripe};
 use crate::error::Result;
 use crate::key::Bounds;
 use crate::mvcc::chain::{Draft, RecordRef, Unreachable, VersionRef};
+use crate::mvcc::notify::Woken;
 use crate::mvcc::publish::{Refused, Verdict};
 use crate::mvcc::stripes::Locked;
 use crate::sync::epoch::{self, Guard};
@@ -64,6 +65,7 @@ impl Engine {
     }
 
     fn commit_fine(&self, write: &Write<'_>, reads: &RangeReads) -> Result<Fine> {
+        let mut woken = Woken::new();
         let guard = epoch::pin();
         let mut plan = Plan::new();
         let stripes = self.plan(write, &mut plan, &guard)?;
@@ -94,8 +96,14 @@ impl Engine {
         });
         let outcome = match published {
             Ok(stamp) => {
-                let makes_way =
-                    self.finish_commit(&plan, stamp, &mut locked, &mut unreachable, &guard);
+                let makes_way = self.finish_commit(
+                    &plan,
+                    stamp,
+                    &mut locked,
+                    &mut unreachable,
+                    &mut woken,
+                    &guard,
+                );
                 drop(plan);
                 drop(locked);
                 drop(unreachable);
@@ -113,6 +121,7 @@ impl Engine {
     }
 
     fn commit_exclusive(&self, write: &Write<'_>, reads: &RangeReads) -> Result<Outcome> {
+        let mut woken = Woken::new();
         let guard = epoch::pin();
         let mut plan = Plan::new();
         self.plan(write, &mut plan, &guard)?;
@@ -137,7 +146,14 @@ impl Engine {
         self.provide(&mut plan, &mut locked, &guard)?;
         self.link(&mut plan);
         let stamp = plan.install.publish(&self.counter);
-        let makes_way = self.finish_commit(&plan, stamp, &mut locked, &mut unreachable, &guard);
+        let makes_way = self.finish_commit(
+            &plan,
+            stamp,
+            &mut locked,
+            &mut unreachable,
+            &mut woken,
+            &guard,
+        );
         drop(plan);
         drop(locked);
         drop(unreachable);
@@ -185,6 +201,7 @@ impl Engine {
     /// `OutOfMemory`; nothing has changed then.
     pub(crate) fn delete_range(&self, bounds: &Bounds) -> Result<(usize, Effects)> {
         self.turn.give_way();
+        let mut woken = Woken::new();
         let guard = epoch::pin();
         let mut unreachable = Unreachable::new();
         let mut locked = Locked::new();
@@ -206,7 +223,14 @@ impl Engine {
             });
         }
         let stamp = plan.install.publish(&self.counter);
-        let makes_way = self.finish_commit(&plan, stamp, &mut locked, &mut unreachable, &guard);
+        let makes_way = self.finish_commit(
+            &plan,
+            stamp,
+            &mut locked,
+            &mut unreachable,
+            &mut woken,
+            &guard,
+        );
         drop(plan);
         drop(locked);
         drop(unreachable);

@@ -169,12 +169,12 @@ impl Engine {
         read(self.hit_at(key, (point.at(), point.now()), &guard))
     }
 
-    /// The newest entries of several keys, all at one stamp.
+    /// The newest entries of several keys, all at one stamp; that stamp.
     pub(crate) fn newest_many<K: Borrow<Key>>(
         &self,
         keys: impl Iterator<Item = K>,
         mut each: impl FnMut(K, Option<Hit<'_>>),
-    ) {
+    ) -> Stamp {
         let guard = epoch::pin();
         // Loaded under the guard, so nothing that this snapshot sees is freed before the guard
         // goes (HORIZON).
@@ -183,6 +183,7 @@ impl Engine {
             let hit = self.hit_at(key.borrow(), at, &guard);
             each(key, hit);
         }
+        at.0
     }
 
     /// Opens a snapshot of now.

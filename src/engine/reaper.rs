@@ -14,6 +14,7 @@ use super::{Engine, Stripe};
 use crate::error::Result;
 use crate::moment::Moment;
 use crate::mvcc::chain::{RecordPtr, RecordRef, Unreachable, VersionRef};
+use crate::mvcc::notify::Woken;
 use crate::sync::epoch::{self, Guard};
 use crate::sync::{Planted, planted};
 use crate::version::Stamp;
@@ -94,6 +95,7 @@ impl Engine {
     /// Deletes some of the entries of a stripe that have expired, in one commit; whether there were
     /// any. Notes when the next one expires, where there were none.
     fn reap_some(&self, stripe: usize) -> Result<bool> {
+        let mut woken = Woken::new();
         let guard = epoch::pin();
         let mut unreachable = Unreachable::new();
         let mut stripe = self.stripes.lock_one(stripe);
@@ -106,7 +108,7 @@ impl Engine {
             }
             return Ok(false);
         }
-        let reap = |stripe: &mut Stripe| self.reap_due(stripe, &due, &guard);
+        let reap = |stripe: &mut Stripe| self.reap_due(stripe, &due, &mut woken, &guard);
         let stamp = self.reap_into(&mut stripe, &mut unreachable, &guard, reap)?;
         drop(stripe);
         drop(unreachable);
@@ -118,6 +120,7 @@ impl Engine {
         &self,
         stripe: &mut Stripe,
         due: &[RecordPtr<Large>],
+        woken: &mut Woken,
         guard: &Guard,
     ) -> Result<Stamp> {
         let mut plan = Plan::new();
@@ -133,7 +136,7 @@ impl Engine {
         }
         let stamp = plan.install.publish(&self.counter);
         for installed in &plan.installed {
-            stripe.settle(installed, stamp);
+            stripe.settle(installed, stamp, woken);
             let record = installed.record;
             let table = self.table(record.hash());
             table.note_newest(record, installed.version);

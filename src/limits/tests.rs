@@ -6,12 +6,13 @@ use crate::key::Key;
 fn every_maximum_is_inclusive() {
     // K08, L01-L04, R02
     type Check = fn(&Limits, usize) -> Result<()>;
-    let checks: [(Check, usize, ErrorKind); 9] = [
+    let checks: [(Check, usize, ErrorKind); 10] = [
         (Limits::check_key_write, 2_048, ErrorKind::KeyTooLarge),
         (Limits::check_key_read, 2_048, ErrorKind::KeyTooLarge),
         (Limits::check_bound, 2_049, ErrorKind::KeyTooLarge),
         (Limits::check_value, 65_536, ErrorKind::ValueTooLarge),
         (Limits::check_ranges, 10, ErrorKind::TooManyRanges),
+        (Limits::check_watch_keys, 10, ErrorKind::TooManyKeys),
         (Limits::check_entries, 1_000, ErrorKind::TooManyEntries),
         (Limits::check_checks, 100, ErrorKind::TooManyChecks),
         (Limits::check_mutations, 1_000, ErrorKind::TooManyMutations),

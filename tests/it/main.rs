@@ -24,3 +24,4 @@ mod transact;
 mod typed;
 mod update;
 mod values;
+mod watch;

@@ -1,0 +1,108 @@
+//! Who is to be told what changes in a stripe.
+//!
+//! Behind the lock of a stripe, and only while somebody watches something there: the keys that are
+//! watched, each with the cell that stands for it. A commit looks its keys up when their new versions
+//! are entered into the books, so whatever is committed is told, whoever commits it (D5).
+
+use super::{Engine, Stripe};
+use crate::error::Result;
+use crate::key::Key;
+use crate::mvcc::notify::{Cell, Woken};
+use crate::sync::reserve;
+use crate::version::Stamp;
+use std::sync::Arc;
+
+/// The observers of one stripe.
+#[derive(Debug, Default)]
+pub(super) struct Observers {
+    cells: foldhash::HashMap<Key, Watched>,
+}
+
+/// A key that is watched.
+#[derive(Debug)]
+struct Watched {
+    cell: Arc<Cell>,
+    watch_count: usize,
+}
+
+impl Observers {
+    fn is_empty(&self) -> bool {
+        self.cells.is_empty()
+    }
+
+    #[cold]
+    fn tell(&self, key: &[u8], stamp: Stamp, woken: &mut Woken) {
+        if let Some(watched) = self.cells.get(key) {
+            watched.cell.note(stamp, woken);
+        }
+    }
+}
+
+impl Stripe {
+    /// A commit of this stamp has named this key, and perhaps changed it.
+    #[inline]
+    pub(super) fn tell(&self, key: &[u8], stamp: Stamp, woken: &mut Woken) {
+        if let Some(observers) = &self.observers {
+            observers.tell(key, stamp, woken);
+        }
+    }
+
+    /// A commit of this stamp has set this key, or deleted it.
+    #[inline]
+    pub(super) fn tell_change(
+        &mut self,
+        key: &[u8],
+        is_set: bool,
+        stamp: Stamp,
+        woken: &mut Woken,
+    ) {
+        let _ = is_set;
+        self.tell(key, stamp, woken);
+    }
+}
+
+impl Engine {
+    /// The cell of a key, for one more watch. What commits from here on and touches the key notes it
+    /// there; what had before is seen by a snapshot that is taken next.
+    pub(super) fn subscribe(&self, key: &Key) -> Result<Arc<Cell>> {
+        let mut stripe = self.stripes.lock_one(self.stripe_of(key.hash_code()));
+        let cells = &mut stripe.observers.get_or_insert_default().cells;
+        reserve(cells, 1)?;
+        let watched = cells.entry(key.clone()).or_insert_with(|| Watched {
+            cell: Arc::new(Cell::new()),
+            watch_count: 0,
+        });
+        watched.watch_count += 1;
+        Ok(Arc::clone(&watched.cell))
+    }
+
+    /// One watch less. The last one takes the cell along.
+    pub(super) fn unsubscribe(&self, key: &Key) {
+        let mut stripe = self.stripes.lock_one(self.stripe_of(key.hash_code()));
+        let Some(observers) = &mut stripe.observers else {
+            return;
+        };
+        if let Some(watched) = observers.cells.get_mut(key) {
+            watched.watch_count -= 1;
+            if watched.watch_count == 0 {
+                observers.cells.remove(key);
+            }
+        }
+        if observers.is_empty() {
+            stripe.observers = None;
+        }
+    }
+
+    /// Wakes everybody who watches, after the engine was closed or while it goes.
+    pub(super) fn end_watches(&self) {
+        for stripe in 0..self.stripes.count() {
+            let mut woken = Woken::new();
+            let stripe = self.stripes.lock_one(stripe);
+            if let Some(observers) = &stripe.observers {
+                for watched in observers.cells.values() {
+                    watched.cell.note(Stamp::MAX, &mut woken);
+                }
+            }
+        }
+    }
+}
