@@ -1,6 +1,7 @@
 //! Setting an engine up.
 
 use crate::clock::{Clock, SystemClock};
+use crate::engine::history::HistoryBounds;
 use crate::engine::{Config, Engine};
 use crate::kv::Kv;
 use crate::limits::Limits;
@@ -21,6 +22,7 @@ pub struct Builder {
     clock: Arc<dyn Clock>,
     threads: Option<usize>,
     maintenance: bool,
+    history: HistoryBounds,
 }
 
 impl Builder {
@@ -30,6 +32,7 @@ impl Builder {
             clock: Arc::new(SystemClock),
             threads: None,
             maintenance: true,
+            history: HistoryBounds::default(),
         }
     }
 
@@ -71,6 +74,27 @@ impl Builder {
         self
     }
 
+    /// How much of the latest changes is there for those who follow them, by
+    /// [`changes`](Kv::changes) or [`watch_range`](Kv::watch_range): so many changes of one key, and
+    /// so many bytes, keys included. Default: 65,536 and 8 MiB.
+    ///
+    /// It bounds the memory that following takes, however late somebody comes: to some four times
+    /// these bytes, with what is not sorted into the history yet, or is being sorted. Whoever comes
+    /// later than that is told so.
+    pub fn change_history(mut self, changes: usize, bytes: usize) -> Self {
+        self.history.changes_max = changes;
+        self.history.bytes_max = bytes;
+        self
+    }
+
+    /// Whether the change history is kept from the beginning, and goes on while nobody follows it, so
+    /// that one who comes back can go on where it was. Default: no, and commits have nothing to do
+    /// for it then.
+    pub fn keep_change_history(mut self, enabled: bool) -> Self {
+        self.history.is_kept = enabled;
+        self
+    }
+
     /// Builds the engine. It is empty.
     pub fn build(self) -> Kv {
         let stripe_bits = self
@@ -81,6 +105,7 @@ impl Builder {
             clock: self.clock,
             stripe_bits,
             maintenance: self.maintenance,
+            history: self.history,
         }))
     }
 }

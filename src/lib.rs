@@ -47,6 +47,13 @@
 //! - Nothing in the interface can deadlock: no guard or lock is ever handed out, and whatever a
 //!   closure of yours does, nobody waits for it without a bound.
 //!
+//! # Watching
+//!
+//! [`Kv::watch`] shows some keys whenever one of them changes, [`Kv::watch_range`] tells which keys of a
+//! range have, and [`Kv::changes`] tells of every commit in order. Each is a
+//! [`Stream`](futures_core::Stream) for whatever runtime polls it, and in a `for` loop a blocking
+//! iterator.
+//!
 //! # Consistency
 //!
 //! The counts of [`Kv::stats`] are added up while commits go on. A list with
@@ -69,6 +76,7 @@ compile_error!("the models live in loom-tests: run `cargo models`");
 mod atomic_op;
 mod blocking;
 mod builder;
+mod changes;
 mod clock;
 mod engine;
 mod entry;
@@ -81,6 +89,7 @@ mod limits;
 mod list;
 mod moment;
 mod mvcc;
+mod range_watch;
 mod retry;
 mod snapshot;
 mod stats;
@@ -97,6 +106,7 @@ mod watch;
 pub use atomic_op::{AtomicOp, Outcome};
 pub use blocking::Blocking;
 pub use builder::Builder;
+pub use changes::{ChangeEvent, ChangeKind, ChangeStream, ChangesFrom, CommitChanges};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use entry::{Entry, EntryRef};
 pub use error::{Error, ErrorKind, Result};
@@ -104,6 +114,7 @@ pub use key::{BigInt, Cursor, Key, KeyPart, Range};
 pub use kv::{Deleted, Kv};
 pub use limits::Limits;
 pub use list::{Entries, Keys, List};
+pub use range_watch::{Changed, RangeChange, RangeWatch};
 pub use retry::{AbortReason, RetryPolicy, Transacted};
 pub use snapshot::Snapshot;
 pub use stats::Stats;

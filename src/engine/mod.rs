@@ -10,6 +10,9 @@ pub(crate) mod arithmetic;
 pub(crate) mod commit;
 pub(crate) mod contention;
 mod deferred;
+mod feed;
+pub(crate) mod follow;
+pub(crate) mod history;
 mod maintenance;
 pub(crate) mod mutation;
 mod observers;
@@ -30,6 +33,7 @@ pub(crate) use crate::sync::reserve;
 
 use self::contention::Turn;
 use self::deferred::Deferred;
+use self::history::{History, HistoryBounds};
 use self::maintenance::Maintenance;
 use self::observers::Observers;
 use self::payload::Large;
@@ -51,7 +55,7 @@ use crate::sync::epoch::Guard;
 use crate::sync::{AtomicBool, OnceLock, Ordering, OutOfMemory};
 use crate::version::Stamp;
 use std::num::NonZero;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// How an engine is set up. Nothing in it changes afterwards.
 #[derive(Debug)]
@@ -61,6 +65,7 @@ pub(crate) struct Config {
     /// The logarithm of the number of stripes.
     pub(crate) stripe_bits: u32,
     pub(crate) maintenance: bool,
+    pub(crate) history: HistoryBounds,
 }
 
 /// An engine for more threads than these has to be asked for: its empty stripes take more than the
@@ -103,6 +108,7 @@ pub(crate) struct Engine {
     stripes: Stripes<Stripe>,
     deferred: Deferred,
     turn: Turn,
+    history: Box<History>,
     maintenance: Maintenance,
     is_closed: AtomicBool,
 }
@@ -121,19 +127,26 @@ struct Stripe {
 impl Engine {
     pub(crate) fn new(config: Config) -> Arc<Self> {
         let stripes = Stripes::new(config.stripe_bits);
-        Arc::new_cyclic(|engine| Self {
+        let engine = Arc::new_cyclic(|engine| Self {
             tables: (0..stripes.count()).map(|_| Table::new()).collect(),
             index: OrderedIndex::new(),
             counter: StampCounter::new(),
             time: Time::new(),
             registry: Arc::new(Registry::new()),
-            stripes,
             deferred: Deferred::new(),
             turn: Turn::new(),
+            history: Box::new(History::new(
+                Weak::clone(engine),
+                stripes.count(),
+                config.history,
+            )),
             maintenance: Maintenance::new(engine, config.maintenance),
             is_closed: AtomicBool::new(false),
+            stripes,
             config,
-        })
+        });
+        engine.keep_history();
+        engine
     }
 
     pub(crate) fn limits(&self) -> &Limits {

@@ -1,9 +1,11 @@
 //! Who is to be told what changes in a stripe.
 //!
 //! Behind the lock of a stripe, and only while somebody watches something there: the keys that are
-//! watched, each with the cell that stands for it. A commit looks its keys up when their new versions
-//! are entered into the books, so whatever is committed is told, whoever commits it (D5).
+//! watched, each with the cell that stands for it, and the feed of what changes, for those who follow
+//! ranges or everything. A commit tells them of its keys when their new versions are entered into the
+//! books, so whatever is committed is told, whoever commits it (D5).
 
+use super::feed::{Feed, Log};
 use super::{Engine, Stripe};
 use crate::error::Result;
 use crate::key::Key;
@@ -16,6 +18,8 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub(super) struct Observers {
     cells: foldhash::HashMap<Key, Watched>,
+    /// The changes, while anybody follows them.
+    feed: Option<Feed>,
 }
 
 /// A key that is watched.
@@ -27,13 +31,21 @@ struct Watched {
 
 impl Observers {
     fn is_empty(&self) -> bool {
-        self.cells.is_empty()
+        self.cells.is_empty() && self.feed.is_none()
     }
 
     #[cold]
     fn tell(&self, key: &[u8], stamp: Stamp, woken: &mut Woken) {
         if let Some(watched) = self.cells.get(key) {
             watched.cell.note(stamp, woken);
+        }
+    }
+
+    #[cold]
+    fn tell_change(&mut self, key: &[u8], is_set: bool, stamp: Stamp, woken: &mut Woken) {
+        self.tell(key, stamp, woken);
+        if let Some(feed) = &mut self.feed {
+            feed.push(key, is_set, stamp, woken);
         }
     }
 }
@@ -56,8 +68,35 @@ impl Stripe {
         stamp: Stamp,
         woken: &mut Woken,
     ) {
-        let _ = is_set;
-        self.tell(key, stamp, woken);
+        if let Some(observers) = &mut self.observers {
+            observers.tell_change(key, is_set, stamp, woken);
+        }
+    }
+
+    /// Has what changes recorded, or not any more.
+    pub(super) fn set_feed(&mut self, feed: Option<Feed>) {
+        self.observers.get_or_insert_default().feed = feed;
+        self.drop_idle();
+    }
+
+    /// [`Feed::take`], where there is a feed.
+    pub(super) fn take_feed(&mut self, to: Stamp, log: &mut Log) -> Stamp {
+        let observers = self.observers.as_mut();
+        if let Some(feed) = observers.and_then(|observers| observers.feed.as_mut()) {
+            return feed.take(to, log);
+        }
+        log.clear();
+        Stamp::ZERO
+    }
+
+    fn drop_idle(&mut self) {
+        if self
+            .observers
+            .as_ref()
+            .is_some_and(|observers| observers.is_empty())
+        {
+            self.observers = None;
+        }
     }
 }
 
@@ -73,7 +112,9 @@ impl Engine {
             watch_count: 0,
         });
         watched.watch_count += 1;
-        Ok(Arc::clone(&watched.cell))
+        let cell = Arc::clone(&watched.cell);
+        drop(stripe);
+        Ok(cell)
     }
 
     /// One watch less. The last one takes the cell along.
@@ -88,13 +129,14 @@ impl Engine {
                 observers.cells.remove(key);
             }
         }
-        if observers.is_empty() {
-            stripe.observers = None;
-        }
+        stripe.drop_idle();
     }
 
     /// Wakes everybody who watches, after the engine was closed or while it goes.
     pub(super) fn end_watches(&self) {
+        let mut woken = Woken::new();
+        self.history.tail().readers.note(Stamp::MAX, &mut woken);
+        drop(woken);
         for stripe in 0..self.stripes.count() {
             let mut woken = Woken::new();
             let stripe = self.stripes.lock_one(stripe);

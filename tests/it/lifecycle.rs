@@ -6,8 +6,9 @@ use crate::support::threads::race;
 use crate::support::{assert_refused, committed, everything};
 use bytes::Bytes;
 use kvick::{
-    AtomicOp, Change, Cursor, Entries, Entry, Error, ErrorKind, Key, Keys, Kv, List, ManualClock,
-    Outcome, Range, RetryPolicy, Snapshot, Stats, Transacted, Value, Versionstamp,
+    AtomicOp, Blocking, Change, ChangeEvent, ChangeStream, Cursor, Emission, Entries, Entry, Error,
+    ErrorKind, Key, Keys, Kv, List, ManualClock, Outcome, Range, RangeChange, RangeWatch,
+    RetryPolicy, Snapshot, Stats, Transacted, Value, Versionstamp, Watch,
 };
 use std::fmt::Debug;
 use std::num::NonZeroU32;
@@ -50,7 +51,10 @@ fn everything_can_be_sent_and_shared() {
     is_shared::<Stats>();
     is_shared::<Error>();
     is_shared::<Transacted<()>>();
+    is_shared::<(Watch, RangeWatch, ChangeStream, Blocking<Watch>)>();
+    is_shared::<(Emission, RangeChange, ChangeEvent)>();
     outlives_everything::<(Kv, Snapshot, Entries, Keys)>();
+    outlives_everything::<(Watch, RangeWatch, ChangeStream)>();
 }
 
 #[test]

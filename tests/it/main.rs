@@ -2,6 +2,7 @@
 
 mod anomalies;
 mod atomic;
+mod changes;
 mod contention;
 mod cursor;
 mod differential;

@@ -5,7 +5,9 @@ use crate::support::allocations::{live_bytes, refuse_one, was_refused};
 use crate::support::alone::alone;
 use crate::support::threads::wait_until;
 use crate::support::{assert_refused, everything};
-use kvick::{Change, ErrorKind, Key, Kv, Limits, NewValue, Range, Sum, Value};
+use kvick::{
+    Change, ChangeEvent, ChangesFrom, ErrorKind, Key, Kv, Limits, NewValue, Range, Sum, Value,
+};
 
 /// What counts as large. What the skiplist and the epoch allocate is smaller, and may not be
 /// refused: theirs is an interface without errors.
@@ -277,5 +279,73 @@ fn deletions_that_are_refused_do_not_add_up() {
         (0..20).for_each(|_| refused());
         let more = live_bytes() - before;
         assert!(more < 64 * 1_024, "{more} bytes more");
+    });
+}
+
+#[test]
+fn a_change_for_which_there_is_no_memory_is_not_lost_in_silence() {
+    // W05
+    let mut lagged = 0;
+    for granted in 0..100 {
+        let kv = Kv::builder()
+            .background_sweep(false)
+            .limits(Limits::unlimited())
+            .build();
+        let mut changes = kv.changes(ChangesFrom::Now).unwrap().into_iter();
+        let key = Key::raw([b'k'; 4 * LARGE]);
+        refuse_one(LARGE, granted);
+        let set = kv.set(&key, 1_u64);
+        let is_refused = was_refused();
+        match set {
+            Ok(versionstamp) => match changes.try_next().expect("it is told") {
+                ChangeEvent::Lagged(at) => {
+                    assert_eq!(at, versionstamp);
+                    lagged += 1;
+                }
+                ChangeEvent::Commit(commit) => {
+                    assert_eq!(commit.versionstamp(), versionstamp);
+                    assert_eq!(commit.changes().next().map(|(key, _)| key), Some(&key));
+                }
+            },
+            Err(refused) => assert_out_of_memory(Err(refused)),
+        }
+        assert_eq!(changes.try_next(), None);
+        let next = kv.set("next", 1_u64).unwrap();
+        let told = changes.try_next();
+        assert!(matches!(told, Some(ChangeEvent::Commit(commit)) if commit.versionstamp() == next));
+        if !is_refused {
+            assert_eq!(lagged, 1);
+            return;
+        }
+    }
+    panic!("it allocates without end");
+}
+
+#[test]
+fn a_watch_for_which_there_is_no_memory_leaves_nothing() {
+    let test = "refusals::a_watch_for_which_there_is_no_memory_leaves_nothing";
+    alone(test, || {
+        let kv = Kv::builder()
+            .background_sweep(false)
+            .limits(Limits::unlimited())
+            .writer_threads(1)
+            .build();
+        let keys: Vec<_> = (0..10_000).map(Key::from).collect();
+        let mut refused = 0;
+        let mut watch = |granted| {
+            let given = keys.clone();
+            refuse_one(LARGE, granted);
+            let watch = kv.watch(given);
+            let is_refused = was_refused();
+            assert_eq!(is_refused, watch.is_err());
+            refused += usize::from(is_refused);
+            is_refused
+        };
+        let before = live_bytes();
+        assert!((0..PLACES_MAX).any(|granted| !watch(granted)));
+        let more = live_bytes() - before;
+        // The list of what is watched, and the tables of the stripes.
+        assert!(refused >= 17, "{refused}");
+        assert!(more < 1_024, "{more} bytes more");
     });
 }

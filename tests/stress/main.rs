@@ -22,3 +22,4 @@ mod garbage;
 mod readers;
 mod snapshots;
 mod support;
+mod watches;

@@ -2,6 +2,7 @@
 
 use super::{Pending, Plan, prepare};
 use crate::clock::SystemClock;
+use crate::engine::history::HistoryBounds;
 use crate::engine::write::{Check, Expect, Mutation, Op, Write};
 use crate::engine::{Config, Engine};
 use crate::key::Key;
@@ -19,6 +20,7 @@ fn engine(stripe_bits: u32) -> Arc<Engine> {
         clock: Arc::new(SystemClock),
         stripe_bits,
         maintenance: false,
+        history: HistoryBounds::default(),
     })
 }
 
