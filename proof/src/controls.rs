@@ -35,7 +35,7 @@ const FREED: &[&str] = &["what was freed"];
 
 /// Each bug, what has to find it, and what the report has to say: of histories, the last words are
 /// those of the white box, and the others those of the black box where it is sure to see the bug.
-const CONTROLS: [(Planted, By, &[&str]); 30] = [
+const CONTROLS: [(Planted, By, &[&str]); 31] = [
     (Planted::UnlockedCheck, By::Simulation, WRONG),
     (Planted::StaleRecord, By::Simulation, &[]),
     (Planted::UntrackedReads, By::Simulation, STALE),
@@ -60,6 +60,7 @@ const CONTROLS: [(Planted, By, &[&str]); 30] = [
     (Planted::UndeadCheck, By::Simulation, WRONG),
     (Planted::EarlyReap, By::Simulation, WRONG),
     (Planted::KeptTimer, By::Simulation, &[]),
+    (Planted::TornFeed, By::Simulation, &[]),
     (Planted::KeptRecord, By::Faults, &["Refuse"]),
     (Planted::NoHelp, By::Faults, &["Delay"]),
     (

@@ -15,6 +15,7 @@ pub(crate) mod seeds;
 pub(crate) mod selector;
 pub(crate) mod threads;
 pub(crate) mod wakes;
+pub(crate) mod watching;
 pub(crate) mod workload;
 
 use kvick::{Entry, ErrorKind, Key, Kv, Outcome, Range, Result, Versionstamp};

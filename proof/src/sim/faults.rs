@@ -27,7 +27,7 @@ const READS: [Step; 4] = [Step::Get, Step::GetMany, Step::List, Step::Snapshot];
 /// How many steps the others take.
 const STEPS: usize = 12;
 
-const STEPS_OF_THE_VICTIM: [Step; 15] = [
+const STEPS_OF_THE_VICTIM: [Step; 16] = [
     Step::Set,
     Step::Delete,
     Step::Atomic,
@@ -42,6 +42,7 @@ const STEPS_OF_THE_VICTIM: [Step; 15] = [
     Step::List,
     Step::Snapshot,
     Step::Touch,
+    Step::Watch,
     Step::Sweep,
 ];
 

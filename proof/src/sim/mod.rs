@@ -14,6 +14,7 @@ mod support {
     pub(crate) mod client;
     pub(crate) mod model;
     pub(crate) mod selector;
+    pub(crate) mod watching;
     pub(crate) mod workload;
 }
 #[cfg(test)]

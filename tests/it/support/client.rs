@@ -29,8 +29,8 @@ const DEADLINE: Duration = Duration::from_millis(20);
 /// The longest time for which something stays, and by which time passes at once, and 1.
 const STAYS_MAX_MS: u64 = 50;
 
-/// Snapshots that a client keeps open, one inside the other.
-const NESTED_MAX: usize = 2;
+/// Snapshots and watches that a client keeps open, one inside the other.
+pub(super) const NESTED_MAX: usize = 2;
 
 std::thread_local! {
     /// What the closures of clients do first, when the database calls them.
@@ -49,16 +49,16 @@ fn called_back() {
 /// One client of a history.
 #[derive(Debug)]
 pub(crate) struct Client<'a> {
-    kv: &'a Kv,
+    pub(super) kv: &'a Kv,
     /// The same database, for those who do not try for as long as it takes.
     impatient: Kv,
-    recorder: &'a Recorder,
+    pub(super) recorder: &'a Recorder,
     workload: &'a Workload,
-    random: StdRng,
+    pub(super) random: StdRng,
     /// Makes the values of this client unlike those of every other.
     next_value: u64,
-    nested: usize,
-    events: Vec<Event>,
+    pub(super) nested: usize,
+    pub(super) events: Vec<Event>,
 }
 
 impl<'a> Client<'a> {
@@ -100,11 +100,11 @@ impl<'a> Client<'a> {
         from[self.random.random_range(0..from.len())].clone()
     }
 
-    fn key(&mut self) -> Key {
+    pub(super) fn key(&mut self) -> Key {
         self.pick(&self.workload.keys)
     }
 
-    fn selector(&mut self) -> Selector {
+    pub(super) fn selector(&mut self) -> Selector {
         self.pick(&self.workload.selectors)
     }
 
@@ -196,6 +196,7 @@ impl<'a> Client<'a> {
             Step::GetMany => self.get_many(),
             Step::List => self.list(),
             Step::Snapshot => self.snapshot(),
+            Step::Watch => self.watch(),
             Step::Panic => self.panic(),
             Step::Touch => self.touch(),
             Step::Wait => {
@@ -599,7 +600,7 @@ impl Ranged {
 }
 
 /// The result, unless the allocator refused.
-fn granted<T>(result: kvick::Result<T>) -> Option<T> {
+pub(super) fn granted<T>(result: kvick::Result<T>) -> Option<T> {
     result.map_err(|error| refused(&error)).ok()
 }
 

@@ -11,7 +11,7 @@ pub(crate) struct Workload {
     pub(crate) keys: Vec<Key>,
     pub(crate) selectors: Vec<Selector>,
     /// How often each kind of step is taken, out of the sum of all.
-    pub(crate) weights: [(Step, u32); 17],
+    pub(crate) weights: [(Step, u32); 18],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub(crate) enum Step {
     List,
     /// A snapshot that stays open while other steps are taken.
     Snapshot,
+    /// A watch, of keys or of a range, or the stream of all changes, asked while other steps are taken.
+    Watch,
     /// A closure of the caller's that panics.
     Panic,
     /// A key of those that expire is kept for longer, if it is there.
@@ -40,7 +42,7 @@ pub(crate) enum Step {
     Sweep,
 }
 
-const MIXED: [(Step, u32); 17] = [
+const MIXED: [(Step, u32); 18] = [
     (Step::Set, 10),
     (Step::Delete, 6),
     (Step::Atomic, 25),
@@ -54,6 +56,7 @@ const MIXED: [(Step, u32); 17] = [
     (Step::GetMany, 8),
     (Step::List, 8),
     (Step::Snapshot, 6),
+    (Step::Watch, 5),
     (Step::Panic, 1),
     (Step::Touch, 3),
     (Step::Wait, 5),
