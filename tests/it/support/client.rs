@@ -53,7 +53,7 @@ pub(crate) struct Client<'a> {
     /// The same database, for those who do not try for as long as it takes.
     impatient: Kv,
     pub(super) recorder: &'a Recorder,
-    workload: &'a Workload,
+    pub(super) workload: &'a Workload,
     pub(super) random: StdRng,
     /// Makes the values of this client unlike those of every other.
     next_value: u64,

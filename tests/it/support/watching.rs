@@ -4,6 +4,7 @@ use super::checker::{Did, Event, Seen, Span};
 use super::client::{Client, NESTED_MAX, granted};
 use super::model::Op;
 use super::selector::Selector;
+use super::workload::expires;
 use kvick::{ChangeEvent, ChangeKind, Changed, ChangesFrom, Entry, Key, Versionstamp};
 use rand::RngExt;
 use std::collections::BTreeMap;
@@ -13,6 +14,11 @@ use std::time::Duration;
 
 /// Asks, and enters the list of those who wait, and does not wait.
 const NOT_AT_ALL: Duration = Duration::ZERO;
+
+/// Whether an entry is none of those that expire.
+fn lasts(entry: &&Entry) -> bool {
+    !expires(entry.key())
+}
 
 impl Client<'_> {
     /// A watch that is asked while others go on.
@@ -104,20 +110,30 @@ impl Client<'_> {
             let (change, span) = self.recorder.time(|| watch.next_timeout(NOT_AT_ALL));
             let Some(change) = change else {
                 assert!(turn > 0, "the first comes at once");
-                let all = Seen::all_of(&selector, false, None, listed.clone());
-                self.saw(span, None, vec![all]);
+                let still = self.still(&selector, &listed);
+                self.saw(span, None, still);
                 self.step_aside()?;
                 continue;
             };
             if let Changed::Keys(keys) = change.changed {
                 let others = |entry: &&Entry| keys.binary_search(entry.key()).is_err();
-                let same = listed.iter().filter(others).map(Seen::one);
+                let same = listed.iter().filter(others).filter(lasts).map(Seen::one);
                 self.saw(span, Some(change.versionstamp), same.collect());
             }
             listed = self.list_now(&selector);
             self.step_aside()?;
         }
         Ok(())
+    }
+
+    /// What a range that has not changed holds. What expires may be gone before anybody is told.
+    fn still(&self, selector: &Selector, listed: &[Entry]) -> Vec<Seen> {
+        let mut keys = self.workload.keys.iter();
+        if keys.any(|key| expires(key) && selector.selects(key.as_bytes())) {
+            listed.iter().filter(lasts).map(Seen::one).collect()
+        } else {
+            vec![Seen::all_of(selector, false, None, listed.to_vec())]
+        }
     }
 
     fn list_now(&mut self, selector: &Selector) -> Vec<Entry> {
