@@ -74,6 +74,7 @@
 compile_error!("the models live in loom-tests: run `cargo models`");
 
 mod atomic_op;
+mod backlog;
 mod blocking;
 mod builder;
 mod changes;

@@ -9,6 +9,8 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Moment(u64);
 
+const MICROS_PER_MILLI: u64 = 1_000;
+
 impl Moment {
     /// Before everything: nothing that expires has expired then, but what was to expire at once.
     pub(crate) const ZERO: Self = Self(0);
@@ -30,6 +32,21 @@ impl Moment {
     pub(crate) fn ceil(time: Duration) -> Self {
         let is_whole = time.subsec_nanos().is_multiple_of(1_000);
         Self(whole_micros(time).saturating_add(u64::from(!is_whole)))
+    }
+
+    /// The millisecond that this lies in.
+    pub(crate) const fn floor_to_millis(self) -> Self {
+        Self(self.0 - self.0 % MICROS_PER_MILLI)
+    }
+
+    /// The first whole millisecond that is not earlier, if it can be told.
+    pub(crate) const fn ceil_to_millis(self) -> Self {
+        Self(self.0.saturating_add(MICROS_PER_MILLI - 1)).floor_to_millis()
+    }
+
+    /// This much later.
+    pub(crate) fn after(self, time: Duration) -> Self {
+        Self(self.0.saturating_add(whole_micros(time)))
     }
 
     /// How long it is from `earlier` to this; zero where it is not later.
@@ -60,9 +77,21 @@ mod tests {
     }
 
     #[test]
+    fn milliseconds_hold_the_moments_from_their_first_to_the_next() {
+        let moments = [0, 1, 999, 1_000, 1_001].map(Moment::from_micros);
+        let floors = moments.map(|moment| moment.floor_to_millis().as_micros());
+        assert_eq!(floors, [0, 0, 0, 1_000, 1_000]);
+        let ceils = moments.map(|moment| moment.ceil_to_millis().as_micros());
+        assert_eq!(ceils, [0, 1_000, 1_000, 1_000, 2_000]);
+        let last = Moment::from_micros(u64::MAX);
+        assert_eq!(last.ceil_to_millis(), last.floor_to_millis());
+    }
+
+    #[test]
     fn the_time_between_two_moments_is_never_negative() {
         let (early, late) = (Moment::from_micros(1), Moment::from_micros(4));
         assert_eq!(late.since(early), Duration::from_micros(3));
         assert_eq!(early.since(late), Duration::ZERO);
+        assert_eq!(early.after(Duration::from_micros(3)), late);
     }
 }

@@ -277,6 +277,10 @@ pub enum Planted {
     LateNote,
     /// Changes are collected also above the stamp up to which none is missing.
     TornFeed,
+    /// A message comes, and no listener is called.
+    UnannouncedMessage,
+    /// A listener that was called goes, and nobody is called in its place.
+    KeptCall,
 }
 
 /// The allocator has refused so many bytes.

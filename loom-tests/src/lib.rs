@@ -9,6 +9,8 @@
     reason = "the models use a part of what the engine uses"
 )]
 
+#[path = "../../src/backlog.rs"]
+mod backlog;
 #[path = "../../src/index.rs"]
 mod index;
 mod memory;

@@ -1,5 +1,6 @@
 //! The models, a file per topic, and what they share.
 
+mod backlog;
 mod chain;
 mod commit;
 mod index;
