@@ -1,7 +1,8 @@
 //! The atomic operation.
 
+use crate::delivery::Delivery;
 use crate::engine::commit::Outcome as Committed;
-use crate::engine::write::{Check, Expect, Mutation, Op, Write};
+use crate::engine::write::{Check, Enqueue, Expect, Mutation, Op, Write};
 use crate::entry::Entry;
 use crate::error::Result;
 use crate::expiry::Expiry;
@@ -13,7 +14,7 @@ use crate::version::Versionstamp;
 use std::iter;
 use std::time::Duration;
 
-/// Checks and mutations that take effect together or not at all: [`Kv::atomic`].
+/// Checks, mutations and messages that take effect together or not at all: [`Kv::atomic`].
 ///
 /// The checks are on the state before the operation, wherever they stand (A04). The mutations
 /// apply in order, each seeing those before it. The operation can be committed again; it is then
@@ -210,6 +211,13 @@ impl<'a> AtomicOp<'a> {
         self.mutate(key, Op::max(&operand.into()))
     }
 
+    /// Enqueues a message, if the operation commits (Q01): [`Kv::enqueue`].
+    pub fn enqueue(&mut self, payload: impl Into<NewValue<'a>>, delivery: Delivery) -> &mut Self {
+        let payload = payload.into();
+        self.write.enqueues.push(Enqueue { payload, delivery });
+        self
+    }
+
     fn mutate(&mut self, key: impl Into<Key>, op: Op<'a>) -> &mut Self {
         let mutation = || Mutation {
             key: key.into(),
@@ -219,15 +227,15 @@ impl<'a> AtomicOp<'a> {
         self
     }
 
-    /// Commits: all of it takes effect, or nothing.
+    /// Commits: all of it takes effect, its messages included, or nothing.
     ///
     /// An operation without mutations, or without anything, commits too, and mints a version (A08).
     ///
     /// # Errors
     ///
     /// `TooManyChecks`, `TooManyMutations`, `KeyEmpty`, `KeyTooLarge`, `ValueTooLarge`,
-    /// `TotalTooLarge`, `TotalKeysTooLarge`; `InvalidExpiry`; `TypeMismatch`, `SumOutOfRange`;
-    /// `OutOfMemory`; `ReadOnly`; `Closed`. Nothing has changed then (A07).
+    /// `TotalTooLarge`, `TotalKeysTooLarge`; `InvalidExpiry`, `InvalidEnqueue`; `TypeMismatch`,
+    /// `SumOutOfRange`; `OutOfMemory`; `ReadOnly`; `Closed`. Nothing has changed then (A07).
     pub fn commit(&self) -> Result<Outcome> {
         Ok(match self.kv.writer()?.commit(&self.write)? {
             Committed::Committed(effects) => Outcome::Committed {

@@ -5,6 +5,7 @@ use crate::engine::history::HistoryBounds;
 use crate::engine::{Config, Engine};
 use crate::kv::Kv;
 use crate::limits::Limits;
+use std::num::NonZero;
 use std::sync::Arc;
 
 /// Sets up an engine: [`Kv::builder`].
@@ -23,7 +24,11 @@ pub struct Builder {
     threads: Option<usize>,
     maintenance: bool,
     history: HistoryBounds,
+    queue_concurrency: usize,
 }
+
+/// How many handlers Deno runs at once, as it documents.
+const QUEUE_CONCURRENCY: usize = 100;
 
 impl Builder {
     pub(crate) fn new() -> Self {
@@ -33,6 +38,7 @@ impl Builder {
             threads: None,
             maintenance: true,
             history: HistoryBounds::default(),
+            queue_concurrency: QUEUE_CONCURRENCY,
         }
     }
 
@@ -66,9 +72,11 @@ impl Builder {
     /// Default: yes.
     ///
     /// Two threads serve all engines of the process. The one starts with the first commit to any of
-    /// them, the other with the first entry that expires, and both sleep while there is nothing to
-    /// do. Without them, what the last commits superseded waits for the next ones, or for
-    /// [`Kv::sweep`]; so does, for the latter, what has expired, which nobody sees in any case.
+    /// them, the other with the first entry that expires or the first message, and both sleep while
+    /// there is nothing to do. Without them, what the last commits superseded waits for the next ones,
+    /// or for [`Kv::sweep`]; so does, for the latter, what has expired, which nobody sees in any case.
+    /// Listeners that wait asynchronously for messages that are delayed wait for it too; those that
+    /// wait in a thread look at the clock themselves.
     pub fn background_sweep(mut self, enabled: bool) -> Self {
         self.maintenance = enabled;
         self
@@ -95,6 +103,14 @@ impl Builder {
         self
     }
 
+    /// How many messages of each queue are handled at once, by all listeners of all handles
+    /// together: a listener waits while so many [messages](crate::Message) are alive (Q10). Default:
+    /// 100.
+    pub fn queue_concurrency(mut self, messages: NonZero<usize>) -> Self {
+        self.queue_concurrency = messages.get();
+        self
+    }
+
     /// Builds the engine. It is empty.
     pub fn build(self) -> Kv {
         let stripe_bits = self
@@ -106,6 +122,7 @@ impl Builder {
             stripe_bits,
             maintenance: self.maintenance,
             history: self.history,
+            queue_concurrency: self.queue_concurrency,
         }))
     }
 }

@@ -84,6 +84,9 @@ pub enum ErrorKind {
     SumOutOfRange,
     /// A change that the operation it was returned to cannot make.
     InvalidChange,
+    /// A message that cannot be enqueued as was asked for: its payload, its delay, its backoff
+    /// schedule, its keys if undelivered or the name of its queue is beyond a limit.
+    InvalidEnqueue,
     /// A transaction was aborted by its closure: what `Transaction::abort` returns to it. The
     /// caller of the transaction gets an outcome instead.
     Aborted,
@@ -154,6 +157,15 @@ enum Cause {
         got: usize,
         keys: usize,
     },
+    BackoffTooMany {
+        got: usize,
+        max: usize,
+    },
+    BackoffTooLong {
+        index: usize,
+        got: Duration,
+        max: Duration,
+    },
     Versionstamp(ParseVersionstampError),
     Other(Source),
 }
@@ -191,6 +203,9 @@ impl Error {
             | Cause::CannotSum { .. }
             | Cause::BoundOfAnotherType { .. } => ErrorKind::TypeMismatch,
             Cause::ChangeCount { .. } => ErrorKind::InvalidChange,
+            Cause::BackoffTooMany { .. } | Cause::BackoffTooLong { .. } => {
+                ErrorKind::InvalidEnqueue
+            }
             Cause::Versionstamp(_) => ErrorKind::InvalidVersionstamp,
             Cause::Other(_) => ErrorKind::Other,
         }
@@ -389,6 +404,44 @@ impl Error {
         Cause::Text(ErrorKind::Closed, "the engine is closed").into()
     }
 
+    /// What a listener is told.
+    pub(crate) fn queue_closed() -> Self {
+        Cause::Text(ErrorKind::Closed, "Queue already closed").into()
+    }
+
+    pub(crate) fn payload_too_large(got: usize, max: usize) -> Self {
+        let what = "Enqueue payload too large";
+        Self::too_long(ErrorKind::InvalidEnqueue, what, got, max)
+    }
+
+    pub(crate) fn queue_name_too_long(got: usize, max: usize) -> Self {
+        Self::too_long(ErrorKind::InvalidEnqueue, "Queue name too long", got, max)
+    }
+
+    pub(crate) fn too_many_undelivered_keys(got: usize, max: usize) -> Self {
+        let what = "Too many keysIfUndelivered";
+        Self::too_many(ErrorKind::InvalidEnqueue, what, got, max)
+    }
+
+    pub(crate) fn delay_too_long(got: Duration, max: Duration) -> Self {
+        Cause::Limit {
+            kind: ErrorKind::InvalidEnqueue,
+            what: "Delay too long",
+            unit: " ms",
+            max: whole_ms(max),
+            got: whole_ms(got),
+        }
+        .into()
+    }
+
+    pub(crate) fn too_many_backoff_intervals(got: usize, max: usize) -> Self {
+        Cause::BackoffTooMany { got, max }.into()
+    }
+
+    pub(crate) fn backoff_interval_too_long(index: usize, got: Duration, max: Duration) -> Self {
+        Cause::BackoffTooLong { index, got, max }.into()
+    }
+
     fn too_long(kind: ErrorKind, what: &'static str, got: usize, max: usize) -> Self {
         let unit = " bytes";
         Cause::Limit {
@@ -412,6 +465,13 @@ impl Error {
         }
         .into()
     }
+}
+
+/// Rounded up, so that what exceeds a limit shows as more than it.
+fn whole_ms(time: Duration) -> usize {
+    let is_whole = time.subsec_nanos().is_multiple_of(1_000_000);
+    let ms = time.as_millis() + u128::from(!is_whole);
+    usize::try_from(ms).unwrap_or(usize::MAX)
 }
 
 impl From<Cause> for Error {
@@ -486,6 +546,20 @@ impl fmt::Display for Error {
             ),
             Cause::ChangeCount { got, keys } => {
                 write!(f, "one change is wanted for each of {keys} keys, got {got}")
+            }
+            Cause::BackoffTooMany { got, max } => {
+                write!(
+                    f,
+                    "Invalid backoffSchedule, max {max} intervals allowed: got {got}"
+                )
+            }
+            Cause::BackoffTooLong { index, got, max } => {
+                let (got, max) = (whole_ms(*got), whole_ms(*max));
+                write!(
+                    f,
+                    "Invalid backoffSchedule, interval at index {index} is invalid (max {max} ms): \
+                     got {got} ms"
+                )
             }
             Cause::Versionstamp(source) => source.fmt(f),
             Cause::Other(source) => source.fmt(f),

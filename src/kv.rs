@@ -98,6 +98,15 @@ impl Kv {
         self.reader()
     }
 
+    /// The engine, closed or not.
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.is_read_only
+    }
+
     pub(crate) fn retry_policy(&self) -> &RetryPolicy {
         &self.retry
     }
@@ -129,7 +138,8 @@ impl Kv {
 
     /// Closes the database for every handle: each later operation fails with
     /// [`Closed`](crate::ErrorKind::Closed). Operations under way complete, and iterators go on to
-    /// their end; watches end (W08). Closing again does nothing.
+    /// their end; watches (W08) and listeners end. Messages that are being handled then cannot be
+    /// finished any more (Q12). Closing again does nothing.
     ///
     /// The memory is freed when the last handle is dropped, as without closing.
     pub fn close(&self) {
@@ -327,12 +337,13 @@ impl Kv {
     }
 
     /// Does now what is done in the background otherwise, unless that is
-    /// [turned off](Builder::background_sweep): deletes what has expired, and frees what has been
-    /// superseded or deleted and nobody can see any more.
+    /// [turned off](Builder::background_sweep): deletes what has expired, wakes the listeners of
+    /// messages that have become due, and frees what has been superseded or deleted and nobody can
+    /// see any more.
     ///
     /// What an open [`Snapshot`] sees stays.
     pub fn sweep(&self) {
-        self.engine.reap();
+        self.engine.keep_time();
         self.engine.sweep();
     }
 }

@@ -60,6 +60,13 @@
 //! [`fresh_batches`](List::fresh_batches) reads each batch at its own moment. Everything else is as
 //! above.
 //!
+//! # Queues
+//!
+//! A [message](Kv::enqueue) is a part of the commit that enqueues it, and is delivered at least once, to
+//! one [`Listener`] of its [`Queue`]: a thread or a task. It is nobody else's while the [`Message`] is
+//! kept. What fails is tried again by the schedule of its [`Delivery`], and written to keys of its own in
+//! the end. Messages that are due in the same millisecond come in the order of their commits.
+//!
 //! # Limits
 //!
 //! Those of Deno KV ([`Limits`]), each of them to be changed by [`Kv::builder`]. What is refused is
@@ -79,6 +86,7 @@ mod blocking;
 mod builder;
 mod changes;
 mod clock;
+mod delivery;
 mod engine;
 mod entry;
 mod error;
@@ -88,8 +96,11 @@ mod key;
 mod kv;
 mod limits;
 mod list;
+mod listener;
+mod message;
 mod moment;
 mod mvcc;
+mod queue;
 mod range_watch;
 mod retry;
 mod snapshot;
@@ -109,12 +120,16 @@ pub use blocking::Blocking;
 pub use builder::Builder;
 pub use changes::{ChangeEvent, ChangeKind, ChangeStream, ChangesFrom, CommitChanges};
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use delivery::Delivery;
 pub use entry::{Entry, EntryRef};
 pub use error::{Error, ErrorKind, Result};
 pub use key::{BigInt, Cursor, Key, KeyPart, Range};
 pub use kv::{Deleted, Kv};
 pub use limits::Limits;
 pub use list::{Entries, Keys, List};
+pub use listener::{Listener, Messages};
+pub use message::Message;
+pub use queue::{Queue, QueueStats};
 pub use range_watch::{Changed, RangeChange, RangeWatch};
 pub use retry::{AbortReason, RetryPolicy, Transacted};
 pub use snapshot::Snapshot;

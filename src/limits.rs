@@ -6,6 +6,7 @@
 //! machine word has.
 
 use crate::error::{Error, Result};
+use std::time::Duration;
 
 /// The limits that an engine holds its callers to.
 ///
@@ -45,6 +46,18 @@ pub struct Limits {
     pub total_bytes_max: usize,
     /// Bytes of the keys of mutations that carry a value, in one atomic operation: 81,920.
     pub total_key_bytes_max: usize,
+    /// Bytes of the payload of one message: 65,536. A `u64` counts as 8.
+    pub payload_bytes_max: usize,
+    /// Bytes of the name of a queue: 2,048.
+    pub queue_name_bytes_max: usize,
+    /// The longest delay of a message: 30 days.
+    pub delay_max: Duration,
+    /// Intervals of one backoff schedule: 5.
+    pub backoff_intervals_max: usize,
+    /// The longest of these: an hour.
+    pub backoff_interval_max: Duration,
+    /// Keys that one undelivered message is written to: 10.
+    pub undelivered_keys_max: usize,
 }
 
 impl Default for Limits {
@@ -61,6 +74,12 @@ impl Default for Limits {
             mutations_max: 1_000,
             total_bytes_max: 819_200,
             total_key_bytes_max: 81_920,
+            payload_bytes_max: 65_536,
+            queue_name_bytes_max: 2_048,
+            delay_max: Duration::from_secs(30 * 24 * 60 * 60),
+            backoff_intervals_max: 5,
+            backoff_interval_max: Duration::from_secs(60 * 60),
+            undelivered_keys_max: 10,
         }
     }
 }
@@ -91,6 +110,12 @@ impl Limits {
             mutations_max: usize::MAX,
             total_bytes_max: usize::MAX,
             total_key_bytes_max: usize::MAX,
+            payload_bytes_max: usize::MAX,
+            queue_name_bytes_max: usize::MAX,
+            delay_max: Duration::MAX,
+            backoff_intervals_max: usize::MAX,
+            backoff_interval_max: Duration::MAX,
+            undelivered_keys_max: usize::MAX,
         }
         .clamped()
     }
@@ -181,6 +206,52 @@ impl Limits {
     #[inline]
     pub(crate) fn check_total_keys(&self, bytes: usize) -> Result<()> {
         within(bytes, self.total_key_bytes_max, Error::total_keys_too_large)
+    }
+
+    /// A payload of `bytes` (Q14).
+    pub(crate) fn check_payload(&self, bytes: usize) -> Result<()> {
+        within(bytes, self.payload_bytes_max, Error::payload_too_large)
+    }
+
+    /// The name of a queue, of `bytes`.
+    pub(crate) fn check_queue_name(&self, bytes: usize) -> Result<()> {
+        within(bytes, self.queue_name_bytes_max, Error::queue_name_too_long)
+    }
+
+    /// The delay of a message (Q04).
+    pub(crate) fn check_delay(&self, delay: Duration) -> Result<()> {
+        if delay <= self.delay_max {
+            return Ok(());
+        }
+        Err(Error::delay_too_long(delay, self.delay_max))
+    }
+
+    /// A backoff schedule (Q05).
+    pub(crate) fn check_backoff(&self, intervals: &[Duration]) -> Result<()> {
+        let count = intervals.len();
+        within(
+            count,
+            self.backoff_intervals_max,
+            Error::too_many_backoff_intervals,
+        )?;
+        let max = self.backoff_interval_max;
+        match intervals.iter().position(|interval| *interval > max) {
+            Some(index) => Err(Error::backoff_interval_too_long(
+                index,
+                intervals[index],
+                max,
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// The number of keys that an undelivered message is written to.
+    pub(crate) fn check_undelivered_keys(&self, count: usize) -> Result<()> {
+        within(
+            count,
+            self.undelivered_keys_max,
+            Error::too_many_undelivered_keys,
+        )
     }
 }
 

@@ -19,6 +19,11 @@ pub struct Stats {
     /// The heap memory of keys, values and versions, and of the ordered index on average. The
     /// slots of the point index, some 24 to 48 bytes a key, are not in it.
     pub bytes: usize,
+    /// Messages that are enqueued and not done with, in all queues: those that wait and those that
+    /// are being handled.
+    pub message_count: usize,
+    /// Their memory, payloads included, and what is owned by others beside. It is not in `bytes`.
+    pub message_bytes: usize,
     /// Commits that took effect, since the beginning.
     pub commit_count: u64,
     /// Commits that did not because a check failed, or a range that was read had changed, since the
@@ -38,11 +43,14 @@ pub struct Stats {
 impl Stats {
     pub(crate) fn of(engine: &Engine) -> Self {
         let counts = engine.counts();
+        let backlogged = engine.all_backlogged();
         let (open_snapshot_count, oldest) = engine.open_snapshots();
         Self {
             entry_count: counts.entry_count,
             version_count: counts.version_count,
             bytes: counts.bytes,
+            message_count: backlogged.count(),
+            message_bytes: backlogged.bytes,
             commit_count: counts.commit_count,
             conflict_count: counts.conflict_count,
             expired_count: counts.expired_count,

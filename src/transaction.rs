@@ -1,12 +1,13 @@
 //! Transactions: any reads, then any writes, serializable.
 
+use crate::delivery::Delivery;
 use crate::engine::Engine;
 use crate::engine::commit::Outcome;
 use crate::engine::mutation::Pending;
 use crate::engine::read::{Hit, ReadPoint};
 use crate::engine::scan::Walk;
 use crate::engine::timing::CommitTime;
-use crate::engine::write::{Check, Expect, Mutation, Op, RangeReads, Write};
+use crate::engine::write::{Check, Enqueue, Expect, Mutation, Op, RangeReads, Write};
 use crate::entry::Entry;
 use crate::error::{Error, Result};
 use crate::expiry::Expiry;
@@ -42,6 +43,7 @@ pub struct Transaction<'a> {
     reads: KeyMap<Option<Stamp>>,
     ranges: Vec<Bounds>,
     writes: KeyMap<Ops>,
+    enqueues: Vec<Enqueue<'static>>,
     aborted: Option<AbortReason>,
 }
 
@@ -51,6 +53,7 @@ impl fmt::Debug for Transaction<'_> {
             .field("reads", &self.reads.len())
             .field("ranges", &self.ranges.len())
             .field("writes", &self.writes.len())
+            .field("enqueues", &self.enqueues.len())
             .finish_non_exhaustive()
     }
 }
@@ -63,6 +66,7 @@ impl<'a> Transaction<'a> {
             reads: KeyMap::new(),
             ranges: Vec::new(),
             writes: KeyMap::new(),
+            enqueues: Vec::new(),
             aborted: None,
         }
     }
@@ -166,6 +170,12 @@ impl<'a> Transaction<'a> {
         self.writes.entry(key.into()).push(op);
     }
 
+    /// Enqueues a message, if the transaction commits: [`Kv::enqueue`].
+    pub fn enqueue<'v>(&mut self, payload: impl Into<NewValue<'v>>, delivery: Delivery) {
+        let payload = payload.into().into_owned();
+        self.enqueues.push(Enqueue { payload, delivery });
+    }
+
     /// What was to be done to the key before does not matter any more.
     fn replace(&mut self, key: Key, op: Op<'static>) {
         let ops = self.writes.entry(key);
@@ -196,7 +206,10 @@ impl<'a> Transaction<'a> {
 
     fn commit(self) -> Result<Outcome> {
         let mutations = self.writes.iter().map(|(_, ops)| ops.len()).sum();
-        let mut write = Write::default();
+        let mut write = Write {
+            enqueues: self.enqueues,
+            ..Write::default()
+        };
         write.reserve(self.reads.len(), mutations)?;
         for (key, read) in self.reads {
             let expect = read.map_or(Expect::Absent, Expect::At);
@@ -460,7 +473,8 @@ impl Kv {
     /// # Errors
     ///
     /// An error that `run` returns, unchanged; `TooManyMutations`, `KeyEmpty`, `KeyTooLarge`,
-    /// `ValueTooLarge`, `TotalTooLarge`, `TotalKeysTooLarge`; `TypeMismatch`, `SumOutOfRange`;
+    /// `ValueTooLarge`, `TotalTooLarge`, `TotalKeysTooLarge`, `InvalidEnqueue`; `TypeMismatch`,
+    /// `SumOutOfRange`;
     /// `OutOfMemory`; `ReadOnly`; `Closed`.
     /// Nothing has changed then.
     pub fn transact<T>(
@@ -475,7 +489,7 @@ impl Kv {
                 return Ok(Attempt::Aborted(reason, transaction.entries_read()));
             }
             let value = result?;
-            if transaction.writes.is_empty() {
+            if transaction.writes.is_empty() && transaction.enqueues.is_empty() {
                 return Ok(Attempt::Committed(value, None));
             }
             self.writer()?;

@@ -9,6 +9,7 @@
 //! The most frequent operation, one mutation with at most one check of the same key, has a path of
 //! its own that locks one stripe and keeps no lists.
 
+use super::handover::{Handover, publish};
 use super::mutation::Pending;
 use super::payload::{self, Large};
 use super::timing::CommitTime;
@@ -203,19 +204,25 @@ impl Engine {
         if planted(Planted::UntrackedReads) {
             return self.commit_checked(&write.without_reads());
         }
-        match reads {
-            Some(reads) if !reads.ranges.is_empty() => self.commit_ranged(write, reads),
-            _ => self.commit_checked(write),
+        match reads.filter(|reads| !reads.ranges.is_empty()) {
+            reads @ Some(_) if !write.enqueues.is_empty() => {
+                self.commit_with_messages(write, reads)
+            }
+            Some(reads) => self.commit_ranged(write, reads, None),
+            None => self.commit_checked(write),
         }
     }
 
     fn commit_checked(&self, write: &Write<'_>) -> Result<Outcome> {
+        if !write.enqueues.is_empty() {
+            return self.commit_with_messages(write, None);
+        }
         match (&write.checks[..], &write.mutations[..]) {
             ([], [Mutation { key, op }]) => self.commit_one(None, key, op).map(outcome_of_one),
             ([check], [Mutation { key, op }]) if check.key == *key => self
                 .commit_one(Some(check.expect), key, op)
                 .map(outcome_of_one),
-            _ => self.commit_many(write),
+            _ => self.commit_many(write, None),
         }
     }
 
@@ -279,8 +286,12 @@ impl Engine {
         Ok(Some(stamp))
     }
 
-    /// Any number of checks and mutations.
-    fn commit_many(&self, write: &Write<'_>) -> Result<Outcome> {
+    /// Any number of checks and mutations, and what is handed over with them.
+    pub(super) fn commit_many(
+        &self,
+        write: &Write<'_>,
+        handover: Option<&mut Handover<'_>>,
+    ) -> Result<Outcome> {
         for mutation in &write.mutations {
             self.prefetch(&mutation.key);
         }
@@ -308,7 +319,7 @@ impl Engine {
         plan.apply(write, &time)?;
         self.provide(&mut plan, &mut locked, &guard)?;
         self.link(&mut plan);
-        let stamp = plan.install.publish(&self.counter);
+        let stamp = publish(handover, || plan.install.publish(&self.counter));
         let makes_way = self.finish_commit(
             &plan,
             stamp,

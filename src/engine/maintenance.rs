@@ -3,8 +3,8 @@
 //! There are two chores, each with one thread for all engines of the process. *Sweeping* is for an
 //! engine that is idle: under load the commits sweep, and what the last of them leave behind, or a
 //! snapshot lets go of when nothing is written any more, is swept here. *Keeping time* is for an
-//! engine that holds what is due at some time: it deletes what has expired. It has a thread of its
-//! own, because a sweep can take as long as there is garbage.
+//! engine that holds what is due at some time: it deletes what has expired, and wakes the listeners of
+//! messages. It has a thread of its own, because a sweep can take as long as there is garbage.
 //!
 //! A thread exists from when it is first needed, sleeps while no engine has anything for it, and
 //! holds an engine only while it works for it.
@@ -120,7 +120,7 @@ impl Worker {
         Self::started(&TIMEKEEPER, || Self {
             name: "kvick-time",
             chore: |engine| &engine.maintenance.timekeeping,
-            work: |engine| engine.reap().map(|next| next.since(engine.now())),
+            work: |engine| engine.keep_time().map(|next| next.since(engine.now())),
             engines: Mutex::new(Vec::new()),
             enlisted: Condvar::new(),
             is_running: AtomicBool::new(true),

@@ -2,9 +2,9 @@
 //!
 //! [`commit`] and [`ranged`] change it, [`read`] and [`scan`] look at it, [`timing`] tells a commit
 //! what time it is, [`reaper`] deletes what has expired, [`sweep`] forgets what nobody can see any
-//! more, [`maintenance`] does both in the background, and [`contention`] sees to it that a
-//! transaction gets its turn. Whoever watches is among the [`observers`] of a stripe; [`watch`] is
-//! what it does, and [`park`] how a thread waits for it.
+//! more, [`maintenance`] does both in the background, [`contention`] sees to it that a transaction
+//! gets its turn, and [`queues`] has the messages that commits enqueue. Whoever watches is among the
+//! [`observers`] of a stripe; [`watch`] is what it does, and [`park`] how a thread waits for it.
 
 pub(crate) mod arithmetic;
 pub(crate) mod commit;
@@ -12,12 +12,14 @@ pub(crate) mod contention;
 mod deferred;
 mod feed;
 pub(crate) mod follow;
+mod handover;
 pub(crate) mod history;
 mod maintenance;
 pub(crate) mod mutation;
 mod observers;
 pub(crate) mod park;
 mod payload;
+pub(crate) mod queues;
 mod ranged;
 pub(crate) mod read;
 mod reaper;
@@ -37,6 +39,7 @@ use self::history::{History, HistoryBounds};
 use self::maintenance::Maintenance;
 use self::observers::Observers;
 use self::payload::Large;
+use self::queues::Queues;
 use self::reaper::Timers;
 use self::sweep::SweepQueue;
 use crate::clock::Clock;
@@ -56,6 +59,7 @@ use crate::sync::{AtomicBool, OnceLock, Ordering, OutOfMemory};
 use crate::version::Stamp;
 use std::num::NonZero;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 /// How an engine is set up. Nothing in it changes afterwards.
 #[derive(Debug)]
@@ -66,6 +70,8 @@ pub(crate) struct Config {
     pub(crate) stripe_bits: u32,
     pub(crate) maintenance: bool,
     pub(crate) history: HistoryBounds,
+    /// How many messages of a queue are handled at once.
+    pub(crate) queue_concurrency: usize,
 }
 
 /// An engine for more threads than these has to be asked for: its empty stripes take more than the
@@ -110,6 +116,7 @@ pub(crate) struct Engine {
     turn: Turn,
     history: Box<History>,
     maintenance: Maintenance,
+    queues: Queues,
     is_closed: AtomicBool,
 }
 
@@ -141,6 +148,7 @@ impl Engine {
                 config.history,
             )),
             maintenance: Maintenance::new(engine, config.maintenance),
+            queues: Queues::new(config.queue_concurrency),
             is_closed: AtomicBool::new(false),
             stripes,
             config,
@@ -159,19 +167,32 @@ impl Engine {
 
     /// The moment to judge by.
     pub(crate) fn now(&self) -> Moment {
-        self.time.judged_by(Moment::floor(self.config.clock.now()))
+        self.judged_by(self.config.clock.now())
+    }
+
+    /// The moment to judge by, given what the clock says.
+    fn judged_by(&self, time: Duration) -> Moment {
+        self.time.judged_by(Moment::floor(time))
+    }
+
+    /// Does what is due by now; when something is again.
+    pub(crate) fn keep_time(&self) -> Option<Moment> {
+        let expiry = self.reap();
+        let message = self.wake_queues(self.now());
+        expiry.into_iter().chain(message).min()
     }
 
     pub(crate) fn turn(&self) -> &Turn {
         &self.turn
     }
 
-    /// Refuses every later operation. What is under way completes.
+    /// Refuses every later operation, and ends the listeners. What is under way completes.
     pub(crate) fn close(&self) {
         // ORDERING: Relaxed. The flag publishes nothing but itself; to watchers it comes with what
         // wakes them.
         self.is_closed.store(true, Ordering::Relaxed);
         self.end_watches();
+        self.queues.close();
     }
 
     pub(crate) fn is_closed(&self) -> bool {

@@ -12,6 +12,7 @@
 //! in a range of the other.
 
 use super::commit::{Effects, FailedChecks, Installed, Outcome, Plan, count_conflict, unreserve};
+use super::handover::{Handover, publish, try_publish};
 use super::payload::{self, Large};
 use super::timing::CommitTime;
 use super::write::{RangeReads, Write};
@@ -57,14 +58,24 @@ fn expired_since(
 
 impl Engine {
     /// Commits `write` if, besides its checks, the ranges hold what they held when they were read.
-    pub(super) fn commit_ranged(&self, write: &Write<'_>, reads: &RangeReads) -> Result<Outcome> {
-        match self.commit_fine(write, reads)? {
+    pub(super) fn commit_ranged(
+        &self,
+        write: &Write<'_>,
+        reads: &RangeReads,
+        mut handover: Option<&mut Handover<'_>>,
+    ) -> Result<Outcome> {
+        match self.commit_fine(write, reads, handover.as_deref_mut())? {
             Fine::Done(outcome) => Ok(outcome),
-            Fine::Busy => self.commit_exclusive(write, reads),
+            Fine::Busy => self.commit_exclusive(write, reads, handover),
         }
     }
 
-    fn commit_fine(&self, write: &Write<'_>, reads: &RangeReads) -> Result<Fine> {
+    fn commit_fine(
+        &self,
+        write: &Write<'_>,
+        reads: &RangeReads,
+        handover: Option<&mut Handover<'_>>,
+    ) -> Result<Fine> {
         let mut woken = Woken::new();
         let guard = epoch::pin();
         let mut plan = Plan::new();
@@ -88,10 +99,12 @@ impl Engine {
         }
         self.provide(&mut plan, &mut locked, &guard)?;
         self.link(&mut plan);
-        let published = plan.install.publish_validated(&self.counter, |install| {
-            self.examine(reads, &guard, |record| {
-                let verdict = install.examine(record, reads.at);
-                expired_since(install.newest_other(record), reads, &time, verdict)
+        let published = try_publish(handover, || {
+            plan.install.publish_validated(&self.counter, |install| {
+                self.examine(reads, &guard, |record| {
+                    let verdict = install.examine(record, reads.at);
+                    expired_since(install.newest_other(record), reads, &time, verdict)
+                })
             })
         });
         let outcome = match published {
@@ -120,7 +133,12 @@ impl Engine {
         Ok(outcome)
     }
 
-    fn commit_exclusive(&self, write: &Write<'_>, reads: &RangeReads) -> Result<Outcome> {
+    fn commit_exclusive(
+        &self,
+        write: &Write<'_>,
+        reads: &RangeReads,
+        handover: Option<&mut Handover<'_>>,
+    ) -> Result<Outcome> {
         let mut woken = Woken::new();
         let guard = epoch::pin();
         let mut plan = Plan::new();
@@ -145,7 +163,7 @@ impl Engine {
         plan.apply(write, &time)?;
         self.provide(&mut plan, &mut locked, &guard)?;
         self.link(&mut plan);
-        let stamp = plan.install.publish(&self.counter);
+        let stamp = publish(handover, || plan.install.publish(&self.counter));
         let makes_way = self.finish_commit(
             &plan,
             stamp,

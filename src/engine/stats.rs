@@ -40,6 +40,7 @@ impl Engine {
         for stripe in 0..self.stripes.count() {
             counts.add(&self.stripes.lock_one(stripe).counts);
         }
+        counts.commit_count += self.queues.commit_count();
         counts
     }
 

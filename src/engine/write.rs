@@ -1,6 +1,7 @@
 //! What a commit is asked to do: plain data.
 
 use super::arithmetic::BoundedSum;
+use crate::delivery::Delivery;
 use crate::error::{Error, Result};
 use crate::expiry::Expiry;
 use crate::key::{Bounds, Key};
@@ -141,6 +142,29 @@ pub(crate) struct Mutation<'a> {
     pub(crate) op: Op<'a>,
 }
 
+/// A message, and how it is to be delivered.
+#[derive(Clone, Debug)]
+pub(crate) struct Enqueue<'a> {
+    pub(crate) payload: NewValue<'a>,
+    pub(crate) delivery: Delivery,
+}
+
+impl Enqueue<'_> {
+    /// Refuses a message that goes beyond the limits as an operation by itself.
+    pub(crate) fn check_single(&self, limits: &Limits) -> Result<()> {
+        limits.check_mutations(1)?;
+        self.delivery.check(limits)?;
+        limits.check_total(self.check_payload(limits)?)
+    }
+
+    /// Refuses too large a payload; otherwise what it counts to the total of all bytes (L04).
+    fn check_payload(&self, limits: &Limits) -> Result<usize> {
+        let bytes = self.payload.encoded_len();
+        limits.check_payload(bytes)?;
+        Ok(bytes.saturating_add(self.delivery.limited_bytes()))
+    }
+}
+
 /// Ranges that were read and must not have changed by the time of the commit.
 #[derive(Clone, Debug)]
 pub(crate) struct RangeReads {
@@ -151,11 +175,12 @@ pub(crate) struct RangeReads {
     pub(crate) ranges: Vec<Bounds>,
 }
 
-/// An atomic operation: checks, then mutations, all or nothing.
+/// An atomic operation: checks, then mutations and messages, all or nothing.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Write<'a> {
     pub(crate) checks: SmallVec<[Check; 4]>,
     pub(crate) mutations: SmallVec<[Mutation<'a>; 4]>,
+    pub(crate) enqueues: Vec<Enqueue<'a>>,
 }
 
 impl Write<'_> {
@@ -182,7 +207,7 @@ impl Write<'_> {
     /// Refuses what goes beyond the limits, in the order of spec 7, and operands that fit nothing.
     pub(crate) fn check_limits(&self, limits: &Limits) -> Result<()> {
         limits.check_checks(self.checks.len())?;
-        limits.check_mutations(self.mutations.len())?;
+        self.check_counts(limits)?;
         for check in &self.checks {
             limits.check_key_write(check.key.as_bytes().len())?;
         }
@@ -193,8 +218,15 @@ impl Write<'_> {
     /// Refuses mutations that go beyond the limits, whatever the number of checks, and operands
     /// that fit nothing.
     pub(crate) fn check_mutation_limits(&self, limits: &Limits) -> Result<()> {
-        limits.check_mutations(self.mutations.len())?;
+        self.check_counts(limits)?;
         self.check_mutations(limits, 0)
+    }
+
+    /// Mutations and messages are counted together (L03).
+    fn check_counts(&self, limits: &Limits) -> Result<()> {
+        limits.check_mutations(self.mutations.len() + self.enqueues.len())?;
+        let mut enqueues = self.enqueues.iter();
+        enqueues.try_for_each(|enqueue| enqueue.delivery.check(limits))
     }
 
     /// A key counts once for its mutation, and again, with the value, where there is one (L03).
@@ -205,6 +237,9 @@ impl Write<'_> {
             let (total, keys) = check_sizes(&mutation.key, &mutation.op, limits)?;
             total_bytes += total;
             key_bytes += keys;
+        }
+        for enqueue in &self.enqueues {
+            total_bytes = total_bytes.saturating_add(enqueue.check_payload(limits)?);
         }
         limits.check_total(total_bytes)?;
         limits.check_total_keys(key_bytes)

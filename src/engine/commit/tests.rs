@@ -21,6 +21,7 @@ fn engine(stripe_bits: u32) -> Arc<Engine> {
         stripe_bits,
         maintenance: false,
         history: HistoryBounds::default(),
+        queue_concurrency: 1,
     })
 }
 
@@ -83,6 +84,7 @@ fn the_stripes_of_the_keys_are_locked_and_no_others() {
                     op: Op::Delete,
                 })
                 .collect(),
+            ..Write::default()
         };
         let (guard, mut plan, mut locked) = (epoch::pin(), Plan::new(), Locked::new());
         let set = engine.plan(&write, &mut plan, &guard);
