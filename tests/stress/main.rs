@@ -19,6 +19,7 @@ mod churn;
 mod closures;
 mod engines;
 mod garbage;
+mod queues;
 mod readers;
 mod snapshots;
 mod support;
