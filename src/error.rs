@@ -489,6 +489,16 @@ impl From<ParseVersionstampError> for Error {
     }
 }
 
+/// What is the matter with a typed value, by the kind of the error.
+#[cfg(feature = "serde")]
+fn value_refusal(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::ValueUnencodable => "value cannot be encoded",
+        ErrorKind::ValueUndecodable => "value cannot be decoded",
+        _ => "value does not fit the type",
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.0 {
@@ -509,14 +519,7 @@ impl fmt::Display for Error {
                 write!(f, "key cannot be decoded: {what} at byte {offset}")
             }
             #[cfg(feature = "serde")]
-            Cause::Value { kind, what } => {
-                let refusal = match kind {
-                    ErrorKind::ValueUnencodable => "value cannot be encoded",
-                    ErrorKind::ValueUndecodable => "value cannot be decoded",
-                    _ => "value does not fit the type",
-                };
-                write!(f, "{refusal}: {what}")
-            }
+            Cause::Value { kind, what } => write!(f, "{}: {what}", value_refusal(*kind)),
             Cause::OutOfMemory { bytes } => {
                 write!(
                     f,

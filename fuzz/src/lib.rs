@@ -24,6 +24,7 @@ mod decision;
 mod js_value;
 #[path = "../../tests/it/support/listing.rs"]
 mod listing;
+#[expect(dead_code, reason = "the histories use what is about time")]
 #[path = "../../tests/it/support/model.rs"]
 mod model;
 #[path = "../../tests/it/support/selector.rs"]

@@ -136,7 +136,14 @@ fn one(command: &mut Command) -> Result<Outcome, String> {
 /// has seen that it builds.
 fn tests() -> Result<Outcome, String> {
     run(cargo(["test", "--all-features"]).args(WITHOUT_PEERS))?;
-    for example in ["transfer", "gift_list", "session_cache", "typed_values"] {
+    for example in [
+        "transfer",
+        "gift_list",
+        "session_cache",
+        "job_queue",
+        "live_view",
+        "typed_values",
+    ] {
         run(&mut cargo([
             "run",
             "--quiet",

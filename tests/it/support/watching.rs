@@ -16,7 +16,7 @@ use std::time::Duration;
 const NOT_AT_ALL: Duration = Duration::ZERO;
 
 /// Whether an entry is none of those that expire.
-fn lasts(entry: &&Entry) -> bool {
+fn lasts(entry: &Entry) -> bool {
     !expires(entry.key())
 }
 
@@ -117,7 +117,11 @@ impl Client<'_> {
             };
             if let Changed::Keys(keys) = change.changed {
                 let others = |entry: &&Entry| keys.binary_search(entry.key()).is_err();
-                let same = listed.iter().filter(others).filter(lasts).map(Seen::one);
+                let same = listed
+                    .iter()
+                    .filter(others)
+                    .filter(|entry| lasts(entry))
+                    .map(Seen::one);
                 self.saw(span, Some(change.versionstamp), same.collect());
             }
             listed = self.list_now(&selector);
@@ -130,7 +134,11 @@ impl Client<'_> {
     fn still(&self, selector: &Selector, listed: &[Entry]) -> Vec<Seen> {
         let mut keys = self.workload.keys.iter();
         if keys.any(|key| expires(key) && selector.selects(key.as_bytes())) {
-            listed.iter().filter(lasts).map(Seen::one).collect()
+            listed
+                .iter()
+                .filter(|entry| lasts(entry))
+                .map(Seen::one)
+                .collect()
         } else {
             vec![Seen::all_of(selector, false, None, listed.to_vec())]
         }
