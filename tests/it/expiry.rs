@@ -2,7 +2,8 @@
 
 use crate::support::{assert_refused, committed, conflict, everything, keys};
 use kvick::{
-    Change, Clock, Entry, ErrorKind, Kv, ManualClock, NewValue, Range, Sum, Transacted, Value,
+    Change, ChangeEvent, ChangeKind, ChangesFrom, Clock, Entry, ErrorKind, Key, Kv, ManualClock,
+    NewValue, Range, Sum, Transacted, Value,
 };
 use std::sync::Arc;
 use std::thread;
@@ -569,4 +570,51 @@ fn large_values_and_text_expire_as_they_came() {
             assert_eq!(entry.expires_in(), Some(2 * MINUTE));
         }
     }
+}
+
+#[test]
+fn a_watch_is_shown_what_has_expired() {
+    // T07: once, by the reaper, or before that by what else changes; and the stream of changes is
+    // told of the commit that has deleted it.
+    let (kv, clock) = timed();
+    kv.set("a", for_a_minute(1_u64)).unwrap();
+    kv.set("b", for_a_minute(2_u64)).unwrap();
+    let mut watch = kv.watch(["a", "b"]).unwrap().into_iter();
+    let mut other = kv.watch(["a", "c"]).unwrap().into_iter();
+    let mut changes = kv.changes(ChangesFrom::Now).unwrap().into_iter();
+    assert!(watch.try_next().is_some() && other.try_next().is_some());
+    clock.advance(MINUTE);
+    assert_eq!(watch.try_next(), None, "nothing has told it yet");
+
+    let versionstamp = kv.set("c", "value").unwrap();
+    let emission = other.try_next().unwrap();
+    assert_eq!(emission.changed, [0, 1]);
+    assert!(emission.entries[0].is_missing());
+    kv.sweep();
+    assert_eq!(other.try_next(), None, "it has been shown");
+    let emission = watch.try_next().unwrap();
+    assert_eq!(emission.changed, [0, 1]);
+    assert!(emission.entries.iter().all(Entry::is_missing));
+    assert!(emission.versionstamp > versionstamp);
+    assert_eq!(watch.try_next(), None);
+
+    let mut deleted = Vec::new();
+    while let Some(ChangeEvent::Commit(commit)) = changes.try_next() {
+        let keys = commit.changes();
+        let keys = keys.filter(|(_, kind)| *kind == ChangeKind::Delete);
+        deleted.extend(keys.map(|(key, _)| key.clone()));
+    }
+    deleted.sort();
+    assert_eq!(deleted, ["a", "b"].map(Key::from));
+}
+
+#[test]
+fn a_watch_is_shown_what_has_expired_though_nothing_else_happens() {
+    // T07: by the clock of the system, and the thread that keeps time.
+    let kv = Kv::new();
+    kv.set("a", NewValue::from("value").expire_in(20 * MS))
+        .unwrap();
+    let mut watch = kv.watch(["a"]).unwrap().into_iter();
+    let last = watch.find(|emission| emission.entries[0].is_missing());
+    assert!(last.is_some());
 }

@@ -47,6 +47,25 @@ fn an_undelivered_message_is_written_to_its_keys() {
 }
 
 #[test]
+fn a_watch_is_shown_the_dead_letter() {
+    // Q08: all keys at once, by the version that they got.
+    let (kv, _clock) = timed();
+    let mut listener = listener(&kv);
+    let mut watch = kv.watch(["a", "b"]).unwrap().into_iter();
+    assert!(watch.try_next().is_some());
+    kv.enqueue("message", once(&["a", "b"])).unwrap();
+    assert_eq!(watch.try_next(), None);
+    fail(&mut listener);
+    let emission = watch.try_next().unwrap();
+    assert_eq!(emission.changed, [0, 1]);
+    for entry in &emission.entries {
+        assert_eq!(entry.as_str(), Some("message"));
+        assert_eq!(entry.versionstamp(), Some(emission.versionstamp));
+    }
+    assert_eq!(watch.try_next(), None);
+}
+
+#[test]
 fn who_sees_the_dead_letter_finds_the_message_gone() {
     // Q07
     const ROUNDS: u64 = 500;
