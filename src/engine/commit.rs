@@ -633,6 +633,23 @@ impl Stripe {
         let Installed { record, version } = *installed;
         self.counts.version_count += 1;
         self.counts.bytes += version.size();
+        // Nearly always one entry has taken the place of another.
+        if !(payload::is_lasting(version) && record.has_lasting_entry()) {
+            self.settle_change(record, version, stamp);
+        }
+        if let Some(superseded) = Superseded::by(record, version, stamp) {
+            self.sweep.push_superseded(superseded);
+        }
+        self.tell_change(record.key(), !version.is_tombstone(), stamp, woken);
+    }
+
+    /// Enters what has come, gone, or will expire.
+    fn settle_change(
+        &mut self,
+        record: RecordRef<'_, Large>,
+        version: VersionRef<'_, Large>,
+        stamp: Stamp,
+    ) {
         let is_entry = !version.is_tombstone();
         if is_entry != record.has_entry() {
             record.set_has_entry(is_entry);
@@ -648,10 +665,6 @@ impl Stripe {
         if record.is_timed() || payload::expires(version) {
             self.timers.settle(record, version);
         }
-        if let Some(superseded) = Superseded::by(record, version, stamp) {
-            self.sweep.push_superseded(superseded);
-        }
-        self.tell_change(record.key(), is_entry, stamp, woken);
     }
 }
 

@@ -169,32 +169,31 @@ fn parts(version: VersionRef<'_, Large>) -> (u8, &[u8]) {
 /// The value in a version; `None` in a tombstone.
 #[inline]
 pub(crate) fn view(version: VersionRef<'_, Large>) -> Option<ValueRef<'_>> {
-    let tag = version.tag();
-    if tag & EXPIRES == 0 {
-        view_of(tag, version.bytes(), version.extra())
-    } else {
-        view_expiring(version)
-    }
-}
-
-#[cold]
-fn view_expiring(version: VersionRef<'_, Large>) -> Option<ValueRef<'_>> {
-    let (tag, bytes) = parts(version);
-    view_of(tag, bytes, version.extra())
+    view_of(version.tag(), version.bytes(), version)
 }
 
 #[inline]
-fn view_of<'g>(tag: u8, inline: &'g [u8], extra: &'g Large) -> Option<ValueRef<'g>> {
-    let bytes = || extra.as_ref().map_or(inline, |large| large);
+fn view_of<'g>(tag: u8, inline: &'g [u8], version: VersionRef<'g, Large>) -> Option<ValueRef<'g>> {
+    let bytes = || version.extra().as_ref().map_or(inline, |large| large);
     match tag {
-        TOMBSTONE => None,
+        TAG_BYTES => Some(ValueRef::Bytes(bytes())),
         TAG_U64 => {
             let number = inline.try_into().map(u64::from_le_bytes);
             Some(ValueRef::U64(number.unwrap_or_default()))
         }
         TAG_V8 => Some(ValueRef::V8(bytes())),
-        _ => Some(ValueRef::Bytes(bytes())),
+        _ => view_expiring(version),
     }
+}
+
+/// The value in a version that expires.
+#[cold]
+fn view_expiring(version: VersionRef<'_, Large>) -> Option<ValueRef<'_>> {
+    if !expires(version) {
+        return None;
+    }
+    let (tag, bytes) = parts(version);
+    view_of(tag, bytes, version)
 }
 
 /// The value in a version, to keep: a small one is copied, a large one shared.

@@ -248,7 +248,11 @@ impl Write<'_> {
 
 /// Refuses a mutation that goes beyond the limits as an operation by itself, or that has an operand
 /// that fits nothing.
-#[inline]
+#[expect(
+    clippy::inline_always,
+    reason = "it is a handful of comparisons, at every write of one key"
+)]
+#[inline(always)]
 pub(crate) fn check_single(key: &Key, op: &Op<'_>, limits: &Limits) -> Result<()> {
     limits.check_mutations(1)?;
     let (total_bytes, key_bytes) = check_sizes(key, op, limits)?;

@@ -629,6 +629,14 @@ impl<'g, T> RecordRef<'g, T> {
         self.is_marked(TIMED)
     }
 
+    /// Whether it has an entry, and one that will not expire. The caller holds the stripe of the key,
+    /// and its own commit has not settled.
+    pub(crate) fn has_lasting_entry(self) -> bool {
+        // ORDERING: Relaxed. Read and written under the stripe's lock only.
+        let marks = self.header().marks.load(Ordering::Relaxed);
+        marks & (ENTRY | TIMED) == ENTRY
+    }
+
     /// Says whether it will, once a commit has settled. The caller holds the stripe of the key.
     pub(crate) fn set_timed(self, is_timed: bool) {
         self.mark(TIMED, is_timed);
