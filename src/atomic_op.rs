@@ -119,6 +119,31 @@ impl<'a> AtomicOp<'a> {
         self.expect(key, Expect::Exists)
     }
 
+    /// The key must not be of a newer version than this one: of this one, an older one, or missing,
+    /// however long it has been.
+    ///
+    /// With [`Kv::versionstamp`], or that of a snapshot, it says that nothing has been written to the
+    /// key since, whatever was there, without reading it.
+    ///
+    /// ```
+    /// # let kv = kvick::Kv::new();
+    /// kv.set("config", "old")?;
+    /// let now = kv.versionstamp();
+    /// let mut derived = kv.atomic();
+    /// derived.check_not_newer("config", now).set("derived", "of the old");
+    /// assert!(derived.commit()?.is_committed());
+    /// kv.set("config", "new")?;
+    /// assert!(!derived.commit()?.is_committed());
+    /// # Ok::<(), kvick::Error>(())
+    /// ```
+    pub fn check_not_newer(
+        &mut self,
+        key: impl Into<Key>,
+        versionstamp: Versionstamp,
+    ) -> &mut Self {
+        self.expect(key, Expect::NotNewer(versionstamp.floor()))
+    }
+
     fn expect(&mut self, key: impl Into<Key>, expect: Expect) -> &mut Self {
         let check = || Check {
             key: key.into(),

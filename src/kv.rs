@@ -111,6 +111,15 @@ impl Kv {
         &self.retry
     }
 
+    /// The latest version that was minted: a read from now on sees every commit up to this one. All
+    /// zeros before the first.
+    ///
+    /// It is that of the latest commit, or, beyond it, one that a commit which conflicted over a
+    /// range, or a reader that helped, has left unused.
+    pub fn versionstamp(&self) -> Versionstamp {
+        self.engine.latest().into()
+    }
+
     /// The limits in force.
     pub fn limits(&self) -> &Limits {
         self.engine.limits()

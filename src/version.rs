@@ -75,6 +75,12 @@ impl From<Stamp> for Versionstamp {
 }
 
 impl Versionstamp {
+    /// The largest stamp whose versionstamp is not above this one.
+    pub(crate) fn floor(self) -> Stamp {
+        let number = self.0.first_chunk::<8>().copied().unwrap_or_default();
+        Stamp::new(u64::from_be_bytes(number)).min(Stamp::MAX)
+    }
+
     /// The stamp this stands for, or `None` where no commit of any engine can have it: zero, the
     /// last two bytes in use, or beyond [`Stamp::MAX`] (A05).
     pub(crate) fn stamp(self) -> Option<Stamp> {

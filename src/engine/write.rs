@@ -21,6 +21,8 @@ pub(crate) enum Expect {
     Exists,
     /// An entry of this version.
     At(Stamp),
+    /// No entry, or one of this version or an older one.
+    NotNewer(Stamp),
     /// A version that no commit can have: the check fails.
     Impossible,
 }
@@ -32,6 +34,7 @@ impl Expect {
             Self::Absent => current.is_none(),
             Self::Exists => current.is_some(),
             Self::At(stamp) => current == Some(stamp),
+            Self::NotNewer(stamp) => current.is_none_or(|current| current <= stamp),
             Self::Impossible => false,
         }
     }

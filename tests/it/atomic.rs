@@ -463,3 +463,35 @@ fn min_and_max_keep_the_extreme_and_always_mint() {
         Some(u64::MAX)
     );
 }
+
+#[test]
+fn a_key_is_not_newer_than_a_version() {
+    // A01: beside equality, an order. What is missing is not newer than anything.
+    let kv = Kv::new();
+    let nothing = kv.versionstamp();
+    assert_eq!(nothing.to_bytes(), [0; 10]);
+    let first = kv.set("key", 1_u64).unwrap();
+    let second = kv.set("other", 1_u64).unwrap();
+    assert_eq!(kv.versionstamp(), second);
+    let holds = |key: &str, versionstamp: Versionstamp| {
+        let outcome = kv.atomic().check_not_newer(key, versionstamp).commit();
+        outcome.unwrap().is_committed()
+    };
+    assert!(holds("key", first) && holds("key", second));
+    assert!(!holds("key", nothing) && !holds("other", first));
+    assert!(holds("missing", nothing));
+
+    // Between two commits there are versionstamps that no commit has.
+    let mut between = first.to_bytes();
+    between[9] = 1;
+    assert!(holds("key", Versionstamp::from_bytes(between)));
+    assert!(!holds("other", Versionstamp::from_bytes(between)));
+    assert!(holds("other", Versionstamp::from_bytes([0xff; 10])));
+
+    let snapshot = kv.snapshot().versionstamp();
+    assert!(holds("other", snapshot));
+    kv.delete("key").unwrap();
+    assert!(holds("key", nothing), "a deletion leaves no version");
+    kv.set("key", 2_u64).unwrap();
+    assert!(!holds("key", snapshot));
+}
