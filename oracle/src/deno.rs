@@ -11,7 +11,7 @@ use denokv_proto::{
 };
 use denokv_sqlite::{Connection, Sqlite, SqliteConfig, SqliteNotifier};
 use futures_lite::future::block_on;
-use kvick::Value;
+use kvick::{NewValue, Value};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -110,17 +110,19 @@ fn check(check: &Check, ranks: &Ranks) -> denokv_proto::Check {
 
 fn mutation(mutation: &Mutation) -> denokv_proto::Mutation {
     let kind = match &mutation.change {
-        Change::Set(value) => MutationKind::Set(match value {
-            Value::Bytes(bytes) => KvValue::Bytes(bytes.to_vec()),
-            Value::V8(bytes) => KvValue::V8(bytes.to_vec()),
-            Value::U64(number) => KvValue::U64(*number),
-        }),
+        Change::Set(set) => MutationKind::Set(value(set)),
         Change::Delete => MutationKind::Delete,
         Change::Sum(operand) => MutationKind::Sum {
             value: KvValue::U64(*operand),
             min_v8: Vec::new(),
             max_v8: Vec::new(),
             clamp: false,
+        },
+        Change::SumOf(sum) => MutationKind::Sum {
+            value: value(&sum.operand),
+            min_v8: bytes(sum.min.as_ref()),
+            max_v8: bytes(sum.max.as_ref()),
+            clamp: sum.is_clamped,
         },
         Change::Min(operand) => MutationKind::Min(KvValue::U64(*operand)),
         Change::Max(operand) => MutationKind::Max(KvValue::U64(*operand)),
@@ -132,12 +134,36 @@ fn mutation(mutation: &Mutation) -> denokv_proto::Mutation {
     }
 }
 
+fn value(value: &Value) -> KvValue {
+    match value {
+        Value::Bytes(bytes) => KvValue::Bytes(bytes.to_vec()),
+        Value::V8(bytes) => KvValue::V8(bytes.to_vec()),
+        Value::U64(number) => KvValue::U64(*number),
+    }
+}
+
+/// A bound, which is none where it is empty.
+fn bytes(bound: Option<&Value>) -> Vec<u8> {
+    bound
+        .and_then(Value::as_v8)
+        .map_or_else(Vec::new, <[u8]>::to_vec)
+}
+
+/// A bigint as V8 writes it, in whole words. Deno's engine cuts the leading zeros off, which V8 reads
+/// as well.
+fn canonical(value: Value) -> Value {
+    match value.as_bigint() {
+        Some(bigint) => NewValue::bigint(bigint).into(),
+        None => value,
+    }
+}
+
 fn row(entry: KvEntry) -> Row {
     Row {
         key: entry.key,
         value: match entry.value {
             KvValue::Bytes(bytes) => Value::Bytes(bytes.into()),
-            KvValue::V8(bytes) => Value::V8(bytes.into()),
+            KvValue::V8(bytes) => canonical(Value::V8(bytes.into())),
             KvValue::U64(number) => Value::U64(number),
         },
         stamp: entry.versionstamp,

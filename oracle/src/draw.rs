@@ -4,9 +4,9 @@
 //! another, neighbours by a byte, bytes that are no tuple, the longest that may be written. What a
 //! check expects is right more often than not, so that commits and conflicts are both frequent.
 
-use crate::op::{Change, Check, Cut, Expect, Mutation, Op, Request, Select, Write};
+use crate::op::{Change, Check, Cut, Expect, Mutation, Op, Request, Select, Sum, Write};
 use crate::ranks::Rank;
-use kvick::{BigInt, Key, Value};
+use kvick::{BigInt, Key, NewValue, Value};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::collections::HashMap;
@@ -154,13 +154,56 @@ impl Draw {
             3 => 1 << 63,
             _ => self.random.gen_range(0..=u64::MAX),
         };
-        match self.random.gen_range(0..8) {
+        match self.random.gen_range(0..10) {
             0..=2 => Change::Set(self.value()),
             3 => Change::Delete,
             4 | 5 => Change::Sum(operand),
             6 => Change::Min(operand),
-            _ => Change::Max(operand),
+            7 => Change::Max(operand),
+            _ => Change::SumOf(self.sum()),
         }
+    }
+
+    /// A sum of numbers or of bigints, mostly without bounds, and with such as it may meet.
+    fn sum(&mut self) -> Sum {
+        let is_bigint = self.random.gen_bool(0.5);
+        let bound = |draw: &mut Self| {
+            let is_bounded = draw.random.gen_bool(0.2);
+            is_bounded.then(|| draw.scalar(is_bigint))
+        };
+        Sum {
+            operand: self.scalar(is_bigint),
+            min: bound(self),
+            max: bound(self),
+            is_clamped: self.random.gen_bool(0.2),
+        }
+    }
+
+    /// A number or a bigint of JavaScript.
+    fn scalar(&mut self, is_bigint: bool) -> Value {
+        let small = self.random.gen_range(-3_i64..100);
+        if is_bigint {
+            let bigint = match self.random.gen_range(0..8) {
+                0 => BigInt::from(i64::MIN),
+                1 => BigInt::from(u64::MAX),
+                2 => BigInt::from(-i128::from(u64::MAX)),
+                3 => BigInt::from(i128::MAX),
+                4 => BigInt::from(self.random.gen_range(i128::MIN..=i128::MAX)),
+                _ => BigInt::from(small),
+            };
+            return NewValue::bigint(bigint).into();
+        }
+        let number = match self.random.gen_range(0..10) {
+            0 => f64::NAN,
+            1 => f64::INFINITY,
+            2 => f64::NEG_INFINITY,
+            3 => -0.0,
+            4 => 0.1,
+            5 => f64::MAX,
+            #[expect(clippy::cast_precision_loss, reason = "it is small")]
+            _ => small as f64,
+        };
+        NewValue::number(number).into()
     }
 
     /// Numbers, for the most part, so that arithmetic seldom meets anything else.
@@ -178,6 +221,10 @@ impl Draw {
             5 if self.random.gen_bool(0.02) => Value::from(bytes(LARGEST_VALUE_BYTES)),
             6 => Value::from(u64::MAX),
             7..=9 => Value::from(7_u64),
+            10..=13 => {
+                let is_bigint = self.random.gen_bool(0.5);
+                self.scalar(is_bigint)
+            }
             _ => Value::from(self.random.gen_range(0..=u64::MAX)),
         }
     }

@@ -1,9 +1,9 @@
 //! kvick, with or without a mistake made on purpose.
 
-use crate::op::{Change, Cut, Expect, Mutation, Read, Request, Row, Select, Write, Written};
+use crate::op::{self, Change, Cut, Expect, Mutation, Read, Request, Row, Select, Write, Written};
 use crate::plant::Planted;
 use crate::ranks::{Ranks, Stamp};
-use ::kvick::{Entry, Key, Kv, List, Outcome, Range, Result, Snapshot, Versionstamp};
+use ::kvick::{Entry, Key, Kv, List, Outcome, Range, Result, Snapshot, Sum, Versionstamp};
 use std::borrow::Cow;
 
 pub(crate) struct Kvick {
@@ -117,13 +117,24 @@ fn row(entry: Entry) -> Option<Row> {
     })
 }
 
+fn as_user(sum: &op::Sum) -> Sum<'static> {
+    let mut said = Sum::encoded(sum.operand.clone());
+    if let Some(min) = &sum.min {
+        said = said.at_least(min.clone());
+    }
+    if let Some(max) = &sum.max {
+        said = said.at_most(max.clone());
+    }
+    if sum.is_clamped { said.clamped() } else { said }
+}
+
 /// Commits it; a change alone, without a check, in the way that is there for it.
 fn commit(kv: &Kv, write: &Write, ranks: &Ranks) -> Written {
     if let (true, [Mutation { key, change }]) = (write.checks.is_empty(), &write.mutations[..]) {
         let committed = match change {
             Change::Set(value) => Some(kv.set(key, value)),
             Change::Delete => Some(kv.delete(key)),
-            Change::Sum(_) | Change::Min(_) | Change::Max(_) => None,
+            Change::Sum(_) | Change::Min(_) | Change::Max(_) | Change::SumOf(_) => None,
         };
         match committed {
             Some(Ok(versionstamp)) => return Written::Committed(versionstamp.to_bytes()),
@@ -149,6 +160,7 @@ fn commit(kv: &Kv, write: &Write, ranks: &Ranks) -> Written {
             Change::Sum(operand) => operation.sum(key, *operand),
             Change::Min(operand) => operation.min(key, *operand),
             Change::Max(operand) => operation.max(key, *operand),
+            Change::SumOf(sum) => operation.sum_with(key, as_user(sum)),
         };
     }
     match operation.commit() {

@@ -1,7 +1,7 @@
 //! What both engines are asked, and what they answer.
 //!
-//! What is still to come has its place here: arithmetic of V8 values and keys that end in the
-//! versionstamp of their commit are more cases of [`Change`], an expiry is a field of [`Mutation`].
+//! What is still to come has its place here: keys that end in the versionstamp of their commit are more
+//! cases of [`Change`], an expiry is a field of [`Mutation`].
 
 use crate::ranks::{Rank, Stamp};
 use kvick::{Key, Value};
@@ -49,6 +49,16 @@ pub(crate) enum Change {
     Sum(u64),
     Min(u64),
     Max(u64),
+    SumOf(Sum),
+}
+
+/// A sum of V8 values.
+#[derive(Clone, Debug)]
+pub(crate) struct Sum {
+    pub(crate) operand: Value,
+    pub(crate) min: Option<Value>,
+    pub(crate) max: Option<Value>,
+    pub(crate) is_clamped: bool,
 }
 
 #[derive(Clone, Debug)]
