@@ -72,9 +72,11 @@ impl Builder {
     /// Default: yes.
     ///
     /// Two threads serve all engines of the process. The one starts with the first commit to any of
-    /// them, the other with the first entry that expires or the first message, and both sleep while
-    /// there is nothing to do. Without them, what the last commits superseded waits for the next ones,
-    /// or for [`Kv::sweep`]; so does, for the latter, what has expired, which nobody sees in any case.
+    /// them, the other with the first entry that expires or the first message. The first sleeps while
+    /// there is nothing to do, the other while nothing is to expire or to be delivered later; while
+    /// something is, it looks at the clock twenty times a second. Without them, what the last commits superseded waits for the next ones,
+    /// or for [`Kv::sweep`]; so does, for the latter, what has expired, which nobody sees in any
+    /// case, and which watchers are told of only then.
     /// Listeners that wait asynchronously for messages that are delayed wait for it too; those that
     /// wait in a thread look at the clock themselves.
     pub fn background_sweep(mut self, enabled: bool) -> Self {

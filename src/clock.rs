@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 ///
 /// What it counts from is its own affair: the engine only adds to a moment and compares two. It
 /// should not jump. Where it goes back all the same, the engine takes what has expired as expired
-/// (T05). It is called from any thread, and must neither block nor call the engine.
+/// (T05). It is called from any thread, also
+/// where locks are held: it must neither block nor call the engine, and should not panic.
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// The time since a moment that does not change.
     fn now(&self) -> Duration;

@@ -352,7 +352,7 @@ impl Kv {
     ///
     /// What an open [`Snapshot`] sees stays.
     pub fn sweep(&self) {
-        self.engine.keep_time();
+        self.engine.keep_time_now();
         self.engine.sweep();
     }
 }

@@ -473,10 +473,8 @@ impl Kv {
     /// # Errors
     ///
     /// An error that `run` returns, unchanged; `TooManyMutations`, `KeyEmpty`, `KeyTooLarge`,
-    /// `ValueTooLarge`, `TotalTooLarge`, `TotalKeysTooLarge`, `InvalidEnqueue`; `TypeMismatch`,
-    /// `SumOutOfRange`;
-    /// `OutOfMemory`; `ReadOnly`; `Closed`.
-    /// Nothing has changed then.
+    /// `ValueTooLarge`, `TotalTooLarge`, `TotalKeysTooLarge`, `InvalidExpiry`, `InvalidEnqueue`;
+    /// `TypeMismatch`, `SumOutOfRange`; `OutOfMemory`; `ReadOnly`; `Closed`. Nothing has changed then.
     pub fn transact<T>(
         &self,
         mut run: impl FnMut(&mut Transaction<'_>) -> Result<T>,

@@ -119,8 +119,8 @@ impl Kv {
     /// # Errors
     ///
     /// An error that `decide` returns, unchanged; `KeyEmpty`, `KeyTooLarge`, `ValueTooLarge`,
-    /// `TotalTooLarge`, `TotalKeysTooLarge`; `OutOfMemory`; `ReadOnly`; `Closed`. Nothing has changed
-    /// then.
+    /// `TotalTooLarge`, `TotalKeysTooLarge`; `InvalidExpiry`; `OutOfMemory`; `ReadOnly`; `Closed`.
+    /// Nothing has changed then.
     pub fn update<C: Into<Change>>(
         &self,
         key: impl Into<Key>,

@@ -347,7 +347,8 @@ impl<'a> NewValue<'a> {
 
     /// To be gone from the first moment that is so much later than the commit, by the engine's clock
     /// (T01, T02). It is never gone earlier, and from that moment on nobody sees it: no read, list,
-    /// check, sum or watch. Its memory is freed, and watchers are told, within 100 milliseconds.
+    /// check, sum or watch. In the background, within some 100 milliseconds unless a great deal expires at
+    /// once, it is deleted: then watchers are told, and its memory is freed, if no snapshot sees it.
     ///
     /// A later write to the key replaces this, also by none (T03); reading does not prolong it.
     /// [`Kv::touch`](crate::Kv::touch) changes it without the value. After no time at all, the commit

@@ -8,6 +8,7 @@ use crate::sync::{Planted, planted};
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::mem;
+use std::panic::{self, AssertUnwindSafe};
 use std::task::Waker;
 
 /// A listener's place in the line, if it has one.
@@ -38,8 +39,20 @@ impl Signals {
 
     /// Wakes those that were called. Nothing is locked.
     pub(crate) fn send(self) {
-        for waker in self.called {
-            waker.wake();
+        drop(self);
+    }
+}
+
+impl Drop for Signals {
+    /// Whatever ends the operation: who was called and is not woken waits for ever. A panic of one
+    /// has been reported by then, and is no reason not to wake the others.
+    #[inline]
+    fn drop(&mut self) {
+        for waker in self.called.drain(..) {
+            let _ = panic::catch_unwind(AssertUnwindSafe(|| waker.wake()));
+        }
+        for waker in self.discarded.drain(..) {
+            let _ = panic::catch_unwind(AssertUnwindSafe(|| drop(waker)));
         }
     }
 }

@@ -183,8 +183,11 @@ impl Worker {
         // What a value of the caller's does when it is dropped may panic, and so may the caller's
         // clock. That is reported by then, and no reason not to work for the other engines.
         let work = AssertUnwindSafe(|| (self.work)(&engine));
-        let again = panic::catch_unwind(work).unwrap_or(Some(PERIOD))?;
+        let again = panic::catch_unwind(work).unwrap_or(Some(PERIOD));
         // ORDERING: Relaxed, as in `wake`.
-        (!is_awake.swap(true, Ordering::Relaxed)).then_some(again)
+        let again = again.filter(|_| !is_awake.swap(true, Ordering::Relaxed));
+        // It may be the last one to have the engine, and then drops all of its values.
+        let _ = panic::catch_unwind(AssertUnwindSafe(|| drop(engine)));
+        again
     }
 }

@@ -177,9 +177,18 @@ impl Engine {
 
     /// Does what is due by now; when something is again.
     pub(crate) fn keep_time(&self) -> Option<Moment> {
-        let expiry = self.reap();
+        // First what takes no time.
         let message = self.wake_queues(self.now());
+        let expiry = self.reap();
         expiry.into_iter().chain(message).min()
+    }
+
+    /// The same for somebody who asks for it, beside whom the background must not be led to believe
+    /// that nothing is left.
+    pub(crate) fn keep_time_now(&self) {
+        if self.keep_time().is_some() {
+            self.maintenance.wake_for_time();
+        }
     }
 
     pub(crate) fn turn(&self) -> &Turn {

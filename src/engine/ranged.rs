@@ -98,6 +98,9 @@ impl Engine {
             return Ok(Fine::Busy);
         }
         self.provide(&mut plan, &mut locked, &guard)?;
+        // The ranges may want it, and then it is too late: the clock is the caller's code, and what is
+        // linked has to be published or taken back.
+        time.read_ahead();
         self.link(&mut plan);
         let published = try_publish(handover, || {
             plan.install.publish_validated(&self.counter, |install| {

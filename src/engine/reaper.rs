@@ -15,11 +15,13 @@ use crate::error::Result;
 use crate::moment::Moment;
 use crate::mvcc::chain::{RecordPtr, RecordRef, Unreachable, VersionRef};
 use crate::mvcc::notify::Woken;
+use crate::mvcc::time::Time;
 use crate::sync::epoch::{self, Guard};
 use crate::sync::{Planted, planted};
 use crate::version::Stamp;
 use smallvec::SmallVec;
 use std::collections::BTreeSet;
+use std::mem::ManuallyDrop;
 
 /// How many entries one commit of the reaper deletes, at most: as many as a commit keeps note of
 /// without allocating for it. Others wait for the stripe meanwhile, and should not have to be put to
@@ -59,6 +61,24 @@ impl Timers {
     }
 }
 
+/// A look through all stripes. One that does not come to its end, because a value's `drop` panics, is
+/// to be made again.
+struct Pass<'e> {
+    time: &'e Time,
+}
+
+impl Pass<'_> {
+    fn complete(self) {
+        let _ = ManuallyDrop::new(self);
+    }
+}
+
+impl Drop for Pass<'_> {
+    fn drop(&mut self) {
+        self.time.note_due(Moment::ZERO);
+    }
+}
+
 impl Engine {
     /// Deletes all entries that have expired; when the next one does.
     ///
@@ -67,20 +87,25 @@ impl Engine {
     /// expired stays until the next time.
     pub(crate) fn reap(&self) -> Option<Moment> {
         let next = self.time.next_due()?;
-        if next > self.reap_time() {
+        let now = self.reap_time();
+        if next > now {
             return Some(next);
         }
+        // T05: whoever looks from now on finds the rest gone as well.
+        self.time.pass(next, now);
         self.time.forget_due();
+        let pass = Pass { time: &self.time };
         let mut stripes: Vec<_> = (0..self.stripes.count()).collect();
         while !stripes.is_empty() {
             // Where memory is refused, as soon as there is some.
             stripes.retain(|stripe| {
-                self.reap_some(*stripe).unwrap_or_else(|_| {
+                self.reap_some(*stripe, now).unwrap_or_else(|_| {
                     self.time.note_due(Moment::ZERO);
                     false
                 })
             });
         }
+        pass.complete();
         self.time.next_due()
     }
 
@@ -94,12 +119,11 @@ impl Engine {
 
     /// Deletes some of the entries of a stripe that have expired, in one commit; whether there were
     /// any. Notes when the next one expires, where there were none.
-    fn reap_some(&self, stripe: usize) -> Result<bool> {
+    fn reap_some(&self, stripe: usize, now: Moment) -> Result<bool> {
         let mut woken = Woken::new();
         let guard = epoch::pin();
         let mut unreachable = Unreachable::new();
         let mut stripe = self.stripes.lock_one(stripe);
-        let now = self.reap_time();
         let mut due = SmallVec::<[_; REAP_BATCH]>::new();
         due.extend(stripe.timers.due(now).take(REAP_BATCH));
         if due.is_empty() {

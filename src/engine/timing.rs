@@ -20,6 +20,8 @@ use std::time::Duration;
 pub(crate) struct CommitTime<'e> {
     engine: &'e Engine,
     read: Cell<Option<Duration>>,
+    /// Whether nothing will be committed.
+    is_preview: bool,
 }
 
 impl<'e> CommitTime<'e> {
@@ -27,6 +29,7 @@ impl<'e> CommitTime<'e> {
         Self {
             engine,
             read: Cell::new(None),
+            is_preview: false,
         }
     }
 
@@ -36,6 +39,14 @@ impl<'e> CommitTime<'e> {
         Self {
             engine,
             read: Cell::new(Some(read)),
+            is_preview: true,
+        }
+    }
+
+    /// Reads the clock now, if anything may depend on it later.
+    pub(super) fn read_ahead(&self) {
+        if self.engine.time.is_running() {
+            self.read();
         }
     }
 
@@ -64,10 +75,12 @@ impl<'e> CommitTime<'e> {
     /// When an entry expires that stays for so long from now on.
     #[cold]
     pub(super) fn deadline(&self, after: Duration) -> Moment {
-        // TIMED: before anything is linked.
-        self.engine.time.begin();
         let deadline = Moment::ceil(self.read().saturating_add(after));
-        self.engine.time.note_due(deadline);
+        if !self.is_preview {
+            // TIMED: before anything is linked.
+            self.engine.time.begin();
+            self.engine.time.note_due(deadline);
+        }
         deadline
     }
 

@@ -1,11 +1,14 @@
 //! Entries that expire (T01 to T09, S12, X04).
 
+use crate::support::client::{assert_is_ours, give_up};
 use crate::support::{assert_refused, committed, conflict, everything, keys};
 use kvick::{
     Change, ChangeEvent, ChangeKind, ChangesFrom, Clock, Entry, ErrorKind, Key, Kv, ManualClock,
     NewValue, Range, Sum, Transacted, Value,
 };
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -199,6 +202,7 @@ fn what_is_not_there_cannot_be_touched() {
     assert_eq!(kv.touch("gone", MINUTE).unwrap(), None);
     assert_eq!(kv.touch("never", None).unwrap(), None);
     assert_eq!(kv.stats().latest, latest);
+    assert_eq!(kv.stats().conflict_count, 0);
     committed(kv.atomic().touch("gone", MINUTE).commit());
     assert!(everything(&kv).is_empty());
     assert_empties(&kv);
@@ -526,18 +530,17 @@ fn what_has_expired_before_a_transaction_does_not_conflict_with_it() {
 
 /// A clock that is not for whole microseconds.
 #[derive(Debug)]
-struct Nanos(std::sync::atomic::AtomicU64);
+struct Nanos(AtomicU64);
 
 impl Clock for Nanos {
     fn now(&self) -> Duration {
-        Duration::from_nanos(self.0.load(std::sync::atomic::Ordering::SeqCst))
+        Duration::from_nanos(self.0.load(Ordering::SeqCst))
     }
 }
 
 #[test]
 fn nothing_expires_a_nanosecond_early() {
     // T01
-    use std::sync::atomic::Ordering;
     let clock = Arc::new(Nanos(1_999.into()));
     let kv = Kv::builder()
         .clock(Arc::<Nanos>::clone(&clock))
@@ -617,4 +620,85 @@ fn a_watch_is_shown_what_has_expired_though_nothing_else_happens() {
     let mut watch = kv.watch(["a"]).unwrap().into_iter();
     let last = watch.find(|emission| emission.entries[0].is_missing());
     assert!(last.is_some());
+}
+
+/// A clock that panics once, when it is asked for the so-manieth time.
+#[derive(Debug, Default)]
+struct Panicking {
+    asked: AtomicU64,
+    panics_at: AtomicU64,
+}
+
+impl Clock for Panicking {
+    fn now(&self) -> Duration {
+        let asked = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        if asked == self.panics_at.load(Ordering::SeqCst) {
+            give_up::<()>();
+        }
+        MINUTE
+    }
+}
+
+#[test]
+fn a_clock_that_panics_leaves_nothing_half_done() {
+    // D1: wherever in a transaction over a range the clock is asked.
+    for panics_after in 1..10 {
+        let clock = Arc::new(Panicking::default());
+        let kv = Kv::builder().clock(Arc::<Panicking>::clone(&clock));
+        let kv = kv.background_sweep(false).build();
+        kv.set(("range", 1), for_a_minute("value")).unwrap();
+        let asked = clock.asked.load(Ordering::SeqCst);
+        clock
+            .panics_at
+            .store(asked + panics_after, Ordering::SeqCst);
+        let transfer = || {
+            kv.transact(|tx| {
+                tx.list("range").count()?;
+                tx.sum("a", 1);
+                tx.sum("b", 1);
+                Ok(())
+            })
+        };
+        let first = panic::catch_unwind(AssertUnwindSafe(transfer));
+        let done = u64::from(first.is_ok());
+        if let Err(panic) = first {
+            assert_is_ours(panic);
+        }
+        for key in ["a", "b"] {
+            let number = kv.get(key).unwrap().as_u64().unwrap_or(0);
+            assert_eq!(number, done, "asked {panics_after} times");
+        }
+        clock.panics_at.store(0, Ordering::SeqCst);
+        assert!(transfer().unwrap().is_committed());
+        assert_eq!(kv.get("a").unwrap().as_u64(), Some(done + 1));
+        assert_eq!(kv.get("b").unwrap().as_u64(), Some(done + 1));
+    }
+}
+
+#[test]
+fn what_the_reaper_has_not_come_to_is_gone_as_well() {
+    // T05: once it has deleted one.
+    let (kv, clock) = timed();
+    kv.set("early", for_a_minute("value")).unwrap();
+    kv.set("late", for_a_minute("value")).unwrap();
+    clock.advance(MINUTE);
+    kv.sweep();
+    clock.set(Duration::ZERO);
+    kv.set("anew", NewValue::from("value").expire_in(MS))
+        .unwrap();
+    assert_eq!(keys(&kv, Range::all()), ["anew".into()]);
+    assert_eq!(kv.get("anew").unwrap().expires_in(), Some(MS));
+}
+
+#[test]
+fn a_preview_does_not_start_the_time() {
+    // A transaction that is shown its own write, and gives up.
+    let (kv, _clock) = timed();
+    let done = kv.transact(|tx| {
+        tx.set("key", for_a_minute("value"));
+        assert_eq!(tx.get("key")?.expires_in(), Some(MINUTE));
+        tx.abort::<()>("enough")
+    });
+    assert!(!done.unwrap().is_committed());
+    assert!(everything(&kv).is_empty());
 }

@@ -512,3 +512,37 @@ fn a_queue_is_in_the_order_of_the_versionstamps() {
     let counts = order.iter().map(|(_, _, text)| &text[2..]);
     assert!(counts.is_sorted());
 }
+
+/// A task that panics when it is woken.
+struct Bad;
+
+impl Wake for Bad {
+    fn wake(self: Arc<Self>) {
+        panic!("a waker may panic");
+    }
+}
+
+#[test]
+fn a_waker_that_panics_keeps_nobody_from_being_woken() {
+    // Q09, Q13: nor from enqueueing, nor from closing.
+    let (kv, _clock) = timed();
+    let mut bad = [listener(&kv), listener(&kv)];
+    let waker = Waker::from(Arc::new(Bad));
+    for listener in &mut bad {
+        let mut context = Context::from_waker(&waker);
+        assert!(Pin::new(listener).poll_next(&mut context).is_pending());
+    }
+    let mut good = [listener(&kv), listener(&kv)];
+    let tasks = good.each_mut().map(Task::waiting);
+    let messages = |op: &mut kvick::AtomicOp<'_>, count: usize| {
+        for _ in 0..count {
+            op.enqueue("message", Delivery::default());
+        }
+    };
+    let mut op = kv.atomic();
+    messages(&mut op, 3);
+    assert!(op.commit().is_ok_and(|outcome| outcome.is_committed()));
+    assert_eq!(tasks.each_ref().map(|task| task.was_woken()), [1, 0]);
+    kv.close();
+    assert_eq!(tasks[1].was_woken(), 1);
+}
