@@ -149,12 +149,13 @@ fn bytes(bound: Option<&Value>) -> Vec<u8> {
         .map_or_else(Vec::new, <[u8]>::to_vec)
 }
 
-/// A bigint as V8 writes it, in whole words. Deno's engine cuts the leading zeros off, which V8 reads
-/// as well.
+/// A bigint as V8 writes it, in whole words, and NaN as the one that JavaScript knows. Deno's engine
+/// cuts the leading zeros off, and writes whichever NaN the processor comes to; V8 reads all of it.
 fn canonical(value: Value) -> Value {
-    match value.as_bigint() {
-        Some(bigint) => NewValue::bigint(bigint).into(),
-        None => value,
+    match (value.as_bigint(), value.as_number()) {
+        (Some(bigint), _) => NewValue::bigint(bigint).into(),
+        (None, Some(number)) if number.is_nan() => NewValue::number(f64::NAN).into(),
+        _ => value,
     }
 }
 
