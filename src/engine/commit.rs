@@ -231,7 +231,7 @@ impl Engine {
         self.prefetch(key);
         let mut woken = Woken::new();
         let guard = epoch::pin();
-        let found = self.find_ahead(key, &guard);
+        let found = self.find(key, &guard);
         let (mut prepared, expiry) = prepare(op)?;
         let time = CommitTime::new(self);
         let holds = |record: Option<RecordRef<'_, Large>>| {
@@ -337,15 +337,9 @@ impl Engine {
         Ok(Outcome::Committed(Effects { stamp }))
     }
 
-    /// The record of a key whose stripe is not locked yet: most likely what
-    /// [`find_again`](Self::find_again) will find. The lookup, which also has the newest version
-    /// brought near, is most of what a commit waits for, and before the locks, those of several keys
-    /// wait together.
-    fn find_ahead<'g>(&self, key: &Key, guard: &'g Guard) -> Option<RecordRef<'g, Large>> {
-        self.find(key, guard)
-    }
-
-    /// The record of a key whose stripe is locked, given what was found before it was.
+    /// The record of a key whose stripe is locked, given what was found before it was: most likely
+    /// the same. The lookup, which also has the newest version brought near, is most of what a commit
+    /// waits for, and before the locks, those of several keys wait together.
     fn find_again<'g>(
         &self,
         found: Option<RecordRef<'g, Large>>,
@@ -401,7 +395,7 @@ impl Engine {
                     key: &mutation.key,
                     prepared,
                     expiry,
-                    record: self.find_ahead(&mutation.key, guard),
+                    record: self.find(&mutation.key, guard),
                     is_new: false,
                     pending: Pending::stored(None),
                 });

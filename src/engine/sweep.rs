@@ -239,11 +239,6 @@ impl SweepQueue {
         self.held.pop_front()
     }
 
-    /// From here on what comes is left by the reaper, or by a commit.
-    fn set_reaping(&mut self, is_reaping: bool) {
-        self.is_reaping = is_reaping;
-    }
-
     /// So many pieces were handed to the epoch.
     pub(super) fn count_deferred(&mut self, pieces: u64) {
         self.deferred += pieces;
@@ -403,9 +398,9 @@ impl Engine {
         guard: &Guard,
         reap: impl FnOnce(&mut Stripe) -> R,
     ) -> R {
-        stripe.sweep.set_reaping(true);
+        stripe.sweep.is_reaping = true;
         let reaped = reap(stripe);
-        stripe.sweep.set_reaping(false);
+        stripe.sweep.is_reaping = false;
         self.sweep_stripe(stripe, REAPER_BUDGET, unreachable, guard);
         self.deferred.add(mem::take(&mut stripe.sweep.deferred));
         reaped
