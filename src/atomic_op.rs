@@ -158,6 +158,37 @@ impl<'a> AtomicOp<'a> {
         self.mutate(key, Op::Set(value.into()))
     }
 
+    /// Sets the key that is `prefix` and, as one more part at its end, the versionstamp of the commit:
+    /// the text of its twenty digits (A13).
+    ///
+    /// So each commit has a key of its own, those of one prefix are listed in the order of the commits,
+    /// and no two commits conflict over them. What is set twice in one commit under one prefix is one
+    /// entry, with the later value (A14).
+    ///
+    /// ```
+    /// use kvick::{Kv, Outcome};
+    ///
+    /// let kv = Kv::new();
+    /// let mut log = kv.atomic();
+    /// log.set_versionstamped(("log",), "opened").sum("opened", 1);
+    /// let Outcome::Committed { versionstamp } = log.commit()? else { unreachable!("no checks") };
+    ///
+    /// assert_eq!(kv.get(("log", versionstamp))?.as_str(), Some("opened"));
+    /// # Ok::<(), kvick::Error>(())
+    /// ```
+    ///
+    /// [`commit`](Self::commit) fails with `KeyEmpty` if the prefix has no part (A15), and with
+    /// `KeyTooLarge` if the whole key, 22 bytes longer than the prefix, is too long (A16).
+    pub fn set_versionstamped(
+        &mut self,
+        prefix: impl Into<Key>,
+        value: impl Into<NewValue<'a>>,
+    ) -> &mut Self {
+        let op = Op::Set(value.into());
+        self.write.push_versionstamped(&prefix.into(), op);
+        self
+    }
+
     /// Deletes a key, if it is there.
     pub fn delete(&mut self, key: impl Into<Key>) -> &mut Self {
         self.mutate(key, Op::Delete)

@@ -3,8 +3,9 @@
 use crate::atomic_op::AtomicOp;
 use crate::builder::Builder;
 use crate::engine::Engine;
+use crate::engine::commit::Outcome;
 use crate::engine::read::Hit;
-use crate::engine::write::Op;
+use crate::engine::write::{Op, Write};
 use crate::entry::{Entry, EntryRef};
 use crate::error::{Error, Result};
 use crate::expiry::Expiry;
@@ -114,8 +115,8 @@ impl Kv {
     /// The latest version that was minted: a read from now on sees every commit up to this one. All
     /// zeros before the first.
     ///
-    /// It is that of the latest commit, or, beyond it, one that a commit which conflicted over a
-    /// range, or a reader that helped, has left unused.
+    /// It is that of the latest commit, or, beyond it, one that is nobody's: left by a commit which
+    /// conflicted over a range, or by a reader that helped.
     pub fn versionstamp(&self) -> Versionstamp {
         self.engine.latest().into()
     }
@@ -257,6 +258,34 @@ impl Kv {
         value: impl Into<NewValue<'v>>,
     ) -> Result<Versionstamp> {
         self.mutate(&key.into(), &Op::Set(value.into()))
+    }
+
+    /// Sets a key that ends in the version of this very commit, which is returned:
+    /// [`AtomicOp::set_versionstamped`].
+    ///
+    /// ```
+    /// # let kv = kvick::Kv::new();
+    /// let first = kv.set_versionstamped(("chat", "lobby"), "hello")?;
+    /// let second = kv.set_versionstamped(("chat", "lobby"), "hello to you")?;
+    /// let texts = kv.list(("chat", "lobby")).entries()?;
+    /// assert!(texts.map(|text| text.key().clone()).eq([first, second].map(|at| ("chat", "lobby", at).into())));
+    /// # Ok::<(), kvick::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`set`](Self::set), for the whole key.
+    pub fn set_versionstamped<'v>(
+        &self,
+        prefix: impl Into<Key>,
+        value: impl Into<NewValue<'v>>,
+    ) -> Result<Versionstamp> {
+        let mut write = Write::default();
+        write.push_versionstamped(&prefix.into(), Op::Set(value.into()));
+        match self.writer()?.commit(&write)? {
+            Outcome::Committed(effects) => Ok(effects.stamp.into()),
+            Outcome::Conflict(_) => unreachable!("a commit without checks has none that can fail"),
+        }
     }
 
     /// Deletes a key. That it was not there is no error, and mints a version all the same (A09).

@@ -247,6 +247,8 @@ pub enum Planted {
     ValidateFirst,
     /// Two commits may mint one stamp.
     StampReuse,
+    /// A commit whose keys end in its stamp has whatever stamp is next.
+    ForeseenStamp,
     /// Some commits lock their stripes in descending order.
     DescendingLocks,
     /// The grace is raised without waiting for anybody.

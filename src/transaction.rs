@@ -43,6 +43,8 @@ pub struct Transaction<'a> {
     reads: KeyMap<Option<Stamp>>,
     ranges: Vec<Bounds>,
     writes: KeyMap<Ops>,
+    /// What is set under keys that end in the stamp of the commit: what these begin with, and the value.
+    versionstamped: Vec<(Key, Op<'static>)>,
     enqueues: Vec<Enqueue<'static>>,
     aborted: Option<AbortReason>,
 }
@@ -53,6 +55,7 @@ impl fmt::Debug for Transaction<'_> {
             .field("reads", &self.reads.len())
             .field("ranges", &self.ranges.len())
             .field("writes", &self.writes.len())
+            .field("versionstamped", &self.versionstamped.len())
             .field("enqueues", &self.enqueues.len())
             .finish_non_exhaustive()
     }
@@ -66,6 +69,7 @@ impl<'a> Transaction<'a> {
             reads: KeyMap::new(),
             ranges: Vec::new(),
             writes: KeyMap::new(),
+            versionstamped: Vec::new(),
             enqueues: Vec::new(),
             aborted: None,
         }
@@ -119,6 +123,18 @@ impl<'a> Transaction<'a> {
     pub fn set<'v>(&mut self, key: impl Into<Key>, value: impl Into<NewValue<'v>>) {
         let op = Op::Set(value.into().into_owned());
         self.replace(key.into(), op);
+    }
+
+    /// Sets a key that ends in the version of the commit, as
+    /// [`AtomicOp::set_versionstamped`](crate::AtomicOp::set_versionstamped) does. The transaction does
+    /// not see it: there is no such key before the commit.
+    pub fn set_versionstamped<'v>(
+        &mut self,
+        prefix: impl Into<Key>,
+        value: impl Into<NewValue<'v>>,
+    ) {
+        let op = Op::Set(value.into().into_owned());
+        self.versionstamped.push((prefix.into(), op));
     }
 
     /// Deletes a key, if it is there.
@@ -204,8 +220,13 @@ impl<'a> Transaction<'a> {
         entries.collect()
     }
 
+    fn writes_nothing(&self) -> bool {
+        self.writes.is_empty() && self.versionstamped.is_empty() && self.enqueues.is_empty()
+    }
+
     fn commit(self) -> Result<Outcome> {
-        let mutations = self.writes.iter().map(|(_, ops)| ops.len()).sum();
+        let plain: usize = self.writes.iter().map(|(_, ops)| ops.len()).sum();
+        let mutations = plain + self.versionstamped.len();
         let mut write = Write {
             enqueues: self.enqueues,
             ..Write::default()
@@ -222,6 +243,9 @@ impl<'a> Transaction<'a> {
                 write.mutations.push(Mutation { key, op });
             }
             write.mutations.extend(last.map(|op| Mutation { key, op }));
+        }
+        for (prefix, op) in self.versionstamped {
+            write.push_versionstamped(&prefix, op);
         }
         let reads = RangeReads {
             at: self.point.at(),
@@ -487,7 +511,7 @@ impl Kv {
                 return Ok(Attempt::Aborted(reason, transaction.entries_read()));
             }
             let value = result?;
-            if transaction.writes.is_empty() && transaction.enqueues.is_empty() {
+            if transaction.writes_nothing() {
                 return Ok(Attempt::Committed(value, None));
             }
             self.writer()?;

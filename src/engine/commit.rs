@@ -205,6 +205,7 @@ impl Engine {
             return self.commit_checked(&write.without_reads());
         }
         match reads.filter(|reads| !reads.ranges.is_empty()) {
+            reads if !write.versionstamped.is_empty() => self.commit_versionstamped(write, reads),
             reads @ Some(_) if !write.enqueues.is_empty() => {
                 self.commit_with_messages(write, reads)
             }
@@ -214,6 +215,9 @@ impl Engine {
     }
 
     fn commit_checked(&self, write: &Write<'_>) -> Result<Outcome> {
+        if !write.versionstamped.is_empty() {
+            return self.commit_versionstamped(write, None);
+        }
         if !write.enqueues.is_empty() {
             return self.commit_with_messages(write, None);
         }

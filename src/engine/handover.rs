@@ -194,12 +194,21 @@ impl Engine {
                 .commit_messages(&write.enqueues)
                 .map(Outcome::Committed);
         }
-        let (queues, now, outgoing) = self.write_letters(&write.enqueues)?;
+        self.with_handover(&write.enqueues, |handover| match reads {
+            Some(reads) => self.commit_ranged(write, reads, Some(handover)),
+            None => self.commit_many(write, Some(handover)),
+        })
+    }
+
+    /// Writes the letters, has `commit` commit them with whatever else there is, and tells of them.
+    pub(super) fn with_handover(
+        &self,
+        enqueues: &[Enqueue<'_>],
+        commit: impl FnOnce(&mut Handover<'_>) -> Result<Outcome>,
+    ) -> Result<Outcome> {
+        let (queues, now, outgoing) = self.write_letters(enqueues)?;
         let mut handover = Handover::new(&queues, now, outgoing)?;
-        let outcome = match reads {
-            Some(reads) => self.commit_ranged(write, reads, Some(&mut handover)),
-            None => self.commit_many(write, Some(&mut handover)),
-        };
+        let outcome = commit(&mut handover);
         self.maintenance.wake_for_time();
         handover.tell();
         outcome

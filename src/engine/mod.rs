@@ -27,6 +27,7 @@ pub(crate) mod scan;
 mod stats;
 mod sweep;
 pub(crate) mod timing;
+mod versionstamped;
 pub(crate) mod watch;
 pub(crate) mod write;
 

@@ -1,4 +1,5 @@
-//! Commits that depend on ranges: transactions that read one, and the deletion of one.
+//! Commits that are validated after their mint, or behind every stripe: transactions that read
+//! ranges, the deletion of a range.
 //!
 //! Checks lock the stripes of their keys, so they are exact. A range depends also on keys that do
 //! not exist yet, which no stripe covers. There are two ways to see to those:
@@ -21,18 +22,30 @@ use crate::error::Result;
 use crate::key::Bounds;
 use crate::mvcc::chain::{Draft, RecordRef, Unreachable, VersionRef};
 use crate::mvcc::notify::Woken;
-use crate::mvcc::publish::{Refused, Verdict};
+use crate::mvcc::publish::{Install, Refused, Verdict};
 use crate::mvcc::stripes::Locked;
 use crate::sync::epoch::{self, Guard};
 use crate::sync::reserve;
+use crate::version::Stamp;
 
 /// What a range deletion is to link.
 type Tombstones<'g> = Vec<(RecordRef<'g, Large>, Draft<Large>)>;
 
 /// What came of the fine way.
-enum Fine {
+pub(super) enum Fine {
     Done(Outcome),
+    /// Others are in the way. Nothing has changed.
     Busy,
+}
+
+/// What a commit depends on, besides its checks.
+#[derive(Clone, Copy)]
+pub(super) struct Terms<'r> {
+    pub(super) reads: Option<&'r RangeReads>,
+    /// The one stamp that it can have, if what it writes depends on it.
+    pub(super) stamp: Option<Stamp>,
+    /// Whether every stripe is locked.
+    pub(super) is_exclusive: bool,
 }
 
 /// The verdict on a version that was read, unless that was an entry then and is no more: that is a
@@ -64,17 +77,29 @@ impl Engine {
         reads: &RangeReads,
         mut handover: Option<&mut Handover<'_>>,
     ) -> Result<Outcome> {
-        match self.commit_fine(write, reads, handover.as_deref_mut())? {
+        let terms = Terms {
+            reads: Some(reads),
+            stamp: None,
+            is_exclusive: false,
+        };
+        let mut locked = Locked::new();
+        match self.commit_fine(write, terms, handover.as_deref_mut(), &mut locked)? {
             Fine::Done(outcome) => Ok(outcome),
-            Fine::Busy => self.commit_exclusive(write, reads, handover),
+            Fine::Busy => {
+                drop(locked);
+                self.commit_exclusive(write, reads, handover)
+            }
         }
     }
 
-    fn commit_fine(
-        &self,
+    /// Commits `write` on these terms, unless others are in the way. Locks its stripes, unless all of
+    /// them are, and unlocks them when it has committed.
+    pub(super) fn commit_fine<'e>(
+        &'e self,
         write: &Write<'_>,
-        reads: &RangeReads,
+        terms: Terms<'_>,
         handover: Option<&mut Handover<'_>>,
+        locked: &mut Locked<'e, Stripe>,
     ) -> Result<Fine> {
         let mut woken = Woken::new();
         let guard = epoch::pin();
@@ -82,57 +107,62 @@ impl Engine {
         let stripes = self.plan(write, &mut plan, &guard)?;
         let time = CommitTime::new(self);
         let mut unreachable = Unreachable::new();
-        let mut locked = Locked::new();
-        self.stripes.lock(&stripes, &mut locked)?;
+        if !terms.is_exclusive {
+            self.stripes.lock(&stripes, locked)?;
+        }
 
         self.look_up(&mut plan, &guard);
         let mut failed = FailedChecks::new();
         self.failed_checks(write, &plan, &time, &mut failed, &guard)?;
         if !failed.is_empty() {
-            count_conflict(&mut locked);
+            count_conflict(locked);
             return Ok(Fine::Done(Outcome::Conflict(failed)));
         }
-        if plan.apply(write, &time).is_err() {
+        // Behind every stripe nothing is in flight, and one look decides; otherwise the ranges are looked
+        // at when everything is linked.
+        let mut reads = terms.reads;
+        if terms.is_exclusive
+            && let Some(reads) = reads.take()
+            && self.examine_settled(reads, &time, &guard) != Verdict::Unchanged
+        {
+            count_conflict(locked);
+            return Ok(Fine::Done(Outcome::Conflict(failed)));
+        }
+        if let Err(refused) = plan.apply(write, &time) {
             // An error only if the ranges hold; otherwise a conflict. The exclusive way looks at
             // them first.
-            return Ok(Fine::Busy);
+            return reads.map_or(Err(refused), |_| Ok(Fine::Busy));
         }
-        self.provide(&mut plan, &mut locked, &guard)?;
+        self.provide(&mut plan, locked, &guard)?;
         // The ranges may want it, and then it is too late: the clock is the caller's code, and what is
         // linked has to be published or taken back.
         time.read_ahead();
         self.link(&mut plan);
-        let published = try_publish(handover, || {
-            plan.install.publish_validated(&self.counter, |install| {
-                self.examine(reads, &guard, |record| {
-                    let verdict = install.examine(record, reads.at);
-                    expired_since(install.newest_other(record), reads, &time, verdict)
-                })
-            })
+        let published = try_publish(handover, || match terms.stamp {
+            Some(stamp) => plan.install.publish_at(stamp, &self.counter, |install| {
+                self.validate(reads, install, &time, &guard)
+            }),
+            None => plan.install.publish_validated(&self.counter, |install| {
+                self.validate(reads, install, &time, &guard)
+            }),
         });
         let outcome = match published {
             Ok(stamp) => {
-                let makes_way = self.finish_commit(
-                    &plan,
-                    stamp,
-                    &mut locked,
-                    &mut unreachable,
-                    &mut woken,
-                    &guard,
-                );
+                let makes_way =
+                    self.finish_commit(&plan, stamp, locked, &mut unreachable, &mut woken, &guard);
                 drop(plan);
-                drop(locked);
+                locked.unlock();
                 drop(unreachable);
                 self.tick(stamp, guard, makes_way);
                 return Ok(Fine::Done(Outcome::Committed(Effects { stamp })));
             }
             Err(Refused::Busy) => Fine::Busy,
             Err(Refused::Changed) => {
-                count_conflict(&mut locked);
+                count_conflict(locked);
                 Fine::Done(Outcome::Conflict(FailedChecks::new()))
             }
         };
-        self.roll_back(plan, &mut locked, &guard);
+        self.roll_back(plan, locked, &guard);
         Ok(outcome)
     }
 
@@ -154,11 +184,7 @@ impl Engine {
         self.look_up(&mut plan, &guard);
         let mut failed = FailedChecks::new();
         self.failed_checks(write, &plan, &time, &mut failed, &guard)?;
-        let verdict = self.examine(reads, &guard, |record| match record.settled_head() {
-            Some((_, stamp)) if stamp > reads.at => Verdict::Changed,
-            Some((newest, _)) => expired_since(Some(newest), reads, &time, Verdict::Unchanged),
-            None => Verdict::Unchanged,
-        });
+        let verdict = self.examine_settled(reads, &time, &guard);
         if !failed.is_empty() || verdict != Verdict::Unchanged {
             count_conflict(&mut locked);
             return Ok(Outcome::Conflict(failed));
@@ -180,6 +206,31 @@ impl Engine {
         drop(unreachable);
         self.tick(stamp, guard, makes_way);
         Ok(Outcome::Committed(Effects { stamp }))
+    }
+
+    /// The verdict on the ranges, of a commit that has linked what it writes.
+    fn validate<'g>(
+        &'g self,
+        reads: Option<&RangeReads>,
+        install: &Install<'g, Large>,
+        time: &CommitTime<'_>,
+        guard: &'g Guard,
+    ) -> Verdict {
+        reads.map_or(Verdict::Unchanged, |reads| {
+            self.examine(reads, guard, |record| {
+                let verdict = install.examine(record, reads.at);
+                expired_since(install.newest_other(record), reads, time, verdict)
+            })
+        })
+    }
+
+    /// The verdict on the ranges. Every stripe is locked, so nothing is in flight.
+    fn examine_settled(&self, reads: &RangeReads, time: &CommitTime<'_>, guard: &Guard) -> Verdict {
+        self.examine(reads, guard, |record| match record.settled_head() {
+            Some((_, stamp)) if stamp > reads.at => Verdict::Changed,
+            Some((newest, _)) => expired_since(Some(newest), reads, time, Verdict::Unchanged),
+            None => Verdict::Unchanged,
+        })
     }
 
     /// The first verdict on a record in the ranges that is not "unchanged".

@@ -9,7 +9,7 @@ use crate::limits::Limits;
 use crate::moment::Moment;
 use crate::sync::reserve;
 use crate::value::NewValue;
-use crate::version::Stamp;
+use crate::version::{Stamp, Versionstamp};
 use smallvec::SmallVec;
 
 /// What a check wants of its key.
@@ -183,10 +183,13 @@ pub(crate) struct RangeReads {
 pub(crate) struct Write<'a> {
     pub(crate) checks: SmallVec<[Check; 4]>,
     pub(crate) mutations: SmallVec<[Mutation<'a>; 4]>,
+    /// The mutations whose keys end in the stamp of the commit, by index, and what these keys begin
+    /// with. Until the stamp is known they end in zeros.
+    pub(crate) versionstamped: Vec<(usize, Key)>,
     pub(crate) enqueues: Vec<Enqueue<'a>>,
 }
 
-impl Write<'_> {
+impl<'a> Write<'a> {
     /// Sees to it that so many more find room.
     ///
     /// # Errors
@@ -196,6 +199,39 @@ impl Write<'_> {
     pub(crate) fn reserve(&mut self, checks: usize, mutations: usize) -> Result<()> {
         reserve(&mut self.checks, checks)?;
         Ok(reserve(&mut self.mutations, mutations)?)
+    }
+
+    /// Adds a mutation of the key that begins so, and ends in the stamp of the commit. Without a
+    /// beginning it is that of the empty key, and refused as such.
+    pub(crate) fn push_versionstamped(&mut self, prefix: &Key, op: Op<'a>) {
+        let key = if prefix.is_empty() {
+            prefix.clone()
+        } else {
+            let index = self.mutations.len();
+            self.versionstamped.push((index, prefix.clone()));
+            prefix.join(Versionstamp::from(Stamp::ZERO))
+        };
+        self.mutations.push(Mutation { key, op });
+    }
+
+    /// The checks and mutations. Values are shared, not copied.
+    ///
+    /// # Errors
+    ///
+    /// `OutOfMemory`.
+    pub(super) fn without_messages(&self) -> Result<Self> {
+        let mut write = Self::default();
+        write.reserve(self.checks.len(), self.mutations.len())?;
+        write.checks.extend(self.checks.iter().cloned());
+        write.mutations.extend(self.mutations.iter().cloned());
+        Ok(write)
+    }
+
+    /// Has the keys that these begin, of the mutations with these indexes, end in a stamp.
+    pub(super) fn end_keys(&mut self, versionstamped: &[(usize, Key)], stamp: Stamp) {
+        for (index, prefix) in versionstamped {
+            self.mutations[*index].key = prefix.join(Versionstamp::from(stamp));
+        }
     }
 
     /// The same without the checks of keys that it does not write.

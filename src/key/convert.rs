@@ -7,6 +7,7 @@ use super::Key;
 use super::bigint::BigInt;
 use super::encoder::Encoder;
 use super::part::KeyPart;
+use crate::version::Versionstamp;
 use bytes::Bytes;
 
 macro_rules! from_part {
@@ -30,6 +31,7 @@ from_part!(
     Bytes,
     &Bytes,
     BigInt,
+    Versionstamp,
     KeyPart<'_>,
     &KeyPart<'_>
 );
@@ -68,6 +70,7 @@ from_array!(
     Bytes,
     &Bytes,
     BigInt,
+    Versionstamp,
     KeyPart<'_>,
     &KeyPart<'_>
 );

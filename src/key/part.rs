@@ -7,6 +7,7 @@
 //! tests hold one against the other.
 
 use super::bigint::BigInt;
+use crate::version::Versionstamp;
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -170,6 +171,13 @@ impl<'a> From<&'a String> for KeyPart<'a> {
 impl From<String> for KeyPart<'_> {
     fn from(string: String) -> Self {
         Self::String(Cow::Owned(string))
+    }
+}
+
+impl From<Versionstamp> for KeyPart<'_> {
+    /// Its twenty digits: the last part of a [versionstamped key](crate::AtomicOp::set_versionstamped).
+    fn from(versionstamp: Versionstamp) -> Self {
+        Self::String(Cow::Owned(versionstamp.to_string()))
     }
 }
 

@@ -56,12 +56,12 @@ pub(crate) enum Verdict {
     Busy,
 }
 
-/// Why a commit with ranges was not published.
+/// Why a commit that is validated was not published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
     /// A range has changed.
     Changed,
-    /// The fine way does not get through: other commits or readers are in the way.
+    /// It does not get through: other commits or readers are in the way.
     Busy,
 }
 
@@ -138,6 +138,41 @@ impl<'g, T> Install<'g, T> {
             }
         }
         Err(Refused::Busy)
+    }
+
+    /// Makes the commit visible with this very stamp, on which what was linked depends, if nobody has
+    /// minted it or a later one; and if `validate`, called after the mint, finds its ranges
+    /// unchanged. Otherwise the caller has to [`roll_back`](Self::roll_back).
+    pub(crate) fn publish_at(
+        &self,
+        stamp: Stamp,
+        counter: &StampCounter,
+        validate: impl FnOnce(&Self) -> Verdict,
+    ) -> Result<Stamp, Refused> {
+        // Ready would not do: a reader that decides it takes the next stamp, whatever that is.
+        // MODEL: validated::key_is_the_stamp_of_its_commit.
+        let leader = self.linked.first().map(|leader| leader.version.word());
+        if let Some(leader) = leader {
+            leader.start_validating();
+        }
+        let minted = if planted(Planted::ForeseenStamp) {
+            counter.mint()
+        } else if counter.mint_at(stamp) {
+            stamp
+        } else {
+            return Err(Refused::Busy);
+        };
+        match validate(self) {
+            Verdict::Unchanged => {}
+            Verdict::Changed => return Err(Refused::Changed),
+            Verdict::Busy => return Err(Refused::Busy),
+        }
+        // A reader that has kicked it may have passed it by, at a snapshot of this stamp.
+        if leader.is_some_and(|leader| !leader.decide_validated(minted)) {
+            return Err(Refused::Busy);
+        }
+        settle(self.linked.get(1..).unwrap_or_default(), minted);
+        Ok(minted)
     }
 
     /// Takes every linked version back. Readers have seen none of them. Records created for the

@@ -57,6 +57,16 @@ impl StampCounter {
         Stamp::new(self.latest.fetch_add(1, publish) + 1)
     }
 
+    /// Mints this very stamp, and none of those before it that have not been minted; unless it, or a
+    /// later one, has been.
+    pub(crate) fn mint_at(&self, stamp: Stamp) -> bool {
+        // ORDERING: E-MINT, writer side, as in `mint`. Where it fails nothing is minted, though what
+        // was linked is published all the same, to be rolled back.
+        // MODEL: validated::key_is_the_stamp_of_its_commit.
+        let publish = ordering(Ordering::AcqRel, Planted::WeakMint);
+        self.latest.fetch_max(stamp.get(), publish) < stamp.get()
+    }
+
     /// The latest stamp minted: the snapshot that a read beginning now is given.
     pub(crate) fn latest(&self) -> Stamp {
         // ORDERING: E-MINT, reader side. Every change of the counter is a read-modify-write, so

@@ -136,6 +136,11 @@ impl<W> Locked<'_, W> {
         }
     }
 
+    /// Unlocks them all.
+    pub(crate) fn unlock(&mut self) {
+        self.guards.clear();
+    }
+
     /// The state behind a stripe that is held.
     pub(crate) fn stripe(&mut self, stripe: usize) -> &mut W {
         let index = self

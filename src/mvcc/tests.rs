@@ -378,6 +378,49 @@ fn a_validation_that_is_always_kicked_gives_up() {
 }
 
 #[test]
+fn a_commit_has_the_stamp_that_it_foresaw_or_none() {
+    // A13
+    let (alive, counter) = (Arc::default(), StampCounter::new());
+    let records = three_records(&alive, &counter);
+    let guard = epoch::pin();
+    let linked = records.map(|record| record.get(&guard));
+    let read = || linked[0].newest(&counter).map(|(_, stamp)| stamp);
+    let before = read();
+    let publish = |foreseen: Stamp, is_kicked: bool| {
+        let install = commit(&linked, &alive);
+        let outcome = install.publish_at(foreseen, &counter, |_| {
+            if is_kicked {
+                assert_eq!(read(), before);
+            }
+            Verdict::Unchanged
+        });
+        match outcome {
+            Ok(_) => drop(install),
+            Err(_) => install.roll_back(&guard),
+        }
+        outcome
+    };
+    let latest = counter.latest();
+    let next = |by| Stamp::new(latest.get() + by);
+    // It has been minted.
+    assert_eq!(publish(latest, false), Err(Refused::Busy));
+    assert_eq!(read(), before);
+    assert_eq!(counter.latest(), latest);
+    // A reader comes by: the stamp is minted, and nobody's.
+    assert_eq!(publish(next(1), true), Err(Refused::Busy));
+    assert_eq!(read(), before);
+    assert_eq!(counter.latest(), next(1));
+    assert_eq!(publish(next(1), false), Err(Refused::Busy));
+    // A few are left out.
+    assert_eq!(publish(next(5), false), Ok(next(5)));
+    assert_eq!(read(), Some(next(5)));
+    assert_eq!(counter.mint(), next(6));
+    drop(guard);
+    give_up(&records, counter.latest());
+    await_none(&alive);
+}
+
+#[test]
 fn a_commit_examines_what_lies_below_its_own_versions() {
     let (alive, counter) = (Arc::default(), StampCounter::new());
     let records = three_records(&alive, &counter);

@@ -26,4 +26,5 @@ mod transact;
 mod typed;
 mod update;
 mod values;
+mod versionstamped;
 mod watch;

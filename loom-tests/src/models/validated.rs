@@ -190,3 +190,65 @@ fn refused_commit_leaves_nothing_twin() {
         },
     );
 }
+
+/// A commit of one record that has to be the one with the number of its stamp.
+fn commit_foreseen(core: &Core, me: &Participant) -> Result<Stamp, Stamp> {
+    let foreseen = Stamp::new(core.counter.latest().get() + 1);
+    let index = usize::try_from(foreseen.get()).expect("there are few commits");
+    let mut install = Install::new();
+    install.link(core.record(index, unpinned()), draft(1));
+    let outcome = install.publish_at(foreseen, &core.counter, |_| Verdict::Unchanged);
+    if outcome.is_err() {
+        install.roll_back(&me.pin());
+    }
+    outcome.map_err(|_| foreseen)
+}
+
+/// Such a commit meets another, and a reader.
+fn a_foreseen_stamp_meets_others() {
+    let core = Core::new(4);
+    let me = core.participant();
+    let other = spawn(&core, |core, _| core.set(0, 1, unpinned()));
+    let reader = spawn(&core, |core, _| {
+        let at = core.counter.latest();
+        let seen = || [1, 2].map(|index| core.at(index, at, unpinned()).is_some());
+        let (once, twice) = (seen(), seen());
+        assert!(once == twice, "VISIBLE: not the same twice");
+        (at, once)
+    });
+    let committed = commit_foreseen(&core, &me);
+    let other = join(other);
+    let (at, seen) = join(reader);
+    assert!(committed != Ok(other), "a stamp was minted twice");
+    for (index, seen) in [1, 2].into_iter().zip(seen) {
+        let own = Stamp::new(index as u64);
+        let expected = (committed == Ok(own)).then_some(own);
+        let found = core.newest(index, unpinned()).map(|(_, stamp)| stamp);
+        assert!(found == expected, "the key and its stamp differ");
+        let is_past = expected.is_some_and(|stamp| stamp <= at);
+        assert!(seen == is_past, "VISIBLE: not what was committed by then");
+    }
+}
+
+#[test]
+fn key_is_the_stamp_of_its_commit() {
+    check(a_foreseen_stamp_meets_others);
+}
+
+#[test]
+fn key_is_the_stamp_of_its_commit_twin() {
+    must_fail(
+        Planted::ForeseenStamp,
+        "the key and its stamp differ",
+        a_foreseen_stamp_meets_others,
+    );
+}
+
+#[test]
+fn key_is_the_stamp_of_its_commit_twin_no_kick() {
+    must_fail(
+        Planted::NoKick,
+        "VISIBLE: not the same twice",
+        a_foreseen_stamp_meets_others,
+    );
+}
