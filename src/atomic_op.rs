@@ -67,6 +67,20 @@ pub enum Outcome {
     },
 }
 
+impl From<Committed> for Outcome {
+    #[inline]
+    fn from(outcome: Committed) -> Self {
+        match outcome {
+            Committed::Committed(effects) => Self::Committed {
+                versionstamp: effects.stamp.into(),
+            },
+            Committed::Conflict(failed) => Self::Conflict {
+                failed_checks: failed.into_vec(),
+            },
+        }
+    }
+}
+
 impl Outcome {
     /// Whether the operation took effect.
     pub fn is_committed(&self) -> bool {
@@ -293,13 +307,33 @@ impl<'a> AtomicOp<'a> {
     /// `TotalTooLarge`, `TotalKeysTooLarge`; `InvalidExpiry`, `InvalidEnqueue`; `TypeMismatch`,
     /// `SumOutOfRange`; `OutOfMemory`; `ReadOnly`; `Closed`. Nothing has changed then (A07).
     pub fn commit(&self) -> Result<Outcome> {
-        Ok(match self.kv.writer()?.commit(&self.write)? {
-            Committed::Committed(effects) => Outcome::Committed {
-                versionstamp: effects.stamp.into(),
-            },
-            Committed::Conflict(failed) => Outcome::Conflict {
-                failed_checks: failed.into_vec(),
-            },
-        })
+        let outcome = self.kv.writer()?.commit(&self.write)?;
+        Ok(outcome.into())
+    }
+
+    /// Commits, and gives what the operation has left under its keys: the sums, for example, and the
+    /// keys that end in its versionstamp.
+    ///
+    /// There is an entry for each mutation, in their order, and none where a check failed. Several
+    /// mutations of one key have the same one, which is what all of them came to. One that was deleted,
+    /// or was not there to be touched, is missing.
+    ///
+    /// ```
+    /// let kv = kvick::Kv::new();
+    /// let mut op = kv.atomic();
+    /// op.sum(("visits", "/"), 1).sum("visits", 1);
+    /// let (outcome, entries) = op.commit_returning()?;
+    /// assert!(outcome.is_committed());
+    /// assert_eq!(entries[1].as_u64(), Some(1));
+    /// # Ok::<(), kvick::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`commit`](Self::commit).
+    pub fn commit_returning(&self) -> Result<(Outcome, Vec<Entry>)> {
+        let engine = self.kv.writer()?;
+        let (outcome, entries) = engine.commit_returning(&self.write, Entry::new)?;
+        Ok((outcome.into(), entries))
     }
 }

@@ -1,8 +1,12 @@
-//! What a sum adds, and between which bounds.
+//! Arithmetic: what a sum adds, between which bounds, and the value that it comes to.
 
 use crate::engine::arithmetic::BoundedSum;
+use crate::engine::read::Hit;
 use crate::engine::write::Op;
-use crate::key::BigInt;
+use crate::entry::Entry;
+use crate::error::Result;
+use crate::key::{BigInt, Key};
+use crate::kv::Kv;
 use crate::value::NewValue;
 
 /// What [`AtomicOp::sum_with`](crate::AtomicOp::sum_with) adds: a `u64`, a number or a bigint of
@@ -125,5 +129,73 @@ impl From<u64> for Sum<'_> {
     /// [`Sum::u64`].
     fn from(operand: u64) -> Self {
         Self::u64(operand)
+    }
+}
+
+impl Kv {
+    /// Adds to a `u64`, modulo 2^64, as [`AtomicOp::sum`](crate::AtomicOp::sum) does. The entry that this
+    /// commit has left: the sum, and its version.
+    ///
+    /// Of several that add at once, each is given another sum.
+    ///
+    /// ```
+    /// let kv = kvick::Kv::new();
+    /// assert_eq!(kv.sum("next id", 1)?.as_u64(), Some(1));
+    /// assert_eq!(kv.sum("next id", 1)?.as_u64(), Some(2));
+    /// # Ok::<(), kvick::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `TypeMismatch` if the key holds anything else; `KeyEmpty`, `KeyTooLarge`, `TotalTooLarge`,
+    /// `TotalKeysTooLarge`; `OutOfMemory`; `ReadOnly`; `Closed`. Nothing has changed then.
+    pub fn sum(&self, key: impl Into<Key>, operand: u64) -> Result<Entry> {
+        self.calculate(key.into(), &Op::Sum(operand))
+    }
+
+    /// Adds a number or bigint of JavaScript, within bounds if there are any, as
+    /// [`AtomicOp::sum_with`](crate::AtomicOp::sum_with) does. The entry that this commit has left.
+    ///
+    /// ```
+    /// use kvick::{Kv, Sum};
+    ///
+    /// let kv = Kv::new();
+    /// let sum = Sum::number(0.5).at_most(0.8).clamped();
+    /// assert_eq!(kv.sum_with("share", sum.clone())?.as_number(), Some(0.5));
+    /// assert_eq!(kv.sum_with("share", sum)?.as_number(), Some(0.8));
+    /// # Ok::<(), kvick::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`sum`](Self::sum); `SumOutOfRange`, `ValueTooLarge`, `InvalidExpiry`.
+    pub fn sum_with<'v>(&self, key: impl Into<Key>, sum: impl Into<Sum<'v>>) -> Result<Entry> {
+        self.calculate(key.into(), &sum.into().into_op())
+    }
+
+    /// Lowers a `u64` to the operand if that is smaller, as [`AtomicOp::min`](crate::AtomicOp::min)
+    /// does. The entry that this commit has left.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`sum`](Self::sum).
+    pub fn min(&self, key: impl Into<Key>, operand: u64) -> Result<Entry> {
+        self.calculate(key.into(), &Op::Min(operand))
+    }
+
+    /// Raises a `u64` to the operand if that is larger, as [`AtomicOp::max`](crate::AtomicOp::max)
+    /// does. The entry that this commit has left.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`sum`](Self::sum).
+    pub fn max(&self, key: impl Into<Key>, operand: u64) -> Result<Entry> {
+        self.calculate(key.into(), &Op::Max(operand))
+    }
+
+    fn calculate(&self, key: Key, op: &Op<'_>) -> Result<Entry> {
+        let engine = self.writer()?;
+        let left = engine.commit_mutation_returning(&key, op, |left| left.map(Hit::to_owned))?;
+        Ok(Entry::found(key, left))
     }
 }

@@ -169,6 +169,11 @@ impl Engine {
     pub(crate) fn commit_mutation(&self, key: &Key, op: &Op<'_>) -> Result<Effects> {
         check_single(key, op, self.limits())?;
         self.turn.give_way();
+        self.commit_mutation_checked(key, op)
+    }
+
+    #[inline]
+    pub(super) fn commit_mutation_checked(&self, key: &Key, op: &Op<'_>) -> Result<Effects> {
         match self.commit_one(None, key, op)? {
             Some(stamp) => Ok(Effects { stamp }),
             None => unreachable!("a commit without checks has none that can fail"),
@@ -214,7 +219,7 @@ impl Engine {
         }
     }
 
-    fn commit_checked(&self, write: &Write<'_>) -> Result<Outcome> {
+    pub(super) fn commit_checked(&self, write: &Write<'_>) -> Result<Outcome> {
         if !write.versionstamped.is_empty() {
             return self.commit_versionstamped(write, None);
         }

@@ -23,6 +23,7 @@ pub(crate) mod queues;
 mod ranged;
 pub(crate) mod read;
 mod reaper;
+mod returning;
 pub(crate) mod scan;
 mod stats;
 mod sweep;

@@ -46,15 +46,20 @@ impl<'g> Hit<'g> {
         hit.judged(time)
     }
 
-    /// An entry that does not expire.
+    /// An entry, as it was written, whether or not it has expired by now.
     #[inline]
-    fn lasting(version: VersionRef<'g, Large>, stamp: Stamp) -> Self {
-        let now = Moment::ZERO;
+    pub(super) fn written((version, stamp): (VersionRef<'g, Large>, Stamp), now: Moment) -> Self {
         Self {
             version,
             stamp,
             now,
         }
+    }
+
+    /// An entry that does not expire.
+    #[inline]
+    fn lasting(version: VersionRef<'g, Large>, stamp: Stamp) -> Self {
+        Self::written((version, stamp), Moment::ZERO)
     }
 
     /// This, if it is an entry and has not expired.

@@ -227,6 +227,18 @@ impl<'a> Write<'a> {
         Ok(write)
     }
 
+    /// The keys of the mutations, in their order, of a commit with this stamp.
+    pub(super) fn keys_at(&self, stamp: Stamp) -> impl Iterator<Item = Key> {
+        let mut versionstamped = self.versionstamped.iter().peekable();
+        (0..).zip(&self.mutations).map(move |(index, mutation)| {
+            let ending = versionstamped.next_if(|(ending, _)| *ending == index);
+            match ending {
+                Some((_, prefix)) => prefix.join(Versionstamp::from(stamp)),
+                None => mutation.key.clone(),
+            }
+        })
+    }
+
     /// Has the keys that these begin, of the mutations with these indexes, end in a stamp.
     pub(super) fn end_keys(&mut self, versionstamped: &[(usize, Key)], stamp: Stamp) {
         for (index, prefix) in versionstamped {

@@ -17,6 +17,7 @@ mod list;
 mod queue;
 mod reads;
 mod refusals;
+mod returning;
 mod shown;
 mod sums;
 mod support;

@@ -3,8 +3,9 @@
 use super::{Core, Participant, at_once, check, join, must_fail, must_fail_by, spawn};
 use crate::memory::FREED;
 use crate::mvcc::registry::{Horizon, Registration};
-use crate::sync::Planted;
 use crate::sync::epoch::Guard;
+use crate::sync::{Mutex, Planted};
+use std::sync::Arc;
 
 /// Opens a snapshot of now.
 fn open(core: &Core, me: &Participant) -> Registration {
@@ -137,6 +138,50 @@ fn grace_waits_for_short_readers() {
 fn grace_waits_for_short_readers_twin() {
     must_fail_by("the grace is raised at once", "Causality violation", || {
         a_short_reader_meets_a_raised_grace(at_once);
+    });
+}
+
+/// E-GRACE: a commit reads what it has written, which another has overwritten since.
+fn a_commit_reads_what_it_left(pin_anew: fn(&Participant, Guard) -> Guard) {
+    let core = Core::new(1);
+    let me = core.participant();
+    let stripe = Arc::new(Mutex::new(()));
+    let committer = {
+        let stripe = Arc::clone(&stripe);
+        spawn(&core, move |core, me| {
+            let guard = me.pin();
+            let held = stripe.lock();
+            let stamp = core.set(0, 1, &guard);
+            drop(held);
+            let guard = pin_anew(me, guard);
+            (core.at(0, stamp, &guard), stamp)
+        })
+    };
+    let held = stripe.lock();
+    let other = core.set(0, 2, &me.pin());
+    drop(held);
+    core.registry.advance_grace(&core.counter, &me.pin());
+    me.turn_epoch();
+    core.sweep(&core.registry.horizon(), &me.pin());
+    let (left, stamp) = join(committer);
+    assert!(
+        left == Some(1),
+        "HORIZON: {stamp:?} has lost what it left to {other:?}"
+    );
+}
+
+#[test]
+fn what_a_commit_left_is_there_for_itself() {
+    check(|| a_commit_reads_what_it_left(|_, guard| guard));
+}
+
+#[test]
+fn what_a_commit_left_is_there_for_itself_twin() {
+    must_fail_by("pinned after the commit", FREED, || {
+        a_commit_reads_what_it_left(|me, guard| {
+            drop(guard);
+            me.pin()
+        });
     });
 }
 
