@@ -67,9 +67,13 @@ pub enum Outcome {
     },
 }
 
-impl From<Committed> for Outcome {
-    #[inline]
-    fn from(outcome: Committed) -> Self {
+impl Outcome {
+    #[expect(
+        clippy::inline_always,
+        reason = "most of it goes where what it is made of was made"
+    )]
+    #[inline(always)]
+    fn of(outcome: Committed) -> Self {
         match outcome {
             Committed::Committed(effects) => Self::Committed {
                 versionstamp: effects.stamp.into(),
@@ -79,9 +83,7 @@ impl From<Committed> for Outcome {
             },
         }
     }
-}
 
-impl Outcome {
     /// Whether the operation took effect.
     pub fn is_committed(&self) -> bool {
         matches!(self, Self::Committed { .. })
@@ -307,8 +309,7 @@ impl<'a> AtomicOp<'a> {
     /// `TotalTooLarge`, `TotalKeysTooLarge`; `InvalidExpiry`, `InvalidEnqueue`; `TypeMismatch`,
     /// `SumOutOfRange`; `OutOfMemory`; `ReadOnly`; `Closed`. Nothing has changed then (A07).
     pub fn commit(&self) -> Result<Outcome> {
-        let outcome = self.kv.writer()?.commit(&self.write)?;
-        Ok(outcome.into())
+        Ok(Outcome::of(self.kv.writer()?.commit(&self.write)?))
     }
 
     /// Commits, and gives what the operation has left under its keys: the sums, for example, and the
@@ -334,6 +335,6 @@ impl<'a> AtomicOp<'a> {
     pub fn commit_returning(&self) -> Result<(Outcome, Vec<Entry>)> {
         let engine = self.kv.writer()?;
         let (outcome, entries) = engine.commit_returning(&self.write, Entry::new)?;
-        Ok((outcome.into(), entries))
+        Ok((Outcome::of(outcome), entries))
     }
 }

@@ -2,11 +2,10 @@
 
 use crate::engine::read::{Found, Hit};
 use crate::key::{BigInt, Key};
-use crate::moment::Moment;
+use crate::moment::TimeLeft;
 use crate::value::{Value, ValueRef};
 use crate::version::Versionstamp;
 use std::fmt;
-use std::num::NonZero;
 use std::time::Duration;
 
 /// A key as a read found it: with a value and its version, or missing.
@@ -33,8 +32,7 @@ pub struct Entry {
     key: Key,
     value: Option<Value>,
     versionstamp: Option<Versionstamp>,
-    /// In microseconds, and one more: so that it takes no more room than the number.
-    expires_in: Option<NonZero<u64>>,
+    expires_in: TimeLeft,
 }
 
 impl Entry {
@@ -47,7 +45,7 @@ impl Entry {
             Some((value, stamp, left)) => {
                 Self::from_parts(key, Some(value), Some(stamp.into()), left)
             }
-            None => Self::from_parts(key, None, None, None),
+            None => Self::from_parts(key, None, None, TimeLeft::FOREVER),
         }
     }
 
@@ -55,16 +53,13 @@ impl Entry {
         key: Key,
         value: Option<Value>,
         versionstamp: Option<Versionstamp>,
-        expires_in: Option<Duration>,
+        expires_in: TimeLeft,
     ) -> Self {
         Self {
             key,
             value,
             versionstamp,
-            expires_in: expires_in.map(|left| {
-                let micros = Moment::floor(left).as_micros();
-                NonZero::<u64>::MIN.saturating_add(micros)
-            }),
+            expires_in,
         }
     }
 
@@ -90,8 +85,7 @@ impl Entry {
     /// [`NewValue::expire_in`](crate::NewValue::expire_in) gave it, less what has passed since. In a
     /// snapshot, when that was opened.
     pub fn expires_in(&self) -> Option<Duration> {
-        let micros = self.expires_in?.get() - 1;
-        Some(Duration::from_micros(micros))
+        self.expires_in.get()
     }
 
     /// Whether the key was there.
@@ -178,6 +172,7 @@ impl<'a> EntryRef<'a> {
     }
 
     /// The encoded key.
+    #[inline]
     pub fn key_bytes(self) -> &'a [u8] {
         self.key
     }
@@ -188,21 +183,24 @@ impl<'a> EntryRef<'a> {
     }
 
     /// The value.
+    #[inline]
     pub fn value(self) -> ValueRef<'a> {
         self.hit.view()
     }
 
     /// The version.
+    #[inline]
     pub fn versionstamp(self) -> Versionstamp {
         self.hit.stamp().into()
     }
 
     /// How long the entry still has, if it expires.
     pub fn expires_in(self) -> Option<Duration> {
-        self.hit.expires_in()
+        self.hit.time_left().get()
     }
 
     /// The number, of an entry whose value is a `u64`.
+    #[inline]
     pub fn as_u64(self) -> Option<u64> {
         self.value().as_u64()
     }
@@ -219,13 +217,15 @@ impl<'a> EntryRef<'a> {
     }
 
     /// The bytes, of an entry whose value is bytes.
+    #[inline]
     pub fn as_bytes(self) -> Option<&'a [u8]> {
-        self.value().as_bytes()
+        self.hit.as_bytes()
     }
 
     /// The text, of an entry whose value is bytes that are UTF-8.
+    #[inline]
     pub fn as_str(self) -> Option<&'a str> {
-        self.value().as_str()
+        str::from_utf8(self.as_bytes()?).ok()
     }
 
     /// The entry, to keep.

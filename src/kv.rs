@@ -257,7 +257,8 @@ impl Kv {
         key: impl Into<Key>,
         value: impl Into<NewValue<'v>>,
     ) -> Result<Versionstamp> {
-        self.mutate(&key.into(), &Op::Set(value.into()))
+        let stamp = self.writer()?.set(&key.into(), value.into())?;
+        Ok(stamp.into())
     }
 
     /// Sets a key that ends in the version of this very commit, which is returned:
@@ -294,7 +295,8 @@ impl Kv {
     ///
     /// `KeyEmpty`, `KeyTooLarge`; `OutOfMemory`; `ReadOnly`; `Closed`. Nothing has changed then.
     pub fn delete(&self, key: impl Into<Key>) -> Result<Versionstamp> {
-        self.mutate(&key.into(), &Op::Delete)
+        let effects = (self.writer()?).commit_mutation(&key.into(), &Op::Delete)?;
+        Ok(effects.stamp.into())
     }
 
     /// Changes when a key expires, and nothing else: so long after this commit, or never (`None`). The
@@ -326,11 +328,6 @@ impl Kv {
         let expiry = Expiry::after(expire_in.into());
         let touched = self.writer()?.touch(&key.into(), expiry)?;
         Ok(touched.map(|effects| effects.stamp.into()))
-    }
-
-    fn mutate(&self, key: &Key, op: &Op<'_>) -> Result<Versionstamp> {
-        let effects = self.writer()?.commit_mutation(key, op)?;
-        Ok(effects.stamp.into())
     }
 
     /// Deletes every entry of a range in one commit. Readers see all of it or nothing, and its

@@ -131,6 +131,18 @@ impl Limits {
         self
     }
 
+    /// Up to which sizes a mutation by itself is within every limit.
+    pub(crate) fn single(&self) -> SingleLimits {
+        let total = self.total_bytes_max;
+        let keys = (self.key_write_bytes_max)
+            .min(self.total_key_bytes_max)
+            .min(total / 4);
+        SingleLimits {
+            key_bytes: if self.mutations_max == 0 { 0 } else { keys },
+            value_bytes: self.value_bytes_max.min(total - 2 * keys),
+        }
+    }
+
     /// A key of `bytes` that is to be written or checked (K08, L01).
     #[inline]
     pub(crate) fn check_key_write(&self, bytes: usize) -> Result<()> {
@@ -252,6 +264,22 @@ impl Limits {
             self.undelivered_keys_max,
             Error::too_many_undelivered_keys,
         )
+    }
+}
+
+/// Sizes up to which a mutation by itself is within every limit: [`Limits::single`]. One beyond them
+/// may be, too.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SingleLimits {
+    key_bytes: usize,
+    value_bytes: usize,
+}
+
+impl SingleLimits {
+    /// Whether a key, which must not be empty, and a value of so many bytes are within every limit.
+    #[inline]
+    pub(crate) fn allows(self, key_bytes: usize, value_bytes: usize) -> bool {
+        key_bytes.wrapping_sub(1) < self.key_bytes && value_bytes <= self.value_bytes
     }
 }
 

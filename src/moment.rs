@@ -1,5 +1,6 @@
 //! A point in an engine's time.
 
+use std::num::NonZero;
 use std::time::Duration;
 
 /// A moment, in microseconds since that from which the engine's clock counts.
@@ -55,6 +56,27 @@ impl Moment {
     }
 }
 
+/// How long something has until its deadline, where it has one: a word, because every entry that is
+/// read has one of these.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TimeLeft(Option<NonZero<u64>>);
+
+impl TimeLeft {
+    /// It has no deadline.
+    pub(crate) const FOREVER: Self = Self(None);
+
+    /// From `now` to a deadline; nothing where that has passed.
+    pub(crate) fn until(deadline: Moment, now: Moment) -> Self {
+        let micros = deadline.0.saturating_sub(now.0);
+        Self(Some(NonZero::<u64>::MIN.saturating_add(micros)))
+    }
+
+    pub(crate) fn get(self) -> Option<Duration> {
+        let micros = self.0?.get() - 1;
+        Some(Duration::from_micros(micros))
+    }
+}
+
 fn whole_micros(time: Duration) -> u64 {
     let micros = u64::from(time.subsec_micros());
     time.as_secs()
@@ -85,6 +107,17 @@ mod tests {
         assert_eq!(ceils, [0, 1_000, 1_000, 1_000, 2_000]);
         let last = Moment::from_micros(u64::MAX);
         assert_eq!(last.ceil_to_millis(), last.floor_to_millis());
+    }
+
+    #[test]
+    fn the_time_left_takes_one_word() {
+        assert_eq!(size_of::<TimeLeft>(), 8);
+        let moment = Moment::from_micros;
+        let left = |deadline, now| TimeLeft::until(moment(deadline), moment(now)).get();
+        assert_eq!(left(7, 3), Some(Duration::from_micros(4)));
+        assert_eq!(left(3, 7), Some(Duration::ZERO));
+        assert_eq!(left(u64::MAX, 0), Some(Duration::from_micros(u64::MAX - 1)));
+        assert_eq!(TimeLeft::FOREVER.get(), None);
     }
 
     #[test]

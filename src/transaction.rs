@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::expiry::Expiry;
 use crate::key::{BoundBytes, Bounds, Key, KeyMap, Range, followed_by};
 use crate::kv::{Kv, open};
+use crate::moment::TimeLeft;
 use crate::retry::{AbortReason, Attempt, Transacted, retry};
 use crate::sum::Sum;
 use crate::value::NewValue;
@@ -275,9 +276,10 @@ fn overlay(
         pending.apply(op, &time)?;
     }
     let versionstamp = hit.map(|hit| hit.stamp().into());
-    let left = pending
-        .deadline()
-        .map(|deadline| deadline.since(time.now()));
+    let deadline = pending.deadline();
+    let left = deadline.map_or(TimeLeft::FOREVER, |deadline| {
+        TimeLeft::until(deadline, time.now())
+    });
     Ok(Entry::from_parts(
         key,
         pending.to_value(),

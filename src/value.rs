@@ -92,11 +92,17 @@ pub struct NewValue<'a> {
 
 #[derive(Clone)]
 enum Data<'a> {
+    Small(Small),
+    Borrowed(&'a [u8]),
+    Owned(Bytes),
+}
+
+/// Apart, because three kinds are told apart by comparisons, and four by a jump.
+#[derive(Clone)]
+enum Small {
     Number(u64),
     /// A number of JavaScript, serialised.
     Double([u8; NUMBER_BYTES]),
-    Borrowed(&'a [u8]),
-    Owned(Bytes),
 }
 
 /// What a value of each kind counts to the limits as: the bytes of its encoding.
@@ -278,7 +284,7 @@ impl<'a> NewValue<'a> {
         Self {
             is_v8: true,
             expiry: Expiry::default(),
-            data: Data::Double(v8::encode_number(number)),
+            data: Data::Small(Small::Double(v8::encode_number(number))),
         }
     }
 
@@ -308,8 +314,8 @@ impl<'a> NewValue<'a> {
     #[inline]
     pub fn as_ref(&self) -> ValueRef<'_> {
         let bytes = match &self.data {
-            Data::Number(number) => return ValueRef::U64(*number),
-            Data::Double(bytes) => &bytes[..],
+            Data::Small(Small::Number(number)) => return ValueRef::U64(*number),
+            Data::Small(Small::Double(bytes)) => &bytes[..],
             Data::Borrowed(bytes) => bytes,
             Data::Owned(bytes) => &bytes[..],
         };
@@ -329,8 +335,8 @@ impl<'a> NewValue<'a> {
     #[inline]
     pub fn encoded_len(&self) -> usize {
         match &self.data {
-            Data::Number(_) => U64_BYTES,
-            Data::Double(bytes) => bytes.len(),
+            Data::Small(Small::Number(_)) => U64_BYTES,
+            Data::Small(Small::Double(bytes)) => bytes.len(),
             Data::Borrowed(bytes) => bytes.len(),
             Data::Owned(bytes) => bytes.len(),
         }
@@ -395,7 +401,7 @@ impl<'a> NewValue<'a> {
     pub(crate) fn shared_bytes(&self) -> Option<&Bytes> {
         match &self.data {
             Data::Owned(bytes) => Some(bytes),
-            Data::Number(_) | Data::Double(_) | Data::Borrowed(_) => None,
+            Data::Small(_) | Data::Borrowed(_) => None,
         }
     }
 }
@@ -404,7 +410,7 @@ impl<'a> From<ValueRef<'a>> for NewValue<'a> {
     fn from(value: ValueRef<'a>) -> Self {
         let (is_v8, data) = match value {
             ValueRef::Bytes(bytes) => (false, Data::Borrowed(bytes)),
-            ValueRef::U64(number) => (false, Data::Number(number)),
+            ValueRef::U64(number) => (false, Data::Small(Small::Number(number))),
             ValueRef::V8(bytes) => (true, Data::Borrowed(bytes)),
         };
         let expiry = Expiry::default();
@@ -420,7 +426,7 @@ impl From<Value> for NewValue<'_> {
     fn from(value: Value) -> Self {
         let (is_v8, data) = match value {
             Value::Bytes(bytes) => (false, Data::Owned(bytes)),
-            Value::U64(number) => (false, Data::Number(number)),
+            Value::U64(number) => (false, Data::Small(Small::Number(number))),
             Value::V8(bytes) => (true, Data::Owned(bytes)),
         };
         let expiry = Expiry::default();
@@ -527,7 +533,7 @@ impl From<NewValue<'_>> for Value {
         match value.data {
             Data::Owned(bytes) if value.is_v8 => Self::V8(bytes),
             Data::Owned(bytes) => Self::Bytes(bytes),
-            Data::Number(_) | Data::Double(_) | Data::Borrowed(_) => value.as_ref().to_owned(),
+            Data::Small(_) | Data::Borrowed(_) => value.as_ref().to_owned(),
         }
     }
 }

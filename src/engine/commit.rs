@@ -6,17 +6,16 @@
 //! when nothing can go wrong any more is anything linked (D1, A07): a failed check or an error
 //! leaves no trace. `docs/design.md` has the argument, `mvcc::publish` the last step.
 //!
-//! The most frequent operation, one mutation with at most one check of the same key, has a path of
-//! its own that locks one stripe and keeps no lists.
+//! The most frequent operation has a path of its own, in `single`.
 
 use super::handover::{Handover, publish};
 use super::mutation::Pending;
 use super::payload::{self, Large};
+use super::single::{expire, prepare};
 use super::timing::CommitTime;
-use super::write::{Expect, Mutation, Op, RangeReads, Write, check_single};
+use super::write::{Mutation, RangeReads, Write};
 use super::{Engine, Stripe};
 use crate::error::Result;
-use crate::expiry::Expiry;
 use crate::index::RECORD_BYTES;
 use crate::key::Key;
 use crate::mvcc::chain::{Draft, RecordPtr, RecordRef, Superseded, Unreachable, VersionRef};
@@ -59,13 +58,10 @@ struct Target<'w, 'g> {
     key: &'w Key,
     /// The new version, where it can be known beforehand: the last mutation is a set.
     prepared: Option<Draft<Large>>,
-    /// What becomes of its expiry.
-    expiry: Expiry,
     /// Its record, if there is one; before the stripes are locked, as it seems.
     record: Option<RecordRef<'g, Large>>,
     /// Whether this commit has created it.
     is_new: bool,
-    pending: Pending<'w, 'g>,
 }
 
 /// What a commit writes, as it comes to be: which keys, what becomes of them, and the versions
@@ -74,10 +70,9 @@ pub(super) struct Plan<'w, 'g> {
     targets: SmallVec<[Target<'w, 'g>; FEW]>,
     /// Which target each mutation changes.
     target_of: SmallVec<[u32; 8]>,
-    /// Whether every mutation is a set: nothing depends on what is stored, then.
-    is_known: bool,
-    /// Whether one of those expires.
-    is_timed: bool,
+    /// Whether every mutation sets a value that does not expire: nothing depends on what is stored,
+    /// then, nor on the time.
+    is_lasting: bool,
     pub(super) install: Install<'g, Large>,
     pub(super) installed: SmallVec<[Installed<'g>; FEW]>,
 }
@@ -93,8 +88,7 @@ impl<'w> Plan<'w, '_> {
         Self {
             targets: SmallVec::new(),
             target_of: SmallVec::new(),
-            is_known: true,
-            is_timed: false,
+            is_lasting: true,
             install: Install::new(),
             installed: SmallVec::new(),
         }
@@ -123,29 +117,39 @@ impl<'w> Plan<'w, '_> {
         Ok(self.install.reserve(count)?)
     }
 
-    /// Applies the mutations, in order, to private copies of what was looked up.
+    /// Works out the versions that depend on what was looked up, or on what time it is.
+    #[inline]
     pub(super) fn apply(&mut self, write: &'w Write<'_>, time: &CommitTime<'_>) -> Result<()> {
-        if self.is_timed {
-            for target in &mut self.targets {
-                expire(&mut target.prepared, target.expiry, time);
-            }
-        }
-        if self.is_known {
+        if self.is_lasting {
             return Ok(());
         }
-        for target in &mut self.targets {
-            target.pending = Pending::stored(time.stored(target.record));
+        self.apply_in_order(write, time)
+    }
+
+    /// Applies the mutations, in order, to private copies of what was looked up.
+    fn apply_in_order(&mut self, write: &'w Write<'_>, time: &CommitTime<'_>) -> Result<()> {
+        let prepared = self.targets.iter_mut().map(|target| &mut target.prepared);
+        for draft in prepared.flatten() {
+            expire(draft, time);
         }
+        let mut pending = SmallVec::<[_; FEW]>::new();
+        reserve(&mut pending, self.targets.len())?;
+        let stored = self.targets.iter().map(|target| time.stored(target.record));
+        pending.extend(stored.map(Pending::stored));
         for (mutation, target) in write.mutations.iter().zip(&self.target_of) {
-            let pending = &mut self.targets[*target as usize].pending;
-            pending.apply(&mutation.op, time)?;
+            pending[*target as usize].apply(&mutation.op, time)?;
+        }
+        for (target, pending) in self.targets.iter_mut().zip(&pending) {
+            if target.prepared.is_none() {
+                target.prepared = pending.draft(has_entry(target.record))?;
+            }
         }
         Ok(())
     }
 }
 
 /// Whether a key has an entry, expired or not, by its record. The stripe of the key is locked.
-fn has_entry(record: Option<RecordRef<'_, Large>>) -> bool {
+pub(super) fn has_entry(record: Option<RecordRef<'_, Large>>) -> bool {
     record.is_some_and(RecordRef::has_entry)
 }
 
@@ -156,41 +160,9 @@ impl Engine {
     ///
     /// Whatever the limits refuse, and `TypeMismatch`; nothing has changed then.
     pub(crate) fn commit(&self, write: &Write<'_>) -> Result<Outcome> {
-        write.check_limits(self.limits())?;
+        write.check_limits(self.limits(), self.single)?;
         self.turn.give_way();
         self.commit_checked(write)
-    }
-
-    /// Commits one mutation.
-    ///
-    /// # Errors
-    ///
-    /// As [`commit`](Self::commit).
-    pub(crate) fn commit_mutation(&self, key: &Key, op: &Op<'_>) -> Result<Effects> {
-        check_single(key, op, self.limits())?;
-        self.turn.give_way();
-        self.commit_mutation_checked(key, op)
-    }
-
-    #[inline]
-    pub(super) fn commit_mutation_checked(&self, key: &Key, op: &Op<'_>) -> Result<Effects> {
-        match self.commit_one(None, key, op)? {
-            Some(stamp) => Ok(Effects { stamp }),
-            None => unreachable!("a commit without checks has none that can fail"),
-        }
-    }
-
-    /// Changes when an entry expires, if there is one.
-    ///
-    /// # Errors
-    ///
-    /// As [`commit`](Self::commit).
-    pub(crate) fn touch(&self, key: &Key, expiry: Expiry) -> Result<Option<Effects>> {
-        let op = Op::Touch(expiry);
-        check_single(key, &op, self.limits())?;
-        self.turn.give_way();
-        let stamp = self.commit_one(Some(Expect::Exists), key, &op)?;
-        Ok(stamp.map(|stamp| Effects { stamp }))
     }
 
     /// Commits what a transaction read and wrote. What it read is not bounded by the limits of
@@ -227,73 +199,12 @@ impl Engine {
             return self.commit_with_messages(write, None);
         }
         match (&write.checks[..], &write.mutations[..]) {
-            ([], [Mutation { key, op }]) => self.commit_one(None, key, op).map(outcome_of_one),
-            ([check], [Mutation { key, op }]) if check.key == *key => self
-                .commit_one(Some(check.expect), key, op)
-                .map(outcome_of_one),
+            ([], [Mutation { key, op }]) => self.commit_single(None, key, op),
+            ([check], [Mutation { key, op }]) if check.key == *key => {
+                self.commit_single(Some(check.expect), key, op)
+            }
             _ => self.commit_many(write, None),
         }
-    }
-
-    /// One mutation, and perhaps a check of its key; the stamp, or `None` where the check failed.
-    fn commit_one(&self, expect: Option<Expect>, key: &Key, op: &Op<'_>) -> Result<Option<Stamp>> {
-        self.prefetch(key);
-        let mut woken = Woken::new();
-        let guard = epoch::pin();
-        let found = self.find(key, &guard);
-        let (mut prepared, expiry) = prepare(op)?;
-        let time = CommitTime::new(self);
-        let holds = |record: Option<RecordRef<'_, Large>>| {
-            let current = || record.and_then(|record| time.current(record));
-            expect.is_none_or(|expect| expect.holds(current()))
-        };
-        let held = planted(Planted::UnlockedCheck).then(|| {
-            let _stripe = self.stripes.lock_one(self.stripe_of(key.hash_code()));
-            holds(self.find(key, &guard))
-        });
-        let mut unreachable = Unreachable::new();
-        let mut stripe = self.stripes.lock_one(self.stripe_of(key.hash_code()));
-        stripe.sweep.prefetch();
-
-        let record = self.find_again(found, key, &guard);
-        if !held.unwrap_or_else(|| holds(record)) {
-            // That there is nothing to touch is no conflict with anybody.
-            stripe.counts.conflict_count += u64::from(!matches!(op, Op::Touch(_)));
-            return Ok(None);
-        }
-        let draft = if prepared.is_some() {
-            if expiry != Expiry::NEVER {
-                expire(&mut prepared, expiry, &time);
-            }
-            prepared
-        } else {
-            let mut pending = Pending::stored(time.stored(record));
-            pending.apply(op, &time)?;
-            pending.draft(has_entry(record))?
-        };
-        let stamp = if let Some(draft) = draft {
-            stripe.sweep.reserve(1)?;
-            let record = match record {
-                Some(record) => record,
-                None => self.create(&mut stripe, key, &guard)?,
-            };
-            let (stamp, version) = publish_one(record, draft, &self.counter);
-            stripe.settle(&Installed { record, version }, stamp, &mut woken);
-            self.table(record.hash()).note_newest(record, version);
-            stamp
-        } else {
-            // Deleting a key that is not there (A09).
-            let stamp = self.counter.mint();
-            stripe.tell(key.as_bytes(), stamp, &mut woken);
-            stamp
-        };
-        stripe.counts.commit_count += 1;
-        self.sweep_some(&mut stripe, &mut unreachable, &guard);
-        let makes_way = self.makes_way(stamp, 1);
-        drop(stripe);
-        drop(unreachable);
-        self.tick(stamp, guard, makes_way);
-        Ok(Some(stamp))
     }
 
     /// Any number of checks and mutations, and what is handed over with them.
@@ -349,7 +260,7 @@ impl Engine {
     /// The record of a key whose stripe is locked, given what was found before it was: most likely
     /// the same. The lookup, which also has the newest version brought near, is most of what a commit
     /// waits for, and before the locks, those of several keys wait together.
-    fn find_again<'g>(
+    pub(super) fn find_again<'g>(
         &self,
         found: Option<RecordRef<'g, Large>>,
         key: &Key,
@@ -393,9 +304,12 @@ impl Engine {
                 let same = |target: &Target<'_, '_>| *target.key == mutation.key;
                 plan.targets.iter().position(same).unwrap_or(next)
             };
-            let (prepared, expiry) = prepare(&mutation.op)?;
-            plan.is_known &= prepared.is_some();
-            plan.is_timed |= expiry != Expiry::NEVER;
+            let prepared = if let Some(value) = mutation.op.lasting() {
+                Some(payload::draft(value)?)
+            } else {
+                plan.is_lasting = false;
+                prepare(&mutation.op)?
+            };
             debug_assert!(plan.target_of.len() < plan.target_of.capacity());
             if index == next {
                 debug_assert!(next < plan.targets.capacity());
@@ -403,14 +317,11 @@ impl Engine {
                 plan.targets.push(Target {
                     key: &mutation.key,
                     prepared,
-                    expiry,
                     record: self.find(&mutation.key, guard),
                     is_new: false,
-                    pending: Pending::stored(None),
                 });
             } else {
                 plan.targets[index].prepared = prepared;
-                plan.targets[index].expiry = expiry;
             }
             // PANICS: never. Each of so many targets would take 40 bytes and more.
             let index = u32::try_from(index).expect("fewer than 2^32 keys");
@@ -454,9 +365,9 @@ impl Engine {
         Ok(())
     }
 
-    /// Allocates all that is not allocated yet: the versions that depended on what is stored,
-    /// records for the keys that have none, and room to note what is superseded. The stripes are
-    /// locked. From here on nothing can be refused; where something is, nothing is left of it.
+    /// Allocates all that is not allocated yet: records for the keys that have none, and room to note
+    /// what is superseded. The stripes are locked. From here on nothing can be refused; where something
+    /// is, nothing is left of it.
     pub(super) fn provide<'g>(
         &self,
         plan: &mut Plan<'_, 'g>,
@@ -489,9 +400,6 @@ impl Engine {
         locked: &mut Locked<'_, Stripe>,
         guard: &'g Guard,
     ) -> Result<()> {
-        if target.prepared.is_none() {
-            target.prepared = target.pending.draft(has_entry(target.record))?;
-        }
         let is_new = target.record.is_none();
         if target.prepared.is_none() || (is_reserved && !is_new) {
             return Ok(());
@@ -580,7 +488,7 @@ impl Engine {
     }
 
     /// A record for a key that has none. The stripe is that of the key, and locked.
-    fn create<'g>(
+    pub(super) fn create<'g>(
         &self,
         stripe: &mut Stripe,
         key: &Key,
@@ -604,14 +512,21 @@ impl Engine {
         Ok(record)
     }
 
+    #[cold]
+    fn turn_epoch(&self, is_grace_due: bool, guard: &Guard) {
+        if is_grace_due {
+            self.registry.advance_grace(&self.counter, guard);
+        }
+        self.deferred.flush(guard);
+    }
+
     /// What a commit does when it holds no lock any more: now and then it moves the grace on, and
     /// where that does not help, it lets others go first.
+    #[inline]
     pub(super) fn tick(&self, stamp: Stamp, guard: Guard, makes_way: bool) {
-        if self.registry.is_grace_due(stamp) {
-            self.registry.advance_grace(&self.counter, &guard);
-            self.deferred.flush(&guard);
-        } else if self.deferred.is_due() {
-            self.deferred.flush(&guard);
+        let is_grace_due = self.registry.is_grace_due(stamp);
+        if is_grace_due || self.deferred.is_due() {
+            self.turn_epoch(is_grace_due, &guard);
         }
         drop(guard);
         self.maintenance.wake();
@@ -621,13 +536,6 @@ impl Engine {
         if makes_way {
             pause(Duration::ZERO);
         }
-    }
-}
-
-fn outcome_of_one(stamp: Option<Stamp>) -> Outcome {
-    match stamp {
-        Some(stamp) => Outcome::Committed(Effects { stamp }),
-        None => Outcome::Conflict(FailedChecks::from_slice(&[0])),
     }
 }
 
@@ -644,7 +552,7 @@ impl Stripe {
         if let Some(superseded) = Superseded::by(record, version, stamp) {
             self.sweep.push_superseded(superseded);
         }
-        self.tell_change(record.key(), !version.is_tombstone(), stamp, woken);
+        self.tell_change(installed, stamp, woken);
     }
 
     /// Enters what has come, gone, or will expire.
@@ -683,37 +591,6 @@ pub(super) fn unreserve(locked: &mut Locked<'_, Stripe>) {
     for stripe in locked.iter_mut() {
         stripe.sweep.unreserve();
         stripe.sweep.give_back_room();
-    }
-}
-
-/// The version that a mutation leads to whatever is stored, if there is such a one, and what becomes
-/// of its expiry, which is said by [`expire`].
-fn prepare(op: &Op<'_>) -> Result<(Option<Draft<Large>>, Expiry)> {
-    match op {
-        Op::Set(value) if value.expiry() == Expiry::NEVER => {
-            Ok((Some(payload::draft(value)?), Expiry::NEVER))
-        }
-        Op::Delete | Op::Sum(_) | Op::Min(_) | Op::Max(_) => Ok((None, Expiry::NEVER)),
-        rare => prepare_rare(rare),
-    }
-}
-
-#[cold]
-fn prepare_rare(op: &Op<'_>) -> Result<(Option<Draft<Large>>, Expiry)> {
-    let expiry = op.expiry();
-    Ok(match op {
-        Op::Set(value) if expiry.time().is_some() => {
-            (Some(payload::draft_expiring(value)?), expiry)
-        }
-        _ => (None, expiry),
-    })
-}
-
-/// Says when a prepared version expires, if it does.
-#[cold]
-fn expire(prepared: &mut Option<Draft<Large>>, expiry: Expiry, time: &CommitTime<'_>) {
-    if let (Some(draft), Some(after)) = (prepared, expiry.time()) {
-        payload::expire_at(draft, time.deadline(after));
     }
 }
 

@@ -25,6 +25,7 @@ pub(crate) mod read;
 mod reaper;
 mod returning;
 pub(crate) mod scan;
+mod single;
 mod stats;
 mod sweep;
 pub(crate) mod timing;
@@ -48,7 +49,7 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::index::OrderedIndex;
 use crate::key::Key;
-use crate::limits::Limits;
+use crate::limits::{Limits, SingleLimits};
 use crate::moment::Moment;
 use crate::mvcc::chain::RecordRef;
 use crate::mvcc::point::{Occupancy, Table};
@@ -106,6 +107,7 @@ impl Config {
 #[derive(Debug)]
 pub(crate) struct Engine {
     config: Config,
+    single: SingleLimits,
     /// The point index, a table for each stripe. Apart from the stripes' locks, so that a lookup
     /// does not share a cache line with a writer.
     tables: Box<[Table<Large>]>,
@@ -153,6 +155,7 @@ impl Engine {
             queues: Queues::new(config.queue_concurrency),
             is_closed: AtomicBool::new(false),
             stripes,
+            single: config.limits.single(),
             config,
         });
         engine.keep_history();

@@ -32,6 +32,24 @@ enum Content<'w, 'g> {
     V8(Box<[u8]>),
 }
 
+impl Op<'_> {
+    /// What arithmetic makes of a key that holds a `u64` that does not expire, or nothing. What
+    /// [`Pending`] makes of it, in fewer steps; `None` where it takes those.
+    #[inline]
+    pub(super) fn combined(&self, stored: Option<VersionRef<'_, Large>>) -> Option<u64> {
+        let (operand, combine): (_, fn(u64, u64) -> u64) = match self {
+            Self::Sum(operand) => (*operand, u64::wrapping_add),
+            Self::Min(operand) => (*operand, u64::min),
+            Self::Max(operand) => (*operand, u64::max),
+            _ => return None,
+        };
+        match stored {
+            None => Some(operand),
+            Some(version) => Some(combine(payload::lasting_u64(version)?, operand)),
+        }
+    }
+}
+
 impl<'w, 'g> Pending<'w, 'g> {
     /// What is stored, if it is an entry.
     pub(crate) fn stored(version: Option<VersionRef<'g, Large>>) -> Self {

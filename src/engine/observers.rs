@@ -5,6 +5,7 @@
 //! ranges or everything. A commit tells them of its keys when their new versions are entered into the
 //! books, so whatever is committed is told, whoever commits it (D5).
 
+use super::commit::Installed;
 use super::feed::{Feed, Log};
 use super::{Engine, Stripe};
 use crate::error::Result;
@@ -59,17 +60,16 @@ impl Stripe {
         }
     }
 
-    /// A commit of this stamp has set this key, or deleted it.
+    /// A commit of this stamp has set a key, or deleted it.
     #[inline]
     pub(super) fn tell_change(
         &mut self,
-        key: &[u8],
-        is_set: bool,
+        Installed { record, version }: &Installed<'_>,
         stamp: Stamp,
         woken: &mut Woken,
     ) {
         if let Some(observers) = &mut self.observers {
-            observers.tell_change(key, is_set, stamp, woken);
+            observers.tell_change(record.key(), !version.is_tombstone(), stamp, woken);
         }
     }
 

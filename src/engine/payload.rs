@@ -12,6 +12,7 @@ use crate::mvcc::chain::{Draft, Payload, TOMBSTONE, VersionRef};
 use crate::sync::{OutOfMemory, may_allocate};
 use crate::value::{NewValue, Value, ValueRef};
 use bytes::Bytes;
+use std::time::Duration;
 
 /// What is copied and not shared. At this size, copying costs about what the two updates of a
 /// contended reference count do.
@@ -43,10 +44,29 @@ pub(crate) fn draft(value: &NewValue<'_>) -> Result<Draft<Large>, OutOfMemory> {
     draft_value(value, 0, [])
 }
 
-/// A version that holds a value and expires: when, is said by [`expire_at`].
+/// A version that holds a value and expires so long after its commit. Where it will have its deadline
+/// it has that time, until [`start_expiring`].
 #[cold]
-pub(crate) fn draft_expiring(value: &NewValue<'_>) -> Result<Draft<Large>, OutOfMemory> {
-    draft_value(value, EXPIRES, DeadlineBytes::default())
+pub(crate) fn draft_expiring(
+    value: &NewValue<'_>,
+    after: Duration,
+) -> Result<Draft<Large>, OutOfMemory> {
+    let after = Moment::ZERO.after(after);
+    draft_value(value, EXPIRES, after.as_micros().to_le_bytes())
+}
+
+/// Gives a version that was drafted as one that expires its deadline.
+#[cold]
+pub(crate) fn start_expiring(draft: &mut Draft<Large>, deadline: impl FnOnce(Duration) -> Moment) {
+    let after = u64::from_le_bytes(draft.prefix());
+    let deadline = deadline(Duration::from_micros(after));
+    draft.set_prefix(deadline.as_micros().to_le_bytes());
+}
+
+/// Whether a draft expires.
+#[inline]
+pub(crate) fn will_expire(draft: &Draft<Large>) -> bool {
+    draft.tag() & EXPIRES != 0
 }
 
 /// A version that holds a value until a moment.
@@ -55,14 +75,7 @@ pub(crate) fn draft_until(
     value: &NewValue<'_>,
     deadline: Moment,
 ) -> Result<Draft<Large>, OutOfMemory> {
-    let mut draft = draft_expiring(value)?;
-    expire_at(&mut draft, deadline);
-    Ok(draft)
-}
-
-/// Says when a version expires that was drafted as one that does.
-pub(crate) fn expire_at(draft: &mut Draft<Large>, deadline: Moment) {
-    draft.set_prefix(deadline.as_micros().to_le_bytes());
+    draft_value(value, EXPIRES, deadline.as_micros().to_le_bytes())
 }
 
 #[inline]
@@ -170,6 +183,31 @@ fn parts(version: VersionRef<'_, Large>) -> (u8, &[u8]) {
 #[inline]
 pub(crate) fn view(version: VersionRef<'_, Large>) -> Option<ValueRef<'_>> {
     view_of(version.tag(), version.bytes(), version)
+}
+
+/// The bytes in a version that holds bytes.
+#[inline]
+pub(crate) fn bytes(version: VersionRef<'_, Large>) -> Option<&[u8]> {
+    if version.tag() == TAG_BYTES {
+        let inline = version.bytes();
+        return Some(version.extra().as_ref().map_or(inline, |large| large));
+    }
+    bytes_expiring(version)
+}
+
+/// The number in a version that holds a `u64` and does not expire.
+#[inline]
+pub(crate) fn lasting_u64(version: VersionRef<'_, Large>) -> Option<u64> {
+    if version.tag() != TAG_U64 {
+        return None;
+    }
+    version.bytes().try_into().ok().map(u64::from_le_bytes)
+}
+
+/// The bytes in a version that holds bytes and expires.
+#[cold]
+fn bytes_expiring(version: VersionRef<'_, Large>) -> Option<&[u8]> {
+    view(version)?.as_bytes()
 }
 
 #[inline]

@@ -3,7 +3,7 @@
 use super::Engine;
 use super::payload::{self, Large};
 use crate::key::Key;
-use crate::moment::Moment;
+use crate::moment::{Moment, TimeLeft};
 use crate::mvcc::chain::VersionRef;
 use crate::mvcc::registry::Registration;
 use crate::mvcc::time::Time;
@@ -13,10 +13,9 @@ use crate::value::{Value, ValueRef};
 use crate::version::Stamp;
 use std::borrow::Borrow;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// What is kept of an entry: its value, its stamp, and how long it still had, if it expires.
-pub(crate) type Found = (Value, Stamp, Option<Duration>);
+pub(crate) type Found = (Value, Stamp, TimeLeft);
 
 /// An entry that a read has come to, seen under the guard of 'g.
 #[derive(Clone, Copy)]
@@ -75,7 +74,7 @@ impl<'g> Hit<'g> {
 
     /// The value, its stamp, and how long it still has, to keep.
     pub(crate) fn to_owned(self) -> Found {
-        (self.value(), self.stamp, self.expires_in())
+        (self.value(), self.stamp, self.time_left())
     }
 
     pub(crate) fn version(self) -> VersionRef<'g, Large> {
@@ -83,9 +82,21 @@ impl<'g> Hit<'g> {
     }
 
     /// How long it still has, if it expires.
-    pub(crate) fn expires_in(self) -> Option<Duration> {
-        let deadline = payload::deadline(self.version)?;
-        Some(deadline.since(self.now))
+    #[inline]
+    pub(crate) fn time_left(self) -> TimeLeft {
+        if payload::expires(self.version) {
+            self.time_until_deadline()
+        } else {
+            TimeLeft::FOREVER
+        }
+    }
+
+    #[cold]
+    fn time_until_deadline(self) -> TimeLeft {
+        let deadline = payload::deadline(self.version);
+        deadline.map_or(TimeLeft::FOREVER, |deadline| {
+            TimeLeft::until(deadline, self.now)
+        })
     }
 
     pub(crate) fn stamp(self) -> Stamp {
@@ -96,6 +107,12 @@ impl<'g> Hit<'g> {
     pub(crate) fn view(self) -> ValueRef<'g> {
         // PANICS: never. `new` refuses tombstones.
         payload::view(self.version).expect("a hit has a value")
+    }
+
+    /// The bytes, of a value that is bytes.
+    #[inline]
+    pub(crate) fn as_bytes(self) -> Option<&'g [u8]> {
+        payload::bytes(self.version)
     }
 
     /// The value, to keep: a small one is copied, a large one shared.

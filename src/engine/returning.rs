@@ -25,7 +25,7 @@ impl Engine {
         write: &Write<'_>,
         mut read: impl FnMut(Key, Option<Hit<'_>>) -> R,
     ) -> Result<(Outcome, Vec<R>)> {
-        write.check_limits(self.limits())?;
+        write.check_limits(self.limits(), self.single)?;
         let mut all_left = Vec::new();
         reserve(&mut all_left, write.mutations.len())?;
         // First, because that may take long, and nothing is freed while this is pinned.
@@ -49,7 +49,7 @@ impl Engine {
         op: &Op<'_>,
         read: impl FnOnce(Option<Hit<'_>>) -> R,
     ) -> Result<R> {
-        check_single(key, op, self.limits())?;
+        check_single(key, op, self.limits(), self.single)?;
         self.turn.give_way();
         // PINNED: as above.
         let guard = epoch::pin();

@@ -5,7 +5,7 @@ use crate::delivery::Delivery;
 use crate::error::{Error, Result};
 use crate::expiry::Expiry;
 use crate::key::{Bounds, Key};
-use crate::limits::Limits;
+use crate::limits::{Limits, SingleLimits};
 use crate::moment::Moment;
 use crate::sync::reserve;
 use crate::value::NewValue;
@@ -66,6 +66,15 @@ pub(crate) enum Op<'a> {
 }
 
 impl Op<'_> {
+    /// The value that it sets, if that does not expire.
+    #[inline]
+    pub(super) fn lasting(&self) -> Option<&NewValue<'_>> {
+        match self {
+            Self::Set(value) if value.expiry() == Expiry::NEVER => Some(value),
+            _ => None,
+        }
+    }
+
     /// What it does about the expiry of its entry.
     #[inline]
     pub(crate) fn expiry(&self) -> Expiry {
@@ -101,24 +110,25 @@ impl Op<'_> {
         op.timed(operand.expiry())
     }
 
+    /// The bytes of the value that it carries, as the limits count them, where it takes no time to tell
+    /// that this is a good one.
+    #[inline]
+    fn plain_bytes(&self) -> Option<usize> {
+        match self {
+            Self::Set(_) => self.lasting().map(NewValue::encoded_len),
+            Self::Sum(_) | Self::Min(_) | Self::Max(_) => Some(size_of::<u64>()),
+            Self::Delete => Some(0),
+            _ => None,
+        }
+    }
+
     /// The bytes of the value that it carries, as the limits count them.
     ///
     /// # Errors
     ///
     /// `TypeMismatch` where that value is no operand of this operation, whatever is stored;
     /// `InvalidExpiry`.
-    #[inline]
     fn value_bytes(&self) -> Result<Option<usize>> {
-        match self {
-            Self::Set(value) if value.expiry() == Expiry::NEVER => Ok(Some(value.encoded_len())),
-            Self::Delete => Ok(None),
-            Self::Sum(_) | Self::Min(_) | Self::Max(_) => Ok(Some(size_of::<u64>())),
-            rare => rare.value_bytes_checked(),
-        }
-    }
-
-    #[cold]
-    fn value_bytes_checked(&self) -> Result<Option<usize>> {
         if let Some(time) = self.expiry().time()
             && time > Expiry::MAX
         {
@@ -256,7 +266,46 @@ impl<'a> Write<'a> {
     }
 
     /// Refuses what goes beyond the limits, in the order of spec 7, and operands that fit nothing.
-    pub(crate) fn check_limits(&self, limits: &Limits) -> Result<()> {
+    #[inline]
+    pub(crate) fn check_limits(&self, limits: &Limits, single: SingleLimits) -> Result<()> {
+        if self.is_plain(limits, single) {
+            return Ok(());
+        }
+        self.check_all_limits(limits)
+    }
+
+    /// Whether this is one of those of which that can be told without looking closely. Nearly all are.
+    #[inline]
+    pub(super) fn is_plain(&self, limits: &Limits, single: SingleLimits) -> bool {
+        let mut total_bytes = 0;
+        let mut key_bytes = 0;
+        for check in &self.checks {
+            let len = check.key.as_bytes().len();
+            total_bytes += len;
+            if !single.allows(len, 0) {
+                return false;
+            }
+        }
+        for Mutation { key, op } in &self.mutations {
+            let len = key.as_bytes().len();
+            let Some(value_bytes) = op.plain_bytes() else {
+                return false;
+            };
+            key_bytes += len;
+            total_bytes += 2 * len + value_bytes;
+            if !single.allows(len, value_bytes) {
+                return false;
+            }
+        }
+        self.enqueues.is_empty()
+            && self.checks.len() <= limits.checks_max
+            && self.mutations.len() <= limits.mutations_max
+            && total_bytes <= limits.total_bytes_max
+            && key_bytes <= limits.total_key_bytes_max
+    }
+
+    #[cold]
+    pub(super) fn check_all_limits(&self, limits: &Limits) -> Result<()> {
         limits.check_checks(self.checks.len())?;
         self.check_counts(limits)?;
         for check in &self.checks {
@@ -299,12 +348,22 @@ impl<'a> Write<'a> {
 
 /// Refuses a mutation that goes beyond the limits as an operation by itself, or that has an operand
 /// that fits nothing.
-#[expect(
-    clippy::inline_always,
-    reason = "it is a handful of comparisons, at every write of one key"
-)]
-#[inline(always)]
-pub(crate) fn check_single(key: &Key, op: &Op<'_>, limits: &Limits) -> Result<()> {
+#[inline]
+pub(crate) fn check_single(
+    key: &Key,
+    op: &Op<'_>,
+    limits: &Limits,
+    single: SingleLimits,
+) -> Result<()> {
+    let len = key.as_bytes().len();
+    match op.plain_bytes() {
+        Some(value_bytes) if single.allows(len, value_bytes) => Ok(()),
+        _ => check_single_closely(key, op, limits),
+    }
+}
+
+#[cold]
+pub(super) fn check_single_closely(key: &Key, op: &Op<'_>, limits: &Limits) -> Result<()> {
     limits.check_mutations(1)?;
     let (total_bytes, key_bytes) = check_sizes(key, op, limits)?;
     limits.check_total(total_bytes)?;
@@ -313,7 +372,6 @@ pub(crate) fn check_single(key: &Key, op: &Op<'_>, limits: &Limits) -> Result<()
 
 /// Refuses too large a key or value, and an operand that fits nothing; otherwise what they count to
 /// the totals of all bytes and of keys.
-#[inline]
 fn check_sizes(key: &Key, op: &Op<'_>, limits: &Limits) -> Result<(usize, usize)> {
     let len = key.as_bytes().len();
     limits.check_key_write(len)?;

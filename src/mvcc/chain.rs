@@ -142,17 +142,31 @@ impl<T> Draft<T> {
         Ok(draft)
     }
 
+    pub(crate) fn tag(&self) -> u8 {
+        // SAFETY: a draft is the only reference to its version.
+        unsafe { self.version.as_ref() }.tag
+    }
+
+    /// The first bytes behind the header, of a version that has as many.
+    pub(crate) fn prefix<const N: usize>(&self) -> [u8; N] {
+        // SAFETY: so many bytes are there, written by `with_prefix`.
+        unsafe { self.prefix_at::<N>().read_unaligned() }
+    }
+
     /// Writes the first bytes behind the header, of a version that has as many.
     pub(crate) fn set_prefix<const N: usize>(&mut self, prefix: [u8; N]) {
-        assert!(
-            N <= self.header_mut().len as usize,
-            "a prefix beyond its version"
-        );
+        // SAFETY: so many bytes are there, and nobody else has seen the version.
+        unsafe { self.prefix_at::<N>().write_unaligned(prefix) };
+    }
+
+    /// Where the first bytes lie behind the header, of which there are so many.
+    fn prefix_at<const N: usize>(&self) -> *mut [u8; N] {
+        // SAFETY: a draft is the only reference to its version.
+        let len = unsafe { self.version.as_ref() }.len as usize;
+        assert!(N <= len, "a prefix beyond its version");
         let base = self.version.as_ptr().cast::<u8>();
         // SAFETY: the allocation reaches `len` bytes past this offset.
-        let to = unsafe { base.add(offset_of!(Version<T>, bytes)) };
-        // SAFETY: so many bytes are there, and nobody else has seen the version.
-        unsafe { to.cast::<[u8; N]>().write_unaligned(prefix) };
+        unsafe { base.add(offset_of!(Version<T>, bytes)) }.cast()
     }
 
     fn header_mut(&mut self) -> &mut Version<T> {

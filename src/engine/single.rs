@@ -1,0 +1,259 @@
+//! The most frequent operation: one mutation, with at most one check of the same key. It locks one
+//! stripe and keeps no lists.
+//!
+//! Most of them set a value that does not expire, of a size that is within the limits as two
+//! comparisons can tell. So that path is compiled for itself.
+
+use super::Engine;
+use super::commit::{Effects, FailedChecks, Installed, Outcome, has_entry};
+use super::mutation::Pending;
+use super::payload::{self, Large};
+use super::timing::CommitTime;
+use super::write::{Expect, Op, check_single};
+use crate::error::Result;
+use crate::expiry::Expiry;
+use crate::key::Key;
+use crate::mvcc::chain::{Draft, RecordRef, Unreachable};
+use crate::mvcc::notify::Woken;
+use crate::mvcc::publish::publish_one;
+use crate::sync::epoch;
+use crate::sync::{OutOfMemory, Planted, planted};
+use crate::value::NewValue;
+use crate::version::Stamp;
+
+/// One mutation.
+trait Single {
+    /// The version that it leads to whatever is stored, if there is such a one: [`prepare`].
+    fn prepare(&self) -> Result<Option<Draft<Large>>, OutOfMemory>;
+
+    /// Gives a version that was prepared its deadline, if it expires.
+    fn expire(&self, draft: &mut Draft<Large>, time: &CommitTime<'_>);
+
+    /// The version that it leads to where that depends on what is stored.
+    fn apply(
+        &self,
+        record: Option<RecordRef<'_, Large>>,
+        time: &CommitTime<'_>,
+    ) -> Result<Option<Draft<Large>>>;
+
+    /// Whether that its check fails is a conflict with somebody.
+    fn conflicts(&self) -> bool;
+}
+
+/// Sets a value that does not expire.
+struct Lasting<'v>(&'v NewValue<'v>);
+
+impl Single for Lasting<'_> {
+    #[inline]
+    fn prepare(&self) -> Result<Option<Draft<Large>>, OutOfMemory> {
+        payload::draft(self.0).map(Some)
+    }
+
+    #[inline]
+    fn expire(&self, _draft: &mut Draft<Large>, _time: &CommitTime<'_>) {}
+
+    #[inline]
+    fn apply(
+        &self,
+        _record: Option<RecordRef<'_, Large>>,
+        _time: &CommitTime<'_>,
+    ) -> Result<Option<Draft<Large>>> {
+        unreachable!("it does not depend on what is stored")
+    }
+
+    fn conflicts(&self) -> bool {
+        true
+    }
+}
+
+impl Single for Op<'_> {
+    fn prepare(&self) -> Result<Option<Draft<Large>>, OutOfMemory> {
+        prepare(self)
+    }
+
+    fn expire(&self, draft: &mut Draft<Large>, time: &CommitTime<'_>) {
+        expire(draft, time);
+    }
+
+    fn apply(
+        &self,
+        record: Option<RecordRef<'_, Large>>,
+        time: &CommitTime<'_>,
+    ) -> Result<Option<Draft<Large>>> {
+        let stored = time.stored(record);
+        if let Some(number) = self.combined(stored) {
+            return Ok(Some(payload::draft_u64(number)?));
+        }
+        let mut pending = Pending::stored(stored);
+        pending.apply(self, time)?;
+        pending.draft(has_entry(record))
+    }
+
+    fn conflicts(&self) -> bool {
+        // That there is nothing to touch is no conflict with anybody.
+        !matches!(self, Self::Touch(_))
+    }
+}
+
+impl Engine {
+    /// Sets a key.
+    ///
+    /// # Errors
+    ///
+    /// As [`commit`](Self::commit).
+    #[inline]
+    pub(crate) fn set(&self, key: &Key, value: NewValue<'_>) -> Result<Stamp> {
+        let is_plain = value.expiry() == Expiry::NEVER
+            && (self.single).allows(key.as_bytes().len(), value.encoded_len());
+        if !is_plain {
+            return self.set_checked(key, value);
+        }
+        self.turn.give_way();
+        Ok(committed(self.commit_one(None, key, &Lasting(&value))?))
+    }
+
+    #[cold]
+    fn set_checked(&self, key: &Key, value: NewValue<'_>) -> Result<Stamp> {
+        let effects = self.commit_mutation(key, &Op::Set(value))?;
+        Ok(effects.stamp)
+    }
+
+    /// Commits one mutation.
+    ///
+    /// # Errors
+    ///
+    /// As [`commit`](Self::commit).
+    pub(crate) fn commit_mutation(&self, key: &Key, op: &Op<'_>) -> Result<Effects> {
+        check_single(key, op, self.limits(), self.single)?;
+        self.turn.give_way();
+        self.commit_mutation_checked(key, op)
+    }
+
+    #[inline]
+    pub(super) fn commit_mutation_checked(&self, key: &Key, op: &Op<'_>) -> Result<Effects> {
+        let stamp = committed(self.commit_one(None, key, op)?);
+        Ok(Effects { stamp })
+    }
+
+    /// Changes when an entry expires, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// As [`commit`](Self::commit).
+    pub(crate) fn touch(&self, key: &Key, expiry: Expiry) -> Result<Option<Effects>> {
+        let op = Op::Touch(expiry);
+        check_single(key, &op, self.limits(), self.single)?;
+        self.turn.give_way();
+        let stamp = self.commit_one(Some(Expect::Exists), key, &op)?;
+        Ok(stamp.map(|stamp| Effects { stamp }))
+    }
+
+    /// Commits one mutation, and perhaps a check of its key, within the limits.
+    #[inline]
+    pub(super) fn commit_single(
+        &self,
+        expect: Option<Expect>,
+        key: &Key,
+        op: &Op<'_>,
+    ) -> Result<Outcome> {
+        let stamp = match op.lasting() {
+            Some(value) => self.commit_one(expect, key, &Lasting(value))?,
+            None => self.commit_one(expect, key, op)?,
+        };
+        Ok(match stamp {
+            Some(stamp) => Outcome::Committed(Effects { stamp }),
+            None => Outcome::Conflict(FailedChecks::from_slice(&[0])),
+        })
+    }
+
+    /// One mutation, and perhaps a check of its key; the stamp, or `None` where the check failed.
+    fn commit_one(
+        &self,
+        expect: Option<Expect>,
+        key: &Key,
+        mutation: &impl Single,
+    ) -> Result<Option<Stamp>> {
+        self.prefetch(key);
+        let mut woken = Woken::new();
+        let guard = epoch::pin();
+        let found = self.find(key, &guard);
+        let prepared = mutation.prepare()?;
+        let time = CommitTime::new(self);
+        let holds = |record: Option<RecordRef<'_, Large>>| {
+            let current = || record.and_then(|record| time.current(record));
+            expect.is_none_or(|expect| expect.holds(current()))
+        };
+        let held = planted(Planted::UnlockedCheck).then(|| {
+            let _stripe = self.stripes.lock_one(self.stripe_of(key.hash_code()));
+            holds(self.find(key, &guard))
+        });
+        let mut unreachable = Unreachable::new();
+        let mut stripe = self.stripes.lock_one(self.stripe_of(key.hash_code()));
+        stripe.sweep.prefetch();
+
+        let record = self.find_again(found, key, &guard);
+        if !held.unwrap_or_else(|| holds(record)) {
+            stripe.counts.conflict_count += u64::from(mutation.conflicts());
+            return Ok(None);
+        }
+        let draft = if let Some(mut draft) = prepared {
+            mutation.expire(&mut draft, &time);
+            Some(draft)
+        } else {
+            mutation.apply(record, &time)?
+        };
+        let stamp = if let Some(draft) = draft {
+            stripe.sweep.reserve(1)?;
+            let record = match record {
+                Some(record) => record,
+                None => self.create(&mut stripe, key, &guard)?,
+            };
+            let (stamp, version) = publish_one(record, draft, &self.counter);
+            stripe.settle(&Installed { record, version }, stamp, &mut woken);
+            self.table(record.hash()).note_newest(record, version);
+            stamp
+        } else {
+            // Deleting a key that is not there (A09).
+            let stamp = self.counter.mint();
+            stripe.tell(key.as_bytes(), stamp, &mut woken);
+            stamp
+        };
+        stripe.counts.commit_count += 1;
+        self.sweep_some(&mut stripe, &mut unreachable, &guard);
+        let makes_way = self.makes_way(stamp, 1);
+        drop(stripe);
+        drop(unreachable);
+        self.tick(stamp, guard, makes_way);
+        Ok(Some(stamp))
+    }
+}
+
+/// The stamp of a commit without checks.
+#[inline]
+fn committed(stamp: Option<Stamp>) -> Stamp {
+    stamp.unwrap_or_else(|| unreachable!("a commit without checks has none that can fail"))
+}
+
+/// The version that a mutation leads to whatever is stored, if there is such a one. If it expires, it
+/// is given its deadline by [`expire`].
+#[inline]
+pub(super) fn prepare(op: &Op<'_>) -> Result<Option<Draft<Large>>, OutOfMemory> {
+    let Op::Set(value) = op else {
+        return Ok(None);
+    };
+    let draft = match (value.expiry(), value.expiry().time()) {
+        (Expiry::NEVER, _) => payload::draft(value)?,
+        (_, Some(after)) => payload::draft_expiring(value, after)?,
+        // What is stored says when.
+        (_, None) => return Ok(None),
+    };
+    Ok(Some(draft))
+}
+
+/// Gives a prepared version its deadline, if it expires.
+#[inline]
+pub(super) fn expire(draft: &mut Draft<Large>, time: &CommitTime<'_>) {
+    if payload::will_expire(draft) {
+        payload::start_expiring(draft, |after| time.deadline(after));
+    }
+}
