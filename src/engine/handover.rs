@@ -105,7 +105,7 @@ impl<'q> Handover<'q> {
 
     fn publish<E>(&mut self, publish: impl FnOnce() -> Result<Stamp, E>) -> Result<Stamp, E> {
         debug_assert!(self.held.capacity() >= self.queues.len());
-        // LOCK ORDER: after the stripes; among themselves by their addresses.
+        // LOCK ORDER: after the stripes; among themselves by their names, each of which has one queue.
         let queues = self.queues.iter();
         self.held.extend(queues.map(|queue| queue.backlog.hold()));
         let published = publish();
@@ -168,13 +168,11 @@ impl Engine {
             });
         }
         if queues.len() > 1 {
-            let mut to = SmallVec::<[*const MessageQueue; 1]>::new();
-            reserve(&mut to, queues.len())?;
-            to.extend(queues.iter().map(Arc::as_ptr));
-            queues.sort_unstable_by_key(Arc::as_ptr);
-            queues.dedup_by_key(|queue| Arc::as_ptr(queue));
-            for (outgoing, to) in outgoing.iter_mut().zip(&to) {
-                let place = queues.binary_search_by_key(to, Arc::as_ptr);
+            queues.sort_unstable_by(|one, other| one.name().cmp(other.name()));
+            queues.dedup_by(|one, other| one.name() == other.name());
+            for (outgoing, enqueue) in outgoing.iter_mut().zip(enqueues) {
+                let name = enqueue.delivery.queue_name();
+                let place = queues.binary_search_by(|queue| queue.name().cmp(name));
                 // PANICS: never. Sorting and removing duplicates loses none.
                 outgoing.queue = place.expect("each queue is in the list of all");
             }

@@ -242,6 +242,6 @@ fn a_message_for_which_there_is_no_memory_is_refused() {
         assert_eq!((kv.stats().message_count, kv.stats().commit_count), (0, 0));
         granted += 1;
     }
-    assert!(granted >= 3, "{granted}");
+    assert!(granted >= 2, "{granted}");
     assert_eq!(kv.stats().message_count, 1_000);
 }
