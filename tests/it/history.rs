@@ -7,8 +7,10 @@ mod controls;
 
 use crate::support::checker::{Recorder, assert_strictly_serializable};
 use crate::support::client::Client;
+use crate::support::deliveries::CONCURRENCY;
 use crate::support::everything;
 use crate::support::model::assert_entries;
+use crate::support::queueing::assert_delivered;
 use crate::support::seeds::for_seeds;
 use crate::support::selector::Selector;
 use crate::support::threads::race;
@@ -28,19 +30,23 @@ fn record_and_check(workload: &Workload, random: &mut StdRng, steps: usize) {
 fn record_and_check_on(kv: Builder, workload: &Workload, random: &mut StdRng, steps: usize) {
     let clients = workload.clients;
     let recorder = Recorder::new(Arc::new(ManualClock::default()));
+    let kv = kv.queue_concurrency(CONCURRENCY);
     let kv = &kv.clock(recorder.clock()).build();
     let seeds: Vec<u64> = (0..clients).map(|_| random.random()).collect();
     let histories = race(clients, |number| {
         let random = StdRng::seed_from_u64(seeds[number]);
         Client::new(number, kv, &recorder, workload, random).run(steps / clients)
     });
-    let mut model = assert_strictly_serializable(&histories.concat());
+    let last = Client::new(clients, kv, &recorder, workload, StdRng::from_rng(random));
+    let events = [histories.concat(), last.drain()].concat();
+    let mut model = assert_strictly_serializable(&events);
     recorder.clock().advance(Duration::from_secs(60));
     model.expire();
     assert_entries(&everything(kv), &model.selected(&Selector::All, false));
     kv.sweep();
     assert_eq!(kv.stats().entry_count, model.entries.len());
     assert_eq!(kv.stats().open_snapshot_count, 0);
+    assert_delivered(kv);
 }
 
 #[test]

@@ -6,11 +6,13 @@ pub(crate) mod attempt;
 pub(crate) mod checker;
 pub(crate) mod client;
 pub(crate) mod decision;
+pub(crate) mod deliveries;
 #[cfg(feature = "serde")]
 pub(crate) mod js_value;
 pub(crate) mod listing;
 pub(crate) mod model;
 pub(crate) mod panics;
+pub(crate) mod queueing;
 pub(crate) mod seeds;
 pub(crate) mod selector;
 pub(crate) mod threads;

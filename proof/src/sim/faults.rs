@@ -11,6 +11,7 @@ use super::assert_rests;
 use super::scheduler::{Exposer, Fault, FaultKind, Simulation, Weather};
 use super::support::checker::{Event, Recorder, assert_strictly_serializable};
 use super::support::client::{Client, MAY_REFUSE, ON_CALL, assert_is_ours, give_up};
+use super::support::deliveries::CONCURRENCY;
 use super::support::workload::{Step, Workload, churning, wide};
 use crate::panics::text_of;
 use kvick::Kv;
@@ -27,7 +28,7 @@ const READS: [Step; 4] = [Step::Get, Step::GetMany, Step::List, Step::Snapshot];
 /// How many steps the others take.
 const STEPS: usize = 12;
 
-const STEPS_OF_THE_VICTIM: [Step; 16] = [
+const STEPS_OF_THE_VICTIM: [Step; 19] = [
     Step::Set,
     Step::Delete,
     Step::Atomic,
@@ -44,6 +45,9 @@ const STEPS_OF_THE_VICTIM: [Step; 16] = [
     Step::Touch,
     Step::Watch,
     Step::Sweep,
+    Step::Enqueue,
+    Step::Receive,
+    Step::Settle,
 ];
 
 const KINDS: [FaultKind; 3] = [FaultKind::Refuse, FaultKind::Delay, FaultKind::Panic];
@@ -166,6 +170,7 @@ fn simulate(seed: u64, step: Step, fault: Fault) -> (u64, u64) {
         .clock(simulation.clock())
         .background_sweep(false)
         .writer_threads(1)
+        .queue_concurrency(CONCURRENCY)
         .build();
     let recorder = Arc::new(Recorder::new(simulation.clock()));
     let bodies = (0..workload.clients).map(|number| {
@@ -182,10 +187,14 @@ fn simulate(seed: u64, step: Step, fault: Fault) -> (u64, u64) {
         }
     });
     let bodies: Vec<_> = bodies.collect();
+    let random_of_drain = StdRng::from_rng(&mut random);
     let played = simulation.play(STEPS * workload.clients, bodies);
     ON_CALL.set(|| ());
     let exposer = EXPOSER.take();
-    let model = assert_strictly_serializable(&played.results.concat());
+    let mut events: Vec<_> = played.results.into_iter().flatten().collect();
+    let last = Client::new(workload.clients, &kv, &recorder, &workload, random_of_drain);
+    events.extend(last.drain());
+    let model = assert_strictly_serializable(&events);
     assert_rests(&kv, model, &simulation.clock());
     drop(kv);
     let chances_and_strikes = exposer.map(|exposer| exposer.chances_and_strikes());
@@ -197,6 +206,13 @@ fn simulate(seed: u64, step: Step, fault: Fault) -> (u64, u64) {
 fn suffer(mut client: Client<'_>, step: Step) -> Vec<Event> {
     for _ in 0..STEPS / 2 {
         client.step();
+    }
+    if step == Step::Settle {
+        // So that there is something to be settled.
+        for _ in 0..STEPS / 2 {
+            client.take(Step::Enqueue);
+            client.take(Step::Receive);
+        }
     }
     expose(true);
     if let Err(panic) = panic::catch_unwind(AssertUnwindSafe(|| client.take(step))) {

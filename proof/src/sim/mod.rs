@@ -12,7 +12,9 @@ mod support {
     #![allow(dead_code, reason = "the tests use the rest")]
     pub(crate) mod checker;
     pub(crate) mod client;
+    pub(crate) mod deliveries;
     pub(crate) mod model;
+    pub(crate) mod queueing;
     pub(crate) mod selector;
     pub(crate) mod watching;
     pub(crate) mod workload;
@@ -34,7 +36,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 use support::checker::{Recorder, assert_strictly_serializable};
 use support::client::{Client, MAY_REFUSE};
+use support::deliveries::CONCURRENCY;
 use support::model::{Model, assert_entries};
+use support::queueing::assert_delivered;
 use support::selector::Selector;
 use support::workload::Workload;
 
@@ -156,6 +160,7 @@ fn simulation(seed: u64, steps: usize) -> Told {
         .clock(stage.clock())
         .background_sweep(false)
         .writer_threads(writer_threads)
+        .queue_concurrency(CONCURRENCY)
         .build();
     let recorder = Arc::new(Recorder::new(stage.clock()));
     let bodies = (0..clients).map(|number| {
@@ -166,7 +171,18 @@ fn simulation(seed: u64, steps: usize) -> Told {
         move || Client::new(number, &kv, &recorder, &workload, random).run(steps)
     });
     let played = stage.play(steps, bodies);
-    let model = assert_strictly_serializable(&played.results.concat());
+    let mut events: Vec<_> = played.results.into_iter().flatten().collect();
+    events.extend(
+        Client::new(
+            clients,
+            &kv,
+            &recorder,
+            &workload,
+            StdRng::from_rng(&mut random),
+        )
+        .drain(),
+    );
+    let model = assert_strictly_serializable(&events);
     assert_rests(&kv, model, &stage.clock());
     drop(kv);
     assert_eq!(stage.end(), 0, "allocations of the core are left");
@@ -189,6 +205,7 @@ fn assert_rests(kv: &Kv, mut model: Model, clock: &ManualClock) {
     let stats = kv.stats();
     assert_eq!(stats.entry_count, model.entries.len());
     assert_eq!(stats.open_snapshot_count, 0);
+    assert_delivered(kv);
     assert_swept(kv, model.entries.len());
     let deleted = kv.delete_range(Range::all());
     let count = deleted.expect("everything can be deleted").count;

@@ -1,5 +1,7 @@
 //! The checker accepts good histories and objects to bad ones.
 
+mod queues;
+
 use crate::support::checker::{Did, Event, Seen, Span, Wrong, check};
 use crate::support::model::{Check, Expect, Mutation, Op, Stored};
 use crate::support::selector::Selector;
@@ -81,6 +83,7 @@ fn checked(versionstamp: u64, checks: &[Check], mutations: &[Mutation]) -> Did {
         checks: checks.to_vec(),
         reads: Vec::new(),
         mutations: mutations.to_vec(),
+        sent: Vec::new(),
     }
 }
 
@@ -90,6 +93,7 @@ fn transacted(versionstamp: u64, reads: &[Seen], mutations: &[Mutation]) -> Did 
         checks: Vec::new(),
         reads: reads.to_vec(),
         mutations: mutations.to_vec(),
+        sent: Vec::new(),
     }
 }
 

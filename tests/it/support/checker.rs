@@ -11,7 +11,9 @@
 //! What expires makes no event. So an entry that may have expired while something was under way is
 //! there or is not, whichever fits; before and after, it is known.
 
+use super::deliveries::{MessageId, Received, Sent, check_deliveries};
 use super::model::{Check, Model, Mutation, Stored, Window};
+use super::queueing::Letters;
 use super::selector::Selector;
 use kvick::{Clock, Entry, Key, ManualClock, Value, Versionstamp};
 use std::cmp::Reverse;
@@ -44,6 +46,7 @@ pub(crate) enum Did {
         checks: Vec<Check>,
         reads: Vec<Seen>,
         mutations: Vec<Mutation>,
+        sent: Vec<Sent>,
     },
     /// Deleted a range, which held so many entries.
     Clear {
@@ -65,6 +68,23 @@ pub(crate) enum Did {
     Read {
         at: Option<Versionstamp>,
         seen: Vec<Seen>,
+    },
+    /// Asked a queue, which had no message for it, or this one.
+    Receive {
+        queue: &'static str,
+        message: Option<Received>,
+    },
+    /// Has handled a message, or let it drop.
+    Settle {
+        id: MessageId,
+        attempt: u32,
+        is_finished: bool,
+    },
+    /// Has found that a message was written to its keys, in a commit of its own.
+    Bury {
+        versionstamp: Versionstamp,
+        id: MessageId,
+        mutations: Vec<Mutation>,
     },
 }
 
@@ -116,6 +136,7 @@ fn stored(entry: &Entry) -> Option<Stored> {
 pub(crate) struct Recorder {
     now: AtomicU64,
     clock: Arc<ManualClock>,
+    pub(super) letters: Letters,
 }
 
 impl Recorder {
@@ -123,6 +144,7 @@ impl Recorder {
         Self {
             now: AtomicU64::new(0),
             clock,
+            letters: Letters::default(),
         }
     }
 
@@ -158,12 +180,27 @@ pub(crate) enum Wrong {
     RealTime,
     /// Something was seen, or a check failed, that was so at no moment at which it could be seen.
     Read,
+    /// A message was received that no commit had enqueued so.
+    NoMessage,
+    /// A message was received again while somebody had it, or after it was done with.
+    SharedMessage,
+    /// A message was received before it was due.
+    EarlyMessage,
+    /// A message was neither finished nor buried, or it was both.
+    LostMessage,
+    /// A message was received before another one that was due before it.
+    Overtaken,
+    /// Nobody was given a message that was due, although one was asked for.
+    MissedMessage,
+    /// More messages were handled at once than may be.
+    Crowd,
 }
 
 /// Replays a history that began with an empty database.
 pub(crate) fn check(events: &[Event]) -> Result<Model, (Wrong, String)> {
     let (model, versions) = replay(events)?;
     place_all(events, &versions)?;
+    check_deliveries(events)?;
     Ok(model)
 }
 
@@ -176,7 +213,7 @@ pub(crate) fn assert_strictly_serializable(events: &[Event]) -> Model {
     }
 }
 
-fn fail<T>(wrong: Wrong, event: impl Debug) -> Result<T, (Wrong, String)> {
+pub(super) fn fail<T>(wrong: Wrong, event: impl Debug) -> Result<T, (Wrong, String)> {
     Err((wrong, format!("{event:#?}")))
 }
 
@@ -245,7 +282,9 @@ impl Versions {
 
 fn versionstamp_of(event: &Event) -> Option<Versionstamp> {
     match event.did {
-        Did::Commit { versionstamp, .. } | Did::Clear { versionstamp, .. } => Some(versionstamp),
+        Did::Commit { versionstamp, .. }
+        | Did::Clear { versionstamp, .. }
+        | Did::Bury { versionstamp, .. } => Some(versionstamp),
         _ => None,
     }
 }
@@ -280,6 +319,7 @@ fn perform(model: &mut Model, event: &Event) -> Result<Vec<Key>, (Wrong, String)
             checks,
             reads,
             mutations,
+            ..
         } => {
             let mut states = model.possible(event.span.clock);
             states.retain(|state| state.failed(checks).is_empty());
@@ -313,7 +353,20 @@ fn perform(model: &mut Model, event: &Event) -> Result<Vec<Key>, (Wrong, String)
             model.delete_selected(selector);
             Ok(keys)
         }
-        Did::Conflict { .. } | Did::Refusal { .. } | Did::Read { .. } => Ok(Vec::new()),
+        Did::Bury {
+            versionstamp,
+            mutations,
+            ..
+        } => match model.changes(mutations) {
+            Ok(changes) => {
+                let keys = changes.keys().cloned().collect();
+                model.install(changes, *versionstamp);
+                model.retime(mutations, event.span.clock);
+                Ok(keys)
+            }
+            Err(_) => fail(Wrong::Mutation, event),
+        },
+        _ => Ok(Vec::new()),
     }
 }
 
@@ -372,7 +425,15 @@ fn place_of(event: &Event, over: Versionstamp, versions: &Versions) -> Option<Ve
             (checked.chain(changed).collect(), None)
         }
         Did::Read { at, seen } => (versions.keys_of(seen), *at),
-        Did::Commit { .. } | Did::Clear { .. } => unreachable!("a commit has its place"),
+        // Whoever has a message comes after its commit. A message is settled at any time.
+        Did::Receive {
+            message: Some(message),
+            ..
+        } => return Some(over.max(message.id.0)),
+        Did::Receive { .. } | Did::Settle { .. } => return Some(over),
+        Did::Commit { .. } | Did::Clear { .. } | Did::Bury { .. } => {
+            unreachable!("a commit has its place")
+        }
     };
     let happens = |place| {
         let states = versions
@@ -384,7 +445,7 @@ fn place_of(event: &Event, over: Versionstamp, versions: &Versions) -> Option<Ve
                 model.failed(checks).is_empty() && model.changes(mutations).is_err()
             }
             Did::Read { seen, .. } => seen.iter().all(|seen| is_so(model, seen)),
-            Did::Commit { .. } | Did::Clear { .. } => false,
+            _ => false,
         })
     };
     if let Some(known) = known {

@@ -5,11 +5,12 @@
 
 use super::checker::{Did, Event, Recorder, Seen, Span};
 use super::model::{Check, Expect, Mutation, Op, add_check, add_mutation};
+use super::queueing::all_but_letters;
 use super::selector::Selector;
 use super::workload::{Step, Workload, expires};
 use kvick::{
-    Change, Entry, EntryRef, Error, ErrorKind, Key, Kv, NewValue, Outcome, RetryPolicy, Snapshot,
-    Transacted, Transaction, Value, Versionstamp,
+    Change, Delivery, Entry, EntryRef, Error, ErrorKind, Key, Kv, Message, NewValue, Outcome,
+    RetryPolicy, Snapshot, Transacted, Transaction, Value, Versionstamp,
 };
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -58,6 +59,8 @@ pub(crate) struct Client<'a> {
     /// Makes the values of this client unlike those of every other.
     next_value: u64,
     pub(super) nested: usize,
+    /// Messages that it is handling.
+    pub(super) held: Vec<Message>,
     pub(super) events: Vec<Event>,
 }
 
@@ -79,6 +82,7 @@ impl<'a> Client<'a> {
             random,
             next_value: (number as u64 + 1) * 10_000_000,
             nested: 0,
+            held: Vec::new(),
             events: Vec::new(),
         }
     }
@@ -91,12 +95,15 @@ impl<'a> Client<'a> {
         self.into_events()
     }
 
-    /// What came of the steps taken.
-    pub(crate) fn into_events(self) -> Vec<Event> {
+    /// What came of the steps taken, once nothing is being handled any more.
+    pub(crate) fn into_events(mut self) -> Vec<Event> {
+        while !self.held.is_empty() {
+            self.settle();
+        }
         self.events
     }
 
-    fn pick<T: Clone>(&mut self, from: &[T]) -> T {
+    pub(super) fn pick<T: Clone>(&mut self, from: &[T]) -> T {
         from[self.random.random_range(0..from.len())].clone()
     }
 
@@ -109,7 +116,7 @@ impl<'a> Client<'a> {
     }
 
     /// Mostly numbers, so that arithmetic mostly fits.
-    fn value(&mut self) -> Value {
+    pub(super) fn value(&mut self) -> Value {
         self.next_value += 1;
         match self.random.random_range(0..12) {
             0 => Value::from(format!("value {}", self.next_value)),
@@ -205,6 +212,9 @@ impl<'a> Client<'a> {
                 clock.advance(Duration::from_millis(length));
             }
             Step::Sweep => self.kv.sweep(),
+            Step::Enqueue => self.enqueue(),
+            Step::Receive => self.receive(),
+            Step::Settle => self.settle(),
         }
     }
 
@@ -241,6 +251,7 @@ impl<'a> Client<'a> {
                 checks,
                 reads: Vec::new(),
                 mutations: vec![Mutation { key, op }],
+                sent: Vec::new(),
             },
             None => Did::Conflict {
                 checks,
@@ -260,12 +271,18 @@ impl<'a> Client<'a> {
     }
 
     /// Notes a commit that did not depend on anything.
-    fn committed(&mut self, span: Span, versionstamp: Versionstamp, mutations: Vec<Mutation>) {
+    pub(super) fn committed(
+        &mut self,
+        span: Span,
+        versionstamp: Versionstamp,
+        mutations: Vec<Mutation>,
+    ) {
         let did = Did::Commit {
             versionstamp,
             checks: Vec::new(),
             reads: Vec::new(),
             mutations,
+            sent: Vec::new(),
         };
         self.events.push(Event { span, did });
     }
@@ -275,6 +292,7 @@ impl<'a> Client<'a> {
         let checks: Vec<_> = (0..check_count).map(|_| self.check()).collect();
         let mutation_count = self.mutation_count();
         let mutations: Vec<_> = (0..mutation_count).map(|_| self.mutation()).collect();
+        let sent = self.letters();
         let mut operation = self.kv.atomic();
         for check in &checks {
             add_check(&mut operation, check);
@@ -282,13 +300,20 @@ impl<'a> Client<'a> {
         for mutation in &mutations {
             add_mutation(&mut operation, mutation);
         }
+        for sent in &sent {
+            operation.enqueue(&sent.payload, sent.delivery());
+        }
         let (outcome, span) = self.recorder.time(|| operation.commit());
+        if !matches!(outcome, Ok(Outcome::Committed { .. })) {
+            self.recorder.letters.take_back(&sent);
+        }
         let did = match outcome {
             Ok(Outcome::Committed { versionstamp }) => Did::Commit {
                 versionstamp,
                 checks,
                 reads: Vec::new(),
                 mutations,
+                sent,
             },
             Ok(Outcome::Conflict { failed_checks }) => Did::Conflict {
                 checks,
@@ -303,7 +328,10 @@ impl<'a> Client<'a> {
     }
 
     fn clear(&mut self) {
-        let selector = self.selector();
+        let selector = match self.selector() {
+            Selector::All => all_but_letters(),
+            selector => selector,
+        };
         let (deleted, span) = self
             .recorder
             .time(|| self.kv.delete_range(selector.range()));
@@ -324,6 +352,7 @@ impl<'a> Client<'a> {
         let range = with_range.then(|| Ranged::random(self));
         let mutation_count = self.mutation_count();
         let mutations: Vec<_> = (0..mutation_count).map(|_| self.mutation()).collect();
+        let sent = self.letters();
         let mut abandoned = Vec::new();
         let kv = self.some_kv();
         let (done, span) = self.recorder.time(|| {
@@ -339,6 +368,9 @@ impl<'a> Client<'a> {
                 for mutation in &mutations {
                     write(tx, mutation);
                 }
+                for sent in &sent {
+                    tx.enqueue(&sent.payload, sent.delivery());
+                }
                 called_back();
                 if gives_up {
                     abandoned = seen;
@@ -347,6 +379,10 @@ impl<'a> Client<'a> {
                 Ok(seen)
             })
         });
+        let is_sent = matches!(&done, Ok(done) if done.is_committed());
+        if !is_sent {
+            self.recorder.letters.take_back(&sent);
+        }
         let did = match done {
             Ok(Transacted::Committed {
                 value: seen,
@@ -358,8 +394,10 @@ impl<'a> Client<'a> {
                     checks: Vec::new(),
                     reads: seen,
                     mutations: as_written(mutations),
+                    sent,
                 },
-                None => Did::Read { at: None, seen },
+                None if sent.is_empty() => Did::Read { at: None, seen },
+                None => panic!("what enqueues has a versionstamp"),
             },
             Ok(Transacted::Exhausted { .. }) => return,
             Ok(Transacted::Aborted { .. }) if gives_up => Did::Read {
@@ -431,6 +469,7 @@ impl<'a> Client<'a> {
                     checks: Vec::new(),
                     mutations: mutations.collect(),
                     reads: shown,
+                    sent: Vec::new(),
                 }
             }
             Transacted::Committed { .. } => Did::Read {
@@ -461,6 +500,7 @@ impl<'a> Client<'a> {
         let operation = || match kind {
             0 => drop(kv.transact::<()>(|tx| {
                 tx.set(&key, &value);
+                tx.enqueue(&value, Delivery::default());
                 tx.list(()).count()?;
                 give_up()
             })),

@@ -44,7 +44,7 @@ impl Client<'_> {
         panic::catch_unwind(AssertUnwindSafe(|| self.step()))
     }
 
-    fn saw(&mut self, span: Span, at: Option<Versionstamp>, seen: Vec<Seen>) {
+    pub(super) fn saw(&mut self, span: Span, at: Option<Versionstamp>, seen: Vec<Seen>) {
         let did = Did::Read { at, seen };
         self.events.push(Event { span, did });
     }
@@ -85,6 +85,11 @@ impl Client<'_> {
         events.flat_map(|event| {
             let (mutations, versionstamp) = match &event.did {
                 Did::Commit {
+                    versionstamp,
+                    mutations,
+                    ..
+                }
+                | Did::Bury {
                     versionstamp,
                     mutations,
                     ..

@@ -11,7 +11,7 @@ pub(crate) struct Workload {
     pub(crate) keys: Vec<Key>,
     pub(crate) selectors: Vec<Selector>,
     /// How often each kind of step is taken, out of the sum of all.
-    pub(crate) weights: [(Step, u32); 18],
+    pub(crate) weights: [(Step, u32); 21],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,9 +40,15 @@ pub(crate) enum Step {
     /// Time passes.
     Wait,
     Sweep,
+    /// A message alone. Others come with atomic operations and transactions.
+    Enqueue,
+    /// A queue is asked for a message, which is kept while other steps are taken.
+    Receive,
+    /// A message that was kept is finished, or dropped.
+    Settle,
 }
 
-const MIXED: [(Step, u32); 18] = [
+const MIXED: [(Step, u32); 21] = [
     (Step::Set, 10),
     (Step::Delete, 6),
     (Step::Atomic, 25),
@@ -61,6 +67,9 @@ const MIXED: [(Step, u32); 18] = [
     (Step::Touch, 3),
     (Step::Wait, 5),
     (Step::Sweep, 1),
+    (Step::Enqueue, 3),
+    (Step::Receive, 14),
+    (Step::Settle, 8),
 ];
 
 /// Whether a key is one of those that are set to expire now and then. With them there is no
