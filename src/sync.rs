@@ -283,6 +283,22 @@ pub enum Planted {
     UnannouncedMessage,
     /// A listener that was called goes, and nobody is called in its place.
     KeptCall,
+    /// Messages are handed over before their commit is validated.
+    EarlyHandover,
+    /// Messages are handed over some time after their commit is published.
+    LateHandover,
+    /// A message comes again while somebody has it.
+    ShortLease,
+    /// A message whose attempt has failed is forgotten.
+    LostRetry,
+    /// A message whose attempt has failed does not wait for the next.
+    EarlyRetry,
+    /// A message for whose dead letter there is no memory is forgotten.
+    LostLetter,
+    /// A listener does not look whether anything has become due.
+    UnreadClock,
+    /// More messages are handled at once than may be.
+    CrowdedQueue,
 }
 
 /// The allocator has refused so many bytes.

@@ -35,7 +35,7 @@ const FREED: &[&str] = &["what was freed"];
 
 /// Each bug, what has to find it, and what the report has to say: of histories, the last words are
 /// those of the white box, and the others those of the black box where it is sure to see the bug.
-const CONTROLS: [(Planted, By, &[&str]); 31] = [
+const CONTROLS: [(Planted, By, &[&str]); 39] = [
     (Planted::UnlockedCheck, By::Simulation, WRONG),
     (Planted::StaleRecord, By::Simulation, &[]),
     (Planted::UntrackedReads, By::Simulation, STALE),
@@ -46,7 +46,7 @@ const CONTROLS: [(Planted, By, &[&str]); 31] = [
     (Planted::DescendingLocks, By::Simulation, &["deadlock"]),
     (Planted::EarlyGrace, By::Simulation, FREED),
     (Planted::LateRegistration, By::Simulation, &[]),
-    (Planted::HeldTooLittle, By::Simulation, FREED),
+    (Planted::HeldTooLittle, By::Simulation, &[]),
     (Planted::OwnStamp, By::Simulation, WRONG),
     (Planted::SkipReady, By::Simulation, WRONG),
     (Planted::NoKick, By::Simulation, WRONG),
@@ -61,6 +61,14 @@ const CONTROLS: [(Planted, By, &[&str]); 31] = [
     (Planted::EarlyReap, By::Simulation, &[]),
     (Planted::KeptTimer, By::Simulation, &[]),
     (Planted::TornFeed, By::Simulation, &[]),
+    (Planted::EarlyHandover, By::Simulation, &["NoMessage"]),
+    (Planted::LateHandover, By::Simulation, &["Overtaken"]),
+    (Planted::ShortLease, By::Simulation, &["SharedMessage"]),
+    (Planted::LostRetry, By::Simulation, &["LostMessage"]),
+    (Planted::EarlyRetry, By::Simulation, &["EarlyMessage"]),
+    (Planted::LostLetter, By::Simulation, &["LostMessage"]),
+    (Planted::UnreadClock, By::Simulation, &["MissedMessage"]),
+    (Planted::CrowdedQueue, By::Simulation, &["Crowd"]),
     (Planted::KeptRecord, By::Faults, &["Refuse"]),
     (Planted::NoHelp, By::Faults, &["Delay"]),
     (

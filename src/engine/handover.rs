@@ -21,7 +21,7 @@ use super::write::{Enqueue, RangeReads, Write};
 use crate::backlog::{Delay, Held, Queued, Signals, Taken};
 use crate::error::Result;
 use crate::moment::Moment;
-use crate::sync::{OutOfMemory, reserve};
+use crate::sync::{OutOfMemory, Planted, planted, reserve};
 use crate::version::Stamp;
 use smallvec::SmallVec;
 use std::convert::Infallible;
@@ -106,9 +106,12 @@ impl<'q> Handover<'q> {
     fn publish<E>(&mut self, publish: impl FnOnce() -> Result<Stamp, E>) -> Result<Stamp, E> {
         debug_assert!(self.held.capacity() >= self.queues.len());
         // LOCK ORDER: after the stripes; among themselves by their names, each of which has one queue.
-        let queues = self.queues.iter();
-        self.held.extend(queues.map(|queue| queue.backlog.hold()));
+        let mut queues = self.queues.iter().map(|queue| queue.backlog.hold());
+        if !planted(Planted::LateHandover) {
+            self.held.extend(&mut queues);
+        }
         let published = publish();
+        self.held.extend(queues);
         if let Ok(stamp) = published {
             self.hand_over(stamp);
         }
@@ -206,6 +209,9 @@ impl Engine {
     ) -> Result<Outcome> {
         let (queues, now, outgoing) = self.write_letters(enqueues)?;
         let mut handover = Handover::new(&queues, now, outgoing)?;
+        if planted(Planted::EarlyHandover) {
+            publish(Some(&mut handover), || self.counter.mint());
+        }
         let outcome = commit(&mut handover);
         self.maintenance.wake_for_time();
         handover.tell();

@@ -116,7 +116,7 @@ fn wait(wait: Wait) -> bool {
 
 /// The bugs that a simulation finds soon. The others are a matter of orderings, or strike too seldom,
 /// and are for the models.
-pub const PLANTABLE: [Planted; 27] = [
+pub const PLANTABLE: [Planted; 35] = [
     Planted::UnlockedCheck,
     Planted::StaleRecord,
     Planted::UntrackedReads,
@@ -144,6 +144,14 @@ pub const PLANTABLE: [Planted; 27] = [
     Planted::PassedLeaf,
     Planted::KeptShortcut,
     Planted::TornFeed,
+    Planted::EarlyHandover,
+    Planted::LateHandover,
+    Planted::ShortLease,
+    Planted::LostRetry,
+    Planted::EarlyRetry,
+    Planted::LostLetter,
+    Planted::UnreadClock,
+    Planted::CrowdedQueue,
 ];
 
 static PLANTED: atomic::AtomicU32 = atomic::AtomicU32::new(u32::MAX);
