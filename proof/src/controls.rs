@@ -35,7 +35,7 @@ const FREED: &[&str] = &["what was freed"];
 
 /// Each bug, what has to find it, and what the report has to say: of histories, the last words are
 /// those of the white box, and the others those of the black box where it is sure to see the bug.
-const CONTROLS: [(Planted, By, &[&str]); 39] = [
+const CONTROLS: [(Planted, By, &[&str]); 42] = [
     (Planted::UnlockedCheck, By::Simulation, WRONG),
     (Planted::StaleRecord, By::Simulation, &[]),
     (Planted::UntrackedReads, By::Simulation, STALE),
@@ -79,6 +79,13 @@ const CONTROLS: [(Planted, By, &[&str]); 39] = [
     (Planted::UnlockedCheck, By::Histories, &["stale commit"]),
     (Planted::ValidateFirst, By::Histories, &["stale commit"]),
     (Planted::StampReuse, By::Histories, &["reused versionstamp"]),
+    (
+        Planted::EarlyHandover,
+        By::Histories,
+        &["message not as enqueued"],
+    ),
+    (Planted::ShortLease, By::Histories, &["shared message"]),
+    (Planted::LostRetry, By::Histories, &["lost message"]),
 ];
 
 /// What snapshot isolation still forbids: without the tracking of reads there is write skew, and

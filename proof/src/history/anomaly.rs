@@ -42,6 +42,16 @@ pub(crate) enum Kind {
     StaleRead,
     /// What was deleted after the round was not what had been there.
     Leftover,
+    /// A message was received that no commit had enqueued so.
+    WrongMessage,
+    /// A message was received by two at once, or after it was done with.
+    SharedMessage,
+    /// A message was enqueued, and neither finished nor given up for good.
+    LostMessage,
+    /// A message was received before one that had been enqueued earlier.
+    OvertakenMessage,
+    /// Nobody was given a message that waited.
+    MissedMessage,
     /// Code of the engine, or of this program, panicked.
     Panic,
     /// A round came to no end.
@@ -98,6 +108,11 @@ impl fmt::Display for Kind {
             Self::TornSnapshot => "torn snapshot",
             Self::StaleRead => "stale read",
             Self::Leftover => "leftover",
+            Self::WrongMessage => "message not as enqueued",
+            Self::SharedMessage => "shared message",
+            Self::LostMessage => "lost message",
+            Self::OvertakenMessage => "overtaken message",
+            Self::MissedMessage => "missed message",
             Self::Panic => "panic",
             Self::Stall => "stall",
         })

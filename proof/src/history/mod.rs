@@ -4,7 +4,8 @@
 //! it does and is told ([`record`]); then two checkers look at the whole round. One trusts the
 //! engine's versionstamps and replays in their order ([`white_box`]), the other looks at nothing
 //! but the lists ([`black_box`]). Neither would do alone: a bug in the versionstamps would lead the
-//! first astray, and the second does not see that an entry's version is wrong.
+//! first astray, and the second does not see that an entry's version is wrong. What is received of the
+//! queues is looked at apart ([`messages`]).
 
 mod anomaly;
 mod attempt;
@@ -14,6 +15,8 @@ mod cycles;
 mod graph;
 mod keys;
 mod latency;
+mod mailbox;
+mod messages;
 mod note;
 mod record;
 mod run;

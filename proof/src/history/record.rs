@@ -5,6 +5,7 @@
 //! each key: a read is compared with that, byte by byte, and noted as its length. Only a read that
 //! disagrees is kept by itself, for the checkers to object to.
 
+use super::messages::MessageLog;
 use std::ops::Range;
 
 /// Keys in a group: what a range read covers.
@@ -76,6 +77,7 @@ pub(super) enum Outcome {
 pub(super) enum Via {
     Transact,
     Atomic,
+    Enqueue,
     Snapshot,
     Get,
     GetMany,
@@ -132,6 +134,7 @@ pub(super) struct Log {
     growing: Vec<u32>,
     /// One more than the highest key of an op.
     key_count: u32,
+    pub(super) messages: MessageLog,
 }
 
 impl Log {
@@ -149,6 +152,7 @@ impl Log {
             bytes: Vec::new(),
             growing: Vec::new(),
             key_count: 0,
+            messages: MessageLog::default(),
         }
     }
 
@@ -167,6 +171,7 @@ impl Log {
         self.bytes.clear();
         self.growing.clear();
         self.key_count = 0;
+        self.messages.clear();
     }
 
     /// An element that was never given out in any round that could still be seen.
@@ -189,6 +194,9 @@ impl Log {
     }
 
     pub(super) fn end_txn(&mut self, via: Via, outcome: Outcome, span: Range<u32>, stamp: u32) {
+        let is_committed = outcome == Outcome::Committed;
+        let sent = if is_committed { stamp } else { 0 };
+        self.messages.end_txn(sent, &span);
         self.txns.push(Txn {
             begin: span.start,
             end: span.end,
@@ -365,6 +373,10 @@ impl History {
 
     pub(super) fn into_logs(self) -> Vec<Log> {
         self.logs
+    }
+
+    pub(super) fn messages(&self) -> impl Iterator<Item = &MessageLog> {
+        self.logs.iter().map(|log| &log.messages)
     }
 
     pub(super) fn txn(&self, txn: u32) -> &Txn {

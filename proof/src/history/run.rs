@@ -3,6 +3,8 @@
 use super::anomaly::{Anomaly, Findings, Kind};
 use super::keys::Groups;
 use super::latency::Latency;
+use super::mailbox::Mailbox;
+use super::messages;
 use super::note::{Sequence, number, stamp_in};
 use super::record::{GROUP_KEYS, History, Log, Outcome, Via};
 use super::workload::{Client, Counts, Round};
@@ -274,7 +276,8 @@ impl Rounds<'_> {
         thread::scope(|scope| {
             let black_box = scope.spawn(|| black_box::check(&history));
             let white_box = catch_unwind(|| white_box::check(&history));
-            for result in [black_box.join(), white_box] {
+            let queues = catch_unwind(|| messages::check(&history));
+            for result in [black_box.join(), white_box, queues] {
                 match result {
                     Ok(found) => findings.merge(found),
                     Err(panic) => {
@@ -293,7 +296,8 @@ impl Rounds<'_> {
             let deleted = self.kv.delete_range(Range::prefix((round.number,)));
             let deleted = deleted.expect("a range can be deleted");
             let left = self.kv.list((round.number,)).count();
-            (deleted, left.expect("a range can be read"))
+            let left = left.expect("a range can be read") + messages::discard(self.kv);
+            (deleted, left)
         }));
         match cleared {
             Ok((deleted, left)) => {
@@ -301,7 +305,9 @@ impl Rounds<'_> {
                 if left > 0 || entries.is_some_and(|entries| entries != deleted.count) {
                     findings.add(Kind::Leftover, || {
                         let count = deleted.count;
-                        format!("{count} entries of {entries:?} were deleted, {left} were left")
+                        format!(
+                            "{count} entries of {entries:?} were deleted, {left} or messages were left"
+                        )
                     });
                 }
             }
@@ -329,5 +335,16 @@ fn read_all(round: &Round, log: &mut Log) -> usize {
     sequence.finish(log, round.groups_begun(end) * GROUP_KEYS);
     let stamp = stamp_in(log, Some(snapshot.versionstamp()));
     log.end_txn(Via::Final, Outcome::Snapshot, begin..end, stamp);
+    for queue in 0..messages::QUEUES.len() {
+        receive_all(round, log, queue);
+    }
     entries
+}
+
+/// Receives what is left in a queue, and finishes it.
+fn receive_all(round: &Round, log: &mut Log, queue: usize) {
+    let mut listener = Mailbox::new(&round.kv, queue);
+    while let Some(held) = listener.receive(round, log) {
+        held.settle(true, round, log);
+    }
 }

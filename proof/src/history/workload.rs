@@ -3,13 +3,17 @@
 //! Keys come in groups of eight; a few groups are in use at a time, and which moves on with the
 //! ticks. So there are always keys that nobody has written yet, whose appearance a range read must
 //! not miss, and lists stay short. Of a missing key the list is empty.
+//!
+//! Now and then a commit also has messages, with elements of their own, which the threads receive.
 
 use super::attempt::{Attempt, OPS_MAX, RangeRead, Step, Value};
 use super::keys::Groups;
 use super::latency::Latency;
+use super::mailbox::{Held, Mailbox};
+use super::messages::{QUEUES, delivery};
 use super::note::{Sequence, note, stamp_in};
 use super::record::{GROUP_KEYS, Log, Outcome, Via, id};
-use kvick::{Kv, Range, Snapshot, Transacted};
+use kvick::{Kv, NewValue, Range, Snapshot, Transacted};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use std::sync::Arc;
@@ -22,6 +26,9 @@ const GROUP_TICKS: u32 = 400;
 
 /// Keys of an atomic operation.
 const ATOMIC_KEYS_MAX: usize = 3;
+
+/// Messages of a transaction or an atomic operation.
+const LETTERS_MAX: usize = 3;
 
 /// Snapshots that a thread keeps, and for how many transactions at most.
 const SNAPSHOTS_MAX: usize = 4;
@@ -57,7 +64,7 @@ impl Round {
 /// What a thread has done, in numbers.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
-    /// Calls: of `transact`, an atomic operation's commit, or something that reads.
+    /// Calls: of `transact`, an atomic operation's commit, or something that reads or receives.
     pub(crate) transactions: u64,
     /// Those that took effect or only read.
     pub(crate) committed: u64,
@@ -97,6 +104,9 @@ pub(super) struct Client {
     groups: Groups,
     random: SmallRng,
     snapshots: Vec<Kept>,
+    mailboxes: [Mailbox; QUEUES.len()],
+    /// A message that it is handling.
+    held: Option<Held>,
     /// The tick from which on the groups in use are counted.
     now: u32,
 }
@@ -111,6 +121,8 @@ impl Client {
             groups: Groups::new(round.number),
             random: SmallRng::seed_from_u64(seed),
             snapshots: Vec::with_capacity(SNAPSHOTS_MAX),
+            mailboxes: std::array::from_fn(|queue| Mailbox::new(&round.kv, queue)),
+            held: None,
             now: 0,
             round,
         }
@@ -128,6 +140,7 @@ impl Client {
             self.read_due_snapshots(done);
         }
         self.read_due_snapshots(u32::MAX);
+        self.settle();
     }
 
     pub(super) fn finish(self) -> (Log, Counts, Latency) {
@@ -136,14 +149,61 @@ impl Client {
 
     fn step(&mut self, done: u32) {
         match self.random.random_range(0..100) {
-            0..60 => self.transact(true, false),
-            60..63 => self.transact(true, true),
-            63..75 => self.transact(false, false),
-            75..87 => self.atomic(),
-            87..91 => self.take_snapshot(done),
-            91..95 => self.get_many(),
-            95..99 => self.list(),
-            _ => self.get(),
+            0..55 => self.transact(true, false),
+            55..58 => self.transact(true, true),
+            58..69 => self.transact(false, false),
+            69..80 => self.atomic(),
+            80..83 => self.take_snapshot(done),
+            83..87 => self.get_many(),
+            87..90 => self.list(),
+            90 => self.get(),
+            91 => self.enqueue(),
+            _ => self.receive(),
+        }
+    }
+
+    /// The queues to which messages go with a commit: mostly none.
+    fn letters(&mut self) -> ([usize; LETTERS_MAX], usize) {
+        let queues = std::array::from_fn(|_| self.random.random_range(0..QUEUES.len()));
+        match self.random.random_range(0..24) {
+            0 => (queues, self.random.random_range(1..=LETTERS_MAX)),
+            _ => (queues, 0),
+        }
+    }
+
+    fn enqueue(&mut self) {
+        let begin = self.round.tick();
+        self.now = begin;
+        self.log.begin_txn();
+        let queue = self.random.random_range(0..QUEUES.len());
+        let element = self.log.fresh_element();
+        self.log.messages.send(queue, element);
+        let payload = element.to_le_bytes();
+        let versionstamp = self.round.kv.enqueue(&payload[..], delivery(queue));
+        let versionstamp = versionstamp.expect("a message can be enqueued");
+        let span = begin..self.round.tick();
+        let stamp = stamp_in(&self.log, Some(versionstamp));
+        self.log
+            .end_txn(Via::Enqueue, Outcome::Committed, span, stamp);
+        self.counts.committed += 1;
+    }
+
+    /// Receives a message, and keeps it until the next time, unless it goes on with that of the last.
+    fn receive(&mut self) {
+        self.settle();
+        let queue = self.random.random_range(0..QUEUES.len());
+        let mailbox = &mut self.mailboxes[queue];
+        self.held = mailbox.receive(&self.round, &mut self.log);
+        if self.random.random() {
+            self.settle();
+        }
+        self.counts.committed += 1;
+    }
+
+    fn settle(&mut self) {
+        if let Some(held) = self.held.take() {
+            let is_finished = self.random.random_range(0..4) > 0;
+            held.settle(is_finished, &self.round, &mut self.log);
         }
     }
 
@@ -212,6 +272,8 @@ impl Client {
         let begin = self.round.tick();
         self.now = begin;
         let (steps, count) = self.plan(writes);
+        let (queues, letters) = self.letters();
+        let queues = if writes { &queues[..letters] } else { &[] };
         // Where other threads get in, if they are more than there are processors.
         let pause_after = self.random.random_range(0..32);
         let kv = &self.round.kv;
@@ -240,13 +302,18 @@ impl Client {
                     thread::yield_now();
                 }
             }
+            for queue in queues {
+                let element = attempt.log.fresh_element();
+                attempt.log.messages.send(*queue, element);
+                tx.enqueue(&element.to_le_bytes()[..], delivery(*queue));
+            }
             span.end = self.round.tick();
             if gives_up {
                 return tx.abort("so that nothing of it is seen");
             }
             Ok(())
         });
-        let has_written = attempt.appended_count > 0;
+        let has_written = attempt.appended_count > 0 || !queues.is_empty();
         self.counts.attempts += attempts;
         self.counts.conflicts += attempts - 1;
         match transacted.expect("nothing that a transaction does is refused") {
@@ -270,11 +337,8 @@ impl Client {
         }
     }
 
-    /// Reads keys, and appends to all of them if they are still as they were read.
-    fn atomic(&mut self) {
-        let begin = self.round.tick();
-        self.now = begin;
-        self.log.begin_txn();
+    /// Different keys, so many of these.
+    fn few_keys(&mut self) -> ([u32; ATOMIC_KEYS_MAX], usize) {
         let mut chosen = [0; ATOMIC_KEYS_MAX];
         let mut count = 0;
         for _ in 0..self.random.random_range(1..=ATOMIC_KEYS_MAX) {
@@ -284,7 +348,17 @@ impl Client {
                 count += 1;
             }
         }
+        (chosen, count)
+    }
+
+    /// Reads keys, and appends to all of them if they are still as they were read.
+    fn atomic(&mut self) {
+        let begin = self.round.tick();
+        self.now = begin;
+        self.log.begin_txn();
+        let (chosen, count) = self.few_keys();
         let chosen = &chosen[..count];
+        let (queues, letters) = self.letters();
         let kv = &self.round.kv;
         let at_once = self.random.random();
         let entries = if at_once {
@@ -324,6 +398,14 @@ impl Client {
             if let Some(value) = value {
                 operation.set(entry.key(), value.bytes());
             }
+        }
+        for queue in &queues[..letters] {
+            let element = self.log.fresh_element();
+            self.log.messages.send(*queue, element);
+            operation.enqueue(
+                NewValue::from(&element.to_le_bytes()[..]).into_owned(),
+                delivery(*queue),
+            );
         }
         let outcome = operation.commit().expect("the operation can be committed");
         let span = begin..self.round.tick();

@@ -1,6 +1,7 @@
 //! That the checkers object to what is wrong, by its name, and to nothing else.
 
 mod black_box;
+mod messages;
 mod runs;
 mod simulated;
 mod white_box;
