@@ -94,13 +94,32 @@ impl<T: Send + Sync + 'static> OrderedIndex<T> {
     /// Takes a record out; it still has to be retired. The caller holds the stripe of the key.
     /// Expected logarithmic time. Needs no memory. How many pieces were handed to the epoch for it.
     pub(crate) fn remove(&self, record: RecordRef<'_, T>, guard: &Guard) -> u64 {
+        let removed = self.remove_only(record, guard);
+        let unlinked = removed.emptied.map_or(0, |low| self.unlink(low, guard));
+        removed.deferred + unlinked
+    }
+
+    /// As [`remove`](Self::remove), but for what does not need the stripe, which can take ten times as
+    /// long: a leaf that is empty now is still to be [unlinked](Self::unlink).
+    pub(crate) fn remove_only<'g>(
+        &'g self,
+        record: RecordRef<'_, T>,
+        guard: &'g Guard,
+    ) -> Removed<'g> {
         let mut leaf = self.lock(record.key(), guard);
         let is_retired = leaf.remove(record, guard);
         let low = leaf.low();
-        let is_left = leaf.is_empty() && !low.is_empty();
-        drop(leaf);
-        let unlinked = if is_left { self.unlink(low, guard) } else { 0 };
-        u64::from(is_retired) + unlinked
+        Removed {
+            deferred: is_retired.into(),
+            emptied: (leaf.is_empty() && !low.is_empty()).then_some(low),
+        }
+    }
+
+    /// Has the leaf that a key belongs to brought near, most likely.
+    pub(crate) fn prefetch(&self, key: &[u8], guard: &Guard) {
+        let leaf = self.floor(key, guard);
+        leaf.prefetch();
+        leaf.prefetch_array();
     }
 
     /// Locks the leaf that a key belongs to.
@@ -149,13 +168,13 @@ impl<T: Send + Sync + 'static> OrderedIndex<T> {
     }
 
     /// Takes the leaf with this low key out of the list, if it is there and empty. How many pieces
-    /// were handed to the epoch.
+    /// were handed to the epoch. No stripe has to be held.
     #[cold]
     #[expect(
         clippy::significant_drop_tightening,
         reason = "both locks are held until it is out of the directory and the list"
     )]
-    fn unlink(&self, low: &[u8], guard: &Guard) -> u64 {
+    pub(crate) fn unlink(&self, low: &[u8], guard: &Guard) -> u64 {
         let mut found = self.below(Some(low), guard);
         loop {
             let mut before = found.lock();
@@ -236,6 +255,14 @@ impl<T: Send + Sync + 'static> OrderedIndex<T> {
             guard,
         }
     }
+}
+
+/// What came of taking a record out.
+pub(crate) struct Removed<'g> {
+    /// How many pieces were handed to the epoch.
+    pub(crate) deferred: u64,
+    /// The low key of the leaf, if that was the last record in it.
+    pub(crate) emptied: Option<&'g [u8]>,
 }
 
 /// A walk, which goes on by groups of records. As an iterator it gives them out one by one.

@@ -12,13 +12,14 @@ use super::handover::{Handover, publish};
 use super::mutation::Pending;
 use super::payload::{self, Large};
 use super::single::{expire, prepare};
+use super::sweep::{Aftermath, retire};
 use super::timing::CommitTime;
 use super::write::{Mutation, RangeReads, Write};
 use super::{Engine, Stripe};
 use crate::error::Result;
 use crate::index::RECORD_BYTES;
 use crate::key::Key;
-use crate::mvcc::chain::{Draft, RecordPtr, RecordRef, Superseded, Unreachable, VersionRef};
+use crate::mvcc::chain::{Draft, RecordPtr, RecordRef, Superseded, VersionRef};
 use crate::mvcc::notify::Woken;
 use crate::mvcc::publish::{Install, publish_one};
 use crate::mvcc::stripes::{Locked, StripeSet};
@@ -221,7 +222,7 @@ impl Engine {
         let mut plan = Plan::new();
         let stripes = self.plan(write, &mut plan, &guard)?;
         let time = CommitTime::new(self);
-        let mut unreachable = Unreachable::new();
+        let mut aftermath = Aftermath::new();
         let mut failed = FailedChecks::new();
         let early = planted(Planted::UnlockedCheck).then(|| {
             let mut locked = Locked::new();
@@ -245,14 +246,14 @@ impl Engine {
             &plan,
             stamp,
             &mut locked,
-            &mut unreachable,
+            &mut aftermath,
             &mut woken,
             &guard,
         );
         // One by one: as a tuple they would be copied together first, a kilobyte of them.
         drop(plan);
         drop(locked);
-        drop(unreachable);
+        self.clear_up(aftermath, &guard);
         self.tick(stamp, guard, makes_way);
         Ok(Outcome::Committed(Effects { stamp }))
     }
@@ -456,14 +457,14 @@ impl Engine {
 
     /// Enters a published commit into the books of the stripes, and sweeps a little. Whether the
     /// commit should make way when it is done.
-    pub(super) fn finish_commit(
-        &self,
+    pub(super) fn finish_commit<'g>(
+        &'g self,
         plan: &Plan<'_, '_>,
         stamp: Stamp,
         locked: &mut Locked<'_, Stripe>,
-        unreachable: &mut Unreachable<Large>,
+        aftermath: &mut Aftermath<'g>,
         woken: &mut Woken,
-        guard: &Guard,
+        guard: &'g Guard,
     ) -> bool {
         for installed in &plan.installed {
             let stripe = self.stripe_of(installed.record.hash());
@@ -482,7 +483,7 @@ impl Engine {
             stripe.counts.commit_count += 1;
         }
         for stripe in locked.iter_mut() {
-            self.sweep_some(stripe, unreachable, guard);
+            self.sweep_some(stripe, aftermath, guard);
         }
         self.makes_way(stamp, plan.installed.len())
     }
@@ -504,7 +505,7 @@ impl Engine {
             Err(refused) => {
                 self.table(hash)
                     .remove(&mut stripe.occupancy, record, guard);
-                Self::retire(stripe, record, guard);
+                stripe.sweep.count_deferred(retire(record, guard));
                 return Err(refused.into());
             }
         }

@@ -51,7 +51,7 @@ use crate::index::OrderedIndex;
 use crate::key::Key;
 use crate::limits::{Limits, SingleLimits};
 use crate::moment::Moment;
-use crate::mvcc::chain::RecordRef;
+use crate::mvcc::chain::{RecordRef, Ripe};
 use crate::mvcc::point::{Occupancy, Table};
 use crate::mvcc::registry::Registry;
 use crate::mvcc::stamp::StampCounter;
@@ -115,6 +115,8 @@ pub(crate) struct Engine {
     counter: StampCounter,
     time: Time,
     registry: Arc<Registry>,
+    /// Records that can be freed.
+    ripe: Arc<Ripe<Large>>,
     stripes: Stripes<Stripe>,
     deferred: Deferred,
     turn: Turn,
@@ -144,6 +146,7 @@ impl Engine {
             counter: StampCounter::new(),
             time: Time::new(),
             registry: Arc::new(Registry::new()),
+            ripe: Arc::new(Ripe::new()),
             deferred: Deferred::new(),
             turn: Turn::new(),
             history: Box::new(History::new(

@@ -15,12 +15,13 @@
 use super::commit::{Effects, FailedChecks, Installed, Outcome, Plan, count_conflict, unreserve};
 use super::handover::{Handover, publish, try_publish};
 use super::payload::{self, Large};
+use super::sweep::Aftermath;
 use super::timing::CommitTime;
 use super::write::{RangeReads, Write};
 use super::{Engine, Stripe};
 use crate::error::Result;
 use crate::key::Bounds;
-use crate::mvcc::chain::{Draft, RecordRef, Unreachable, VersionRef};
+use crate::mvcc::chain::{Draft, RecordRef, VersionRef};
 use crate::mvcc::notify::Woken;
 use crate::mvcc::publish::{Install, Refused, Verdict};
 use crate::mvcc::stripes::Locked;
@@ -106,7 +107,7 @@ impl Engine {
         let mut plan = Plan::new();
         let stripes = self.plan(write, &mut plan, &guard)?;
         let time = CommitTime::new(self);
-        let mut unreachable = Unreachable::new();
+        let mut aftermath = Aftermath::new();
         if !terms.is_exclusive {
             self.stripes.lock(&stripes, locked)?;
         }
@@ -149,10 +150,10 @@ impl Engine {
         let outcome = match published {
             Ok(stamp) => {
                 let makes_way =
-                    self.finish_commit(&plan, stamp, locked, &mut unreachable, &mut woken, &guard);
+                    self.finish_commit(&plan, stamp, locked, &mut aftermath, &mut woken, &guard);
                 drop(plan);
                 locked.unlock();
-                drop(unreachable);
+                self.clear_up(aftermath, &guard);
                 self.tick(stamp, guard, makes_way);
                 return Ok(Fine::Done(Outcome::Committed(Effects { stamp })));
             }
@@ -177,7 +178,7 @@ impl Engine {
         let mut plan = Plan::new();
         self.plan(write, &mut plan, &guard)?;
         let time = CommitTime::new(self);
-        let mut unreachable = Unreachable::new();
+        let mut aftermath = Aftermath::new();
         let mut locked = Locked::new();
         self.stripes.lock_all(&mut locked)?;
 
@@ -197,13 +198,13 @@ impl Engine {
             &plan,
             stamp,
             &mut locked,
-            &mut unreachable,
+            &mut aftermath,
             &mut woken,
             &guard,
         );
         drop(plan);
         drop(locked);
-        drop(unreachable);
+        self.clear_up(aftermath, &guard);
         self.tick(stamp, guard, makes_way);
         Ok(Outcome::Committed(Effects { stamp }))
     }
@@ -275,7 +276,7 @@ impl Engine {
         self.turn.give_way();
         let mut woken = Woken::new();
         let guard = epoch::pin();
-        let mut unreachable = Unreachable::new();
+        let mut aftermath = Aftermath::new();
         let mut locked = Locked::new();
         self.stripes.lock_all(&mut locked)?;
 
@@ -299,13 +300,13 @@ impl Engine {
             &plan,
             stamp,
             &mut locked,
-            &mut unreachable,
+            &mut aftermath,
             &mut woken,
             &guard,
         );
         drop(plan);
         drop(locked);
-        drop(unreachable);
+        self.clear_up(aftermath, &guard);
         self.tick(stamp, guard, makes_way);
         Ok((count - expired_count, Effects { stamp }))
     }

@@ -10,10 +10,11 @@
 
 use super::commit::{Installed, Plan};
 use super::payload::{self, Large};
+use super::sweep::{Aftermath, REAPER_SWEEPS};
 use super::{Engine, Stripe};
 use crate::error::Result;
 use crate::moment::Moment;
-use crate::mvcc::chain::{RecordPtr, RecordRef, Unreachable, VersionRef};
+use crate::mvcc::chain::{Draft, RecordPtr, RecordRef, Retiring, VersionRef};
 use crate::mvcc::notify::Woken;
 use crate::mvcc::time::Time;
 use crate::sync::epoch::{self, Guard};
@@ -95,17 +96,25 @@ impl Engine {
         self.time.pass(next, now);
         self.time.forget_due();
         let pass = Pass { time: &self.time };
+        let mut retiring = self.retiring();
         let mut stripes: Vec<_> = (0..self.stripes.count()).collect();
         while !stripes.is_empty() {
             // Where memory is refused, as soon as there is some.
             stripes.retain(|stripe| {
-                self.reap_some(*stripe, now).unwrap_or_else(|_| {
-                    self.time.note_due(Moment::ZERO);
-                    false
-                })
+                self.reap_some(*stripe, now, &mut retiring)
+                    .unwrap_or_else(|_| {
+                        self.time.note_due(Moment::ZERO);
+                        false
+                    })
             });
+            self.ripe.free();
         }
         pass.complete();
+        let guard = epoch::pin();
+        retiring.finish(&guard);
+        // Sends it off, for whoever sweeps next.
+        guard.flush();
+        drop(guard);
         self.time.next_due()
     }
 
@@ -119,53 +128,97 @@ impl Engine {
 
     /// Deletes some of the entries of a stripe that have expired, in one commit; whether there were
     /// any. Notes when the next one expires, where there were none.
-    fn reap_some(&self, stripe: usize, now: Moment) -> Result<bool> {
+    ///
+    /// Holds the stripe three times: to see what there is, to delete it, and to sweep. Between the
+    /// first and the second, all that will be touched is brought near, which takes longer than the
+    /// rest: who waits for the stripe would wait for that.
+    fn reap_some(
+        &self,
+        stripe: usize,
+        now: Moment,
+        retiring: &mut Retiring<'_, Large>,
+    ) -> Result<bool> {
         let mut woken = Woken::new();
         let guard = epoch::pin();
-        let mut unreachable = Unreachable::new();
-        let mut stripe = self.stripes.lock_one(stripe);
-        let mut due = SmallVec::<[_; REAP_BATCH]>::new();
-        due.extend(stripe.timers.due(now).take(REAP_BATCH));
-        if due.is_empty() {
-            if let Some(next) = stripe.timers.next() {
+        let mut aftermath = Aftermath::new();
+        let mut coming = SmallVec::<[_; REAP_BATCH + REAPER_SWEEPS]>::new();
+        let held = self.stripes.lock_one(stripe);
+        coming.extend(held.timers.due(now).take(REAP_BATCH));
+        let due_count = coming.len();
+        if due_count == 0 {
+            if let Some(next) = held.timers.next() {
                 self.time.note_due(next);
             }
             return Ok(false);
         }
-        let reap = |stripe: &mut Stripe| self.reap_due(stripe, &due, &mut woken, &guard);
-        let stamp = self.reap_into(&mut stripe, &mut unreachable, &guard, reap)?;
-        drop(stripe);
-        drop(unreachable);
-        self.tick(stamp, guard, false);
+        coming.extend(held.sweep.coming());
+        drop(held);
+        // QUEUED: each was in a set or a queue of its stripe just now, under this guard.
+        self.bring_near(&coming, &guard);
+        let mut tombstones = SmallVec::<[_; REAP_BATCH]>::new();
+        for _ in 0..due_count {
+            tombstones.push(payload::draft_tombstone()?);
+        }
+
+        let mut held = self.stripes.lock_one(stripe);
+        let reaped = self.reap_due(&mut held, now, tombstones, &mut woken, &guard);
+        drop(held);
+        let mut held = self.stripes.lock_one(stripe);
+        self.sweep_for_reaper(&mut held, &mut aftermath, retiring, &guard);
+        drop(held);
+        self.clear_up(aftermath, &guard);
+        if let Some(stamp) = reaped? {
+            self.tick(stamp, guard, false);
+        }
         Ok(true)
     }
 
+    /// Has what will be looked for and changed brought near: the records, their newest versions, and
+    /// where the indexes lead to them.
+    fn bring_near(&self, records: &[RecordPtr<Large>], guard: &Guard) {
+        let records = || records.iter().map(|record| record.get(guard));
+        // Each as soon as what leads to it may have come.
+        records().for_each(RecordRef::prefetch);
+        for record in records() {
+            record.prefetch_head();
+            self.table(record.hash()).prefetch(record.hash());
+        }
+        for record in records() {
+            self.index.prefetch(record.key(), guard);
+        }
+    }
+
+    /// Deletes the first of the entries of a stripe that have expired by now, as many as there are
+    /// tombstones; the stamp, if there still were any.
     fn reap_due(
         &self,
         stripe: &mut Stripe,
-        due: &[RecordPtr<Large>],
+        now: Moment,
+        tombstones: SmallVec<[Draft<Large>; REAP_BATCH]>,
         woken: &mut Woken,
         guard: &Guard,
-    ) -> Result<Stamp> {
+    ) -> Result<Option<Stamp>> {
+        let mut due = SmallVec::<[_; REAP_BATCH]>::new();
+        due.extend(stripe.timers.due(now).take(tombstones.len()));
+        if due.is_empty() {
+            return Ok(None);
+        }
         let mut plan = Plan::new();
         stripe.sweep.reserve_reaped(due.len())?;
-        let mut tombstones = SmallVec::<[_; REAP_BATCH]>::new();
-        for record in due {
+        for (record, draft) in due.iter().zip(tombstones) {
             // QUEUED: it is in a set of its stripe, so it has not been removed.
-            tombstones.push((record.get(guard), payload::draft_tombstone()?));
-        }
-        for (record, draft) in tombstones {
+            let record = record.get(guard);
             let version = plan.install.link(record, draft);
             plan.installed.push(Installed { record, version });
         }
         let stamp = plan.install.publish(&self.counter);
         for installed in &plan.installed {
-            stripe.settle(installed, stamp, woken);
+            stripe.leave_to_reaper(|stripe| stripe.settle(installed, stamp, woken));
             let record = installed.record;
             let table = self.table(record.hash());
             table.note_newest(record, installed.version);
         }
         stripe.counts.expired_count += due.len() as u64;
-        Ok(stamp)
+        Ok(Some(stamp))
     }
 }

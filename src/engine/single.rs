@@ -8,12 +8,13 @@ use super::Engine;
 use super::commit::{Effects, FailedChecks, Installed, Outcome, has_entry};
 use super::mutation::Pending;
 use super::payload::{self, Large};
+use super::sweep::Aftermath;
 use super::timing::CommitTime;
 use super::write::{Expect, Op, check_single};
 use crate::error::Result;
 use crate::expiry::Expiry;
 use crate::key::Key;
-use crate::mvcc::chain::{Draft, RecordRef, Unreachable};
+use crate::mvcc::chain::{Draft, RecordRef};
 use crate::mvcc::notify::Woken;
 use crate::mvcc::publish::publish_one;
 use crate::sync::epoch;
@@ -187,7 +188,7 @@ impl Engine {
             let _stripe = self.stripes.lock_one(self.stripe_of(key.hash_code()));
             holds(self.find(key, &guard))
         });
-        let mut unreachable = Unreachable::new();
+        let mut aftermath = Aftermath::new();
         let mut stripe = self.stripes.lock_one(self.stripe_of(key.hash_code()));
         stripe.sweep.prefetch();
 
@@ -219,10 +220,10 @@ impl Engine {
             stamp
         };
         stripe.counts.commit_count += 1;
-        self.sweep_some(&mut stripe, &mut unreachable, &guard);
+        self.sweep_some(&mut stripe, &mut aftermath, &guard);
         let makes_way = self.makes_way(stamp, 1);
         drop(stripe);
-        drop(unreachable);
+        self.clear_up(aftermath, &guard);
         self.tick(stamp, guard, makes_way);
         Ok(Some(stamp))
     }

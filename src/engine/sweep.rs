@@ -15,11 +15,12 @@ use super::deferred;
 use super::payload::Large;
 use super::{Engine, Stripe};
 use crate::index::RECORD_BYTES;
-use crate::mvcc::chain::{RecordPtr, RecordRef, Superseded, Unreachable};
+use crate::mvcc::chain::{RecordPtr, RecordRef, Retiring, Superseded, Unreachable};
 use crate::mvcc::registry::{GRACE_STEP, Horizon, Registry};
 use crate::sync::epoch::{self, Guard};
 use crate::sync::{OutOfMemory, reserve};
 use crate::version::Stamp;
+use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::mem;
 
@@ -54,9 +55,12 @@ const LAG_MAX: u64 = 8 * GRACE_STEP;
 /// What the reaper looks at for each commit of its own. It leaves two pieces for each key.
 const REAPER_BUDGET: Budget = Budget {
     waiting: 4,
-    reaped: 8,
+    reaped: REAPER_SWEEPS,
     held: 0,
 };
+
+/// How much it looks at of what it has left itself.
+pub(super) const REAPER_SWEEPS: usize = 8;
 
 /// How many of each queue a full sweep looks at before it lets go of the stripe: so few that whoever comes
 /// meanwhile need not be put to sleep to wait for it.
@@ -92,6 +96,30 @@ impl Garbage {
             Self::Deleted { until, .. } => *until,
         }
     }
+}
+
+/// What a sweep leaves to be done when no stripe is locked any more: [`Engine::clear_up`].
+pub(super) struct Aftermath<'g> {
+    unreachable: Unreachable<Large>,
+    /// The low keys of leaves that are empty.
+    emptied: SmallVec<[&'g [u8]; 1]>,
+}
+
+impl Aftermath<'_> {
+    pub(super) fn new() -> Self {
+        Self {
+            unreachable: Unreachable::new(),
+            emptied: SmallVec::new(),
+        }
+    }
+}
+
+/// Has a record freed that was in an index and is in none any more. Its stripe is locked. How many
+/// pieces were handed to the epoch.
+pub(super) fn retire(record: RecordRef<'_, Large>, guard: &Guard) -> u64 {
+    // INDEXED: only now that no index leads to it.
+    record.ptr().retire(guard);
+    1
 }
 
 /// How many pieces of garbage to look at, of each queue.
@@ -204,6 +232,18 @@ impl SweepQueue {
         }
     }
 
+    /// The records of the keys that the reaper looks at next. Has the versions among it brought near.
+    pub(super) fn coming(&self) -> impl Iterator<Item = RecordPtr<Large>> {
+        let coming = self.reaped.iter().take(REAPER_SWEEPS);
+        coming.filter_map(|garbage| match garbage {
+            Garbage::Deleted { record, .. } => Some(*record),
+            Garbage::Superseded(superseded) => {
+                superseded.prefetch();
+                None
+            }
+        })
+    }
+
     /// Something that may be forgotten now: what has waited long enough, then what was held and
     /// perhaps is no more.
     #[inline]
@@ -266,13 +306,27 @@ impl SweepQueue {
     }
 }
 
+impl Stripe {
+    /// What comes of `work` is left to the reaper to sweep.
+    pub(super) fn leave_to_reaper(&mut self, work: impl FnOnce(&mut Self)) {
+        self.sweep.is_reaping = true;
+        work(self);
+        self.sweep.is_reaping = false;
+    }
+}
+
 impl Engine {
+    /// What collects the records that a thread removes that does so for a living.
+    pub(super) fn retiring(&self) -> Retiring<'_, Large> {
+        Retiring::new(&self.ripe)
+    }
+
     /// A commit's share of the sweeping, in a stripe that it holds.
-    pub(super) fn sweep_some(
-        &self,
+    pub(super) fn sweep_some<'g>(
+        &'g self,
         stripe: &mut Stripe,
-        unreachable: &mut Unreachable<Large>,
-        guard: &Guard,
+        aftermath: &mut Aftermath<'g>,
+        guard: &'g Guard,
     ) {
         // Its own, also where nothing is due: the next commit may be a small one.
         let added = mem::take(&mut stripe.sweep.added);
@@ -282,7 +336,7 @@ impl Engine {
                 stripe.sweep.notice_closed(self.registry.closed_count());
             }
             let step = stripe.sweep.step(added);
-            self.sweep_stripe(stripe, step, unreachable, guard);
+            self.sweep_stripe(stripe, step, aftermath, None, guard);
         }
         // Also of a commit that only inserts, for which nothing is ever due.
         if stripe.sweep.deferred >= DEFERRED_STEP {
@@ -302,12 +356,13 @@ impl Engine {
 
     /// Looks at some of the garbage of a stripe that is locked; how many pieces there were to look
     /// at. Snapshots that have closed are noticed by the caller, before.
-    fn sweep_stripe(
-        &self,
+    fn sweep_stripe<'g>(
+        &'g self,
         stripe: &mut Stripe,
         mut budget: Budget,
-        unreachable: &mut Unreachable<Large>,
-        guard: &Guard,
+        aftermath: &mut Aftermath<'g>,
+        mut retiring: Option<&mut Retiring<'_, Large>>,
+        guard: &'g Guard,
     ) -> usize {
         let horizon = self.registry.horizon();
         let mut done = 0;
@@ -316,12 +371,19 @@ impl Engine {
             let superseded = match garbage {
                 Garbage::Superseded(superseded) => superseded,
                 Garbage::Deleted { record, .. } => {
-                    self.bury(stripe, record, &horizon, guard);
+                    self.bury(
+                        stripe,
+                        record,
+                        &horizon,
+                        aftermath,
+                        retiring.as_deref_mut(),
+                        guard,
+                    );
                     continue;
                 }
             };
             let is_past = horizon.is_past(superseded.until());
-            match superseded.reclaim(&horizon, unreachable, guard) {
+            match superseded.reclaim(&horizon, &mut aftermath.unreachable, guard) {
                 Ok(bytes) => {
                     stripe.counts.version_count -= 1;
                     stripe.counts.bytes -= bytes;
@@ -335,12 +397,14 @@ impl Engine {
 
     /// Removes the record of a deleted key, if nobody needs the tombstone; unless the key has been
     /// set again.
-    fn bury(
-        &self,
+    fn bury<'g>(
+        &'g self,
         stripe: &mut Stripe,
         record: RecordPtr<Large>,
         horizon: &Horizon,
-        guard: &Guard,
+        aftermath: &mut Aftermath<'g>,
+        retiring: Option<&mut Retiring<'_, Large>>,
+        guard: &'g Guard,
     ) {
         // QUEUED: a record that has ever held a version is retired only here, and is in the queues
         // once.
@@ -353,7 +417,17 @@ impl Engine {
         } else if horizon.is_past(until) {
             stripe.counts.version_count -= 1;
             stripe.counts.bytes -= head.size();
-            self.remove_record(stripe, dying, guard);
+            self.unindex(stripe, dying, guard);
+            let removed = self.index.remove_only(dying, guard);
+            let mut deferred = removed.deferred;
+            if let Some(low) = removed.emptied {
+                deferred += self.unlink_later(low, aftermath, guard);
+            }
+            deferred += match retiring {
+                Some(retiring) => retiring.retire(dying, guard).into(),
+                None => retire(dying, guard),
+            };
+            stripe.sweep.count_deferred(deferred);
         } else if horizon.waits(until) {
             // Deleted again since.
             stripe
@@ -375,35 +449,58 @@ impl Engine {
         record: RecordRef<'_, Large>,
         guard: &Guard,
     ) {
+        self.unindex(stripe, record, guard);
+        let deferred = self.index.remove(record, guard) + retire(record, guard);
+        stripe.sweep.count_deferred(deferred);
+    }
+
+    /// Takes a record out of the point index. Its stripe is locked.
+    fn unindex(&self, stripe: &mut Stripe, record: RecordRef<'_, Large>, guard: &Guard) {
         stripe.counts.bytes -= record.size() + RECORD_BYTES;
         self.table(record.hash())
             .remove(&mut stripe.occupancy, record, guard);
-        let deferred = self.index.remove(record, guard);
-        stripe.sweep.count_deferred(deferred);
-        Self::retire(stripe, record, guard);
     }
 
-    /// Has a record freed that was in an index and is in none any more. Its stripe is locked.
-    pub(super) fn retire(stripe: &mut Stripe, record: RecordRef<'_, Large>, guard: &Guard) {
-        // INDEXED: only now that no index leads to it.
-        record.ptr().retire(guard);
-        stripe.sweep.count_deferred(1);
+    /// Has an empty leaf unlinked when no stripe is locked any more; at once where there is no memory to
+    /// remember it. How many pieces were handed to the epoch.
+    #[cold]
+    fn unlink_later<'g>(&self, low: &'g [u8], aftermath: &mut Aftermath<'g>, guard: &Guard) -> u64 {
+        if reserve(&mut aftermath.emptied, 1).is_err() {
+            return self.index.unlink(low, guard);
+        }
+        aftermath.emptied.push(low);
+        0
     }
 
-    /// Lets the reaper work on a stripe that is locked, and sweeps about as much there as it leaves.
-    pub(super) fn reap_into<R>(
-        &self,
+    /// Does what is left to be done by a commit, or a sweep, that holds no lock any more.
+    #[inline]
+    pub(super) fn clear_up(&self, aftermath: Aftermath<'_>, guard: &Guard) {
+        let Aftermath {
+            unreachable,
+            emptied,
+        } = aftermath;
+        drop(unreachable);
+        if !emptied.is_empty() {
+            self.unlink_leaves(&emptied, guard);
+        }
+    }
+
+    #[cold]
+    fn unlink_leaves(&self, emptied: &[&[u8]], guard: &Guard) {
+        let deferred = emptied.iter().map(|low| self.index.unlink(low, guard));
+        self.deferred.add(deferred.sum());
+    }
+
+    /// Sweeps about as much in a stripe that is locked as a commit of the reaper leaves there.
+    pub(super) fn sweep_for_reaper<'g>(
+        &'g self,
         stripe: &mut Stripe,
-        unreachable: &mut Unreachable<Large>,
-        guard: &Guard,
-        reap: impl FnOnce(&mut Stripe) -> R,
-    ) -> R {
-        stripe.sweep.is_reaping = true;
-        let reaped = reap(stripe);
-        stripe.sweep.is_reaping = false;
-        self.sweep_stripe(stripe, REAPER_BUDGET, unreachable, guard);
+        aftermath: &mut Aftermath<'g>,
+        retiring: &mut Retiring<'_, Large>,
+        guard: &'g Guard,
+    ) {
+        self.sweep_stripe(stripe, REAPER_BUDGET, aftermath, Some(retiring), guard);
         self.deferred.add(mem::take(&mut stripe.sweep.deferred));
-        reaped
     }
 
     /// Forgets all that can be forgotten now, and frees it. Whether something is left: held by an
@@ -413,44 +510,56 @@ impl Engine {
     pub(crate) fn sweep(&self) -> bool {
         self.registry.advance_grace(&self.counter, &epoch::pin());
         deferred::run_all();
+        let mut retiring = self.retiring();
         let mut is_left = false;
         let mut is_first = true;
         let mut stripes: Vec<_> = (0..self.stripes.count()).collect();
         while !stripes.is_empty() {
-            stripes.retain(|stripe| match self.sweep_batch(*stripe, is_first) {
-                Swept::Some => true,
-                Swept::All { is_left: some } => {
-                    is_left |= some;
-                    false
-                }
-            });
+            stripes.retain(
+                |stripe| match self.sweep_batch(*stripe, is_first, &mut retiring) {
+                    Swept::Some => true,
+                    Swept::All { is_left: some } => {
+                        is_left |= some;
+                        false
+                    }
+                },
+            );
             is_first = false;
+            self.ripe.free();
         }
+        retiring.finish(&epoch::pin());
         // What was unlinked goes through the epoch.
-        is_left | !deferred::run_all()
+        is_left |= !deferred::run_all();
+        self.ripe.free();
+        is_left
     }
 
     /// Sweeps some of a stripe.
-    fn sweep_batch(&self, stripe: usize, is_first: bool) -> Swept {
+    fn sweep_batch(
+        &self,
+        stripe: usize,
+        is_first: bool,
+        retiring: &mut Retiring<'_, Large>,
+    ) -> Swept {
         let budget = Budget {
             waiting: SWEEP_BATCH,
             reaped: SWEEP_BATCH,
             held: SWEEP_BATCH,
         };
         let guard = epoch::pin();
-        let mut unreachable = Unreachable::new();
+        let mut aftermath = Aftermath::new();
         let mut stripe = self.stripes.lock_one(stripe);
         if is_first {
             // Not for each batch: where snapshots go on closing, what is held would be gone through
             // again and again.
             stripe.sweep.notice_closed(self.registry.closed_count());
         }
-        let done = self.sweep_stripe(&mut stripe, budget, &mut unreachable, &guard);
+        let done = self.sweep_stripe(&mut stripe, budget, &mut aftermath, Some(retiring), &guard);
         stripe.sweep.give_back_room();
         let is_left = !stripe.sweep.is_empty();
         self.deferred.add(mem::take(&mut stripe.sweep.deferred));
         drop(stripe);
-        drop(unreachable);
+        self.clear_up(aftermath, &guard);
         if self.deferred.is_due() {
             self.deferred.flush(&guard);
         }

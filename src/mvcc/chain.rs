@@ -21,8 +21,10 @@
     reason = "records and versions are shared between threads by raw pointers"
 )]
 
+mod retired;
 mod superseded;
 
+pub(crate) use self::retired::{Retiring, Ripe};
 pub(crate) use self::superseded::{Superseded, Unreachable};
 
 use super::stamp::{StampCounter, StampWord, State};

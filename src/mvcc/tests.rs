@@ -1,7 +1,9 @@
 //! The core on one thread, against plain collections. What happens between threads is checked by
 //! the models.
 
-use super::chain::{Draft, Payload, RecordPtr, RecordRef, Superseded, Unreachable, VersionRef};
+use super::chain::{
+    Draft, Payload, RecordPtr, RecordRef, Retiring, Ripe, Superseded, Unreachable, VersionRef,
+};
 use super::point::{Occupancy, Table};
 use super::publish::{Install, Refused, Verdict, publish_one};
 use super::registry::Registry;
@@ -550,4 +552,54 @@ fn a_stripe_is_named_by_the_top_bits() {
             .sum::<u32>(),
         1
     );
+}
+
+/// A record with a value, in no index.
+fn unindexed(number: u64, alive: &Arc<AtomicU64>, counter: &StampCounter) -> RecordPtr<Counted> {
+    let record = RecordPtr::new(number, &number.to_be_bytes()).expect("there is memory");
+    let draft = Draft::new(1, b"value", Counted::new(alive)).expect("there is memory");
+    publish_one(record.get(&epoch::pin()), draft, counter);
+    record
+}
+
+#[test]
+fn records_that_are_retired_in_batches_are_freed_by_who_asks_for_it() {
+    // More than fill one batch; the rest when it is finished, or dropped.
+    for is_finished in [true, false] {
+        let (alive, counter) = (Arc::default(), StampCounter::new());
+        let ripe = Arc::new(Ripe::new());
+        let mut retiring = Retiring::new(&ripe);
+        let mut handed_over = 0;
+        for number in 0..600_u64 {
+            let guard = epoch::pin();
+            let record = unindexed(number, &alive, &counter);
+            handed_over += u32::from(retiring.retire(record.get(&guard), &guard));
+            assert!(record.get(&guard).is_retired());
+        }
+        assert_eq!(handed_over, 2);
+        if is_finished {
+            retiring.finish(&epoch::pin());
+        } else {
+            drop(retiring);
+        }
+        assert_eq!(alive.load(Ordering::Relaxed), 600);
+        while alive.load(Ordering::Relaxed) > 0 {
+            epoch::pin().flush();
+            ripe.free();
+        }
+    }
+}
+
+#[test]
+fn a_batch_that_nobody_asks_for_is_freed_in_the_end() {
+    let (alive, counter) = (Arc::default(), StampCounter::new());
+    let ripe = Arc::new(Ripe::new());
+    let mut retiring = Retiring::new(&ripe);
+    let guard = epoch::pin();
+    let record = unindexed(1, &alive, &counter);
+    retiring.retire(record.get(&guard), &guard);
+    retiring.finish(&guard);
+    drop(guard);
+    drop(ripe);
+    await_none(&alive);
 }

@@ -4,8 +4,8 @@
 //! The ordered index is a locked map with the operations of the real one. It synchronises more than
 //! that does, so what is proven is the order of the steps, not the orderings of the index.
 
-use super::{Canary, Core, Participant, check, draft, join, must_fail_by, read, spawn};
-use crate::mvcc::chain::{Draft, RecordPtr, RecordRef, TOMBSTONE};
+use super::{Canary, Core, Participant, at_once, check, draft, join, must_fail_by, read, spawn};
+use crate::mvcc::chain::{Draft, RecordPtr, RecordRef, Retiring, Ripe, TOMBSTONE};
 use crate::mvcc::point::{Occupancy, Table};
 use crate::sync::Mutex;
 use crate::sync::epoch::Guard;
@@ -167,6 +167,48 @@ fn buried_record_outlives_its_scanners_twin() {
             });
         },
     );
+}
+
+/// PINNED: the same, where the record goes with a batch.
+fn a_reader_meets_a_batch(guard_of: fn(&Guard) -> &Guard) {
+    let (engine, me) = with_a_deleted_key();
+    let shared = Arc::clone(&engine);
+    let reader = spawn(&engine.core, move |core, me| {
+        let guard = me.pin();
+        if let Some(record) = shared.by_hash(&guard) {
+            assert_eq!(record.key(), KEY, "PINNED: a key that was freed");
+            if let Some((version, _)) = record.newest(&core.counter) {
+                version.extra().listen();
+            }
+        }
+    });
+    let ripe = Arc::new(Ripe::new());
+    {
+        let guard = me.pin();
+        let mut occupancy = engine.occupancy.lock();
+        let record = engine.by_hash(&guard).expect("it was not buried before");
+        engine.table.remove(&mut occupancy, record, &guard);
+        engine.ordered.lock().remove(KEY);
+        let mut retiring = Retiring::new(&ripe);
+        retiring.retire(record, &guard);
+        drop(occupancy);
+        retiring.finish(guard_of(&guard));
+    }
+    me.turn_epoch();
+    ripe.free();
+    join(reader);
+}
+
+#[test]
+fn record_of_a_batch_outlives_its_readers() {
+    check(|| a_reader_meets_a_batch(|guard| guard));
+}
+
+#[test]
+fn record_of_a_batch_outlives_its_readers_twin() {
+    must_fail_by("ripe at once", "Causality violation", || {
+        a_reader_meets_a_batch(at_once);
+    });
 }
 
 type Create = fn(&Engine, Draft<Canary>, &Guard) -> Stamp;

@@ -1,0 +1,155 @@
+//! Records that were taken out of the indexes by the thousand, and are freed by who took them out.
+//!
+//! What the epoch is handed it runs on whatever thread comes by, a few hundred pieces at a time, and
+//! that thread waits for it: a commit would pay for what it has nothing to do with. So who takes out
+//! many records hands it batches of them, of which it only says that no reader can be at them any
+//! more ([`Ripe`]), and frees them itself.
+
+#![expect(unsafe_code, reason = "records are freed by raw pointers")]
+
+use super::{Payload, RETIRED, RecordPtr, RecordRef};
+use crate::sync::epoch::{self, Guard};
+use crate::sync::{AtomicPtr, Ordering, load_own, reserve};
+use std::fmt;
+use std::ptr;
+use std::sync::Arc;
+
+/// How many records go through the epoch as one piece.
+const BATCH: usize = 256;
+
+/// Records that can be found no more. Dropping it frees them.
+struct Batch<T: Payload> {
+    records: Vec<RecordPtr<T>>,
+    next: AtomicPtr<Self>,
+}
+
+impl<T: Payload> Drop for Batch<T> {
+    fn drop(&mut self) {
+        for record in self.records.drain(..) {
+            // MODEL: life::record_of_a_batch_outlives_its_readers.
+            // SAFETY: `Retiring` was given it by the one that removed it, and the batch has been
+            // through the epoch since: every guard is gone under which it could be found.
+            unsafe { record.free() };
+        }
+    }
+}
+
+/// Batches that nobody can be at any more. Dropping it frees them.
+pub(crate) struct Ripe<T: Payload> {
+    first: AtomicPtr<Batch<T>>,
+}
+
+impl<T: Payload> fmt::Debug for Ripe<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ripe")
+    }
+}
+
+impl<T: Payload> Ripe<T> {
+    pub(crate) fn new() -> Self {
+        Self {
+            first: AtomicPtr::new(ptr::null_mut()),
+        }
+    }
+
+    fn push(&self, batch: Box<Batch<T>>) {
+        let batch = Box::into_raw(batch);
+        // ORDERING: Relaxed. It is only compared, and published by who put it there.
+        let mut first = self.first.load(Ordering::Relaxed);
+        loop {
+            // SAFETY: it is ours until it is linked.
+            // ORDERING: Relaxed. The link is published below.
+            unsafe { &*batch }.next.store(first, Ordering::Relaxed);
+            // ORDERING: Release, for `free`: the batch, and that the epoch has come so far. What was
+            // there before is published by its own exchange, and by this one in its release sequence.
+            match self
+                .first
+                .compare_exchange(first, batch, Ordering::Release, Ordering::Relaxed)
+            {
+                Ok(_) => return,
+                Err(other) => first = other,
+            }
+        }
+    }
+
+    /// Frees what there is. The caller holds no lock: it runs what the values do when they are
+    /// dropped.
+    pub(crate) fn free(&self) {
+        // ORDERING: Relaxed. Mostly there is nothing, and what is missed is freed the next time.
+        if self.first.load(Ordering::Relaxed).is_null() {
+            return;
+        }
+        // ORDERING: Acquire, for `push`, of every batch that is taken.
+        let mut next = self.first.swap(ptr::null_mut(), Ordering::Acquire);
+        while !next.is_null() {
+            // SAFETY: `push` made it of a box, and it has been taken out of the list, with those
+            // behind it, by the swap.
+            let batch = unsafe { Box::from_raw(next) };
+            // ORDERING: Relaxed. Nobody else can reach it.
+            next = load_own(&batch.next);
+            drop(batch);
+        }
+    }
+}
+
+impl<T: Payload> Drop for Ripe<T> {
+    fn drop(&mut self) {
+        self.free();
+    }
+}
+
+/// Collects the records that a thread takes out.
+pub(crate) struct Retiring<'r, T: Payload> {
+    ripe: &'r Arc<Ripe<T>>,
+    batch: Option<Box<Batch<T>>>,
+}
+
+impl<'r, T: Payload> Retiring<'r, T> {
+    pub(crate) fn new(ripe: &'r Arc<Ripe<T>>) -> Self {
+        Self { ripe, batch: None }
+    }
+
+    /// Takes over a record, under the conditions of [`RecordPtr::retire`]; whether the epoch was handed
+    /// something.
+    pub(crate) fn retire(&mut self, record: RecordRef<'_, T>, guard: &Guard) -> bool {
+        let batch = self.batch.get_or_insert_with(|| {
+            Box::new(Batch {
+                records: Vec::new(),
+                next: AtomicPtr::new(ptr::null_mut()),
+            })
+        });
+        if batch.records.is_empty() && reserve(&mut batch.records, BATCH).is_err() {
+            record.ptr().retire(guard);
+            return true;
+        }
+        record.mark(RETIRED, true);
+        batch.records.push(record.ptr());
+        let is_full = batch.records.len() == BATCH;
+        if is_full {
+            self.hand_over(guard);
+        }
+        is_full
+    }
+
+    /// Hands over the rest.
+    pub(crate) fn finish(mut self, guard: &Guard) {
+        self.hand_over(guard);
+    }
+
+    /// Hands over what it has.
+    fn hand_over(&mut self, guard: &Guard) {
+        if let Some(batch) = self.batch.take() {
+            let ripe = Arc::clone(self.ripe);
+            guard.defer(move || ripe.push(batch));
+        }
+    }
+}
+
+impl<T: Payload> Drop for Retiring<'_, T> {
+    fn drop(&mut self) {
+        // Only where somebody panics: everybody else has finished.
+        if self.batch.is_some() {
+            self.hand_over(&epoch::pin());
+        }
+    }
+}
