@@ -113,7 +113,7 @@ mod model {
     }
 
     pub(crate) use crossbeam_epoch as epoch;
-    pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64};
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64};
 
     use super::{Ordering, Planted};
     use std::cell::Cell;
@@ -261,6 +261,8 @@ pub enum Planted {
     UnseenTime,
     /// A snapshot has its stamp before it reads the clock.
     LateTime,
+    /// Whoever keeps time looks by a load whether anything is due.
+    UnseenDue,
     /// What has expired is seen until it is deleted.
     Undead,
     /// What has expired passes checks, and is added to, until it is deleted.

@@ -10,6 +10,7 @@
 //! holds an engine only while it works for it.
 
 use super::Engine;
+use crate::mvcc::awake::Awake;
 use crate::sync::{AtomicBool, Condvar, Mutex, OnceLock, Ordering, pause};
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
@@ -37,7 +38,7 @@ impl Maintenance {
             engine: Weak::clone(engine),
             worker,
             is_enabled,
-            is_awake: AtomicBool::new(false),
+            awake: Awake::new(),
         };
         Self {
             sweeping: chore(Worker::sweeper),
@@ -62,29 +63,25 @@ struct Chore {
     engine: Weak<Engine>,
     worker: fn() -> &'static Worker,
     is_enabled: bool,
-    /// Whether the thread knows that there is something to do.
-    is_awake: AtomicBool,
+    /// Whether the thread knows that there is something to do. What there is to do is behind the
+    /// engine's locks, or, where something is due, in a word that is made for it (E-DUE).
+    awake: Awake,
 }
 
 impl Chore {
     fn wake(&self) {
-        // ORDERING: Relaxed. The engine's locks order what there is to do; a wake-up that is missed
-        // because the flag is just being cleared comes again with the next commit.
-        if self.is_enabled && !self.is_awake.load(Ordering::Relaxed) {
+        if self.is_enabled && self.awake.wake() {
             self.enlist();
         }
     }
 
     #[cold]
     fn enlist(&self) {
-        // ORDERING: Relaxed, as in `wake`.
-        if !self.is_awake.swap(true, Ordering::Relaxed) {
-            let worker = (self.worker)();
-            // ORDERING: Relaxed. Where it is missed, a few engines are enlisted for nobody.
-            if worker.is_running.load(Ordering::Relaxed) {
-                worker.engines.lock().push(Weak::clone(&self.engine));
-                worker.enlisted.notify_one();
-            }
+        let worker = (self.worker)();
+        // ORDERING: Relaxed. Where it is missed, a few engines are enlisted for nobody.
+        if worker.is_running.load(Ordering::Relaxed) {
+            worker.engines.lock().push(Weak::clone(&self.engine));
+            worker.enlisted.notify_one();
         }
     }
 }
@@ -176,16 +173,14 @@ impl Worker {
     /// Works for an engine; how soon it has to again, if it has to.
     fn serve(&self, engine: &Weak<Engine>) -> Option<Duration> {
         let engine = engine.upgrade()?;
-        let is_awake = &(self.chore)(&engine).is_awake;
-        // ORDERING: Relaxed, as in `wake`. Cleared before the work: a commit that comes later
-        // enlists the engine anew.
-        is_awake.store(false, Ordering::Relaxed);
+        let awake = &(self.chore)(&engine).awake;
+        // Before the work: a commit that comes later enlists the engine anew.
+        awake.rest();
         // What a value of the caller's does when it is dropped may panic, and so may the caller's
         // clock. That is reported by then, and no reason not to work for the other engines.
         let work = AssertUnwindSafe(|| (self.work)(&engine));
         let again = panic::catch_unwind(work).unwrap_or(Some(PERIOD));
-        // ORDERING: Relaxed, as in `wake`.
-        let again = again.filter(|_| !is_awake.swap(true, Ordering::Relaxed));
+        let again = again.filter(|_| awake.stay());
         // It may be the last one to have the engine, and then drops all of its values.
         let _ = panic::catch_unwind(AssertUnwindSafe(|| drop(engine)));
         again

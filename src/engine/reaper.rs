@@ -16,7 +16,6 @@ use crate::error::Result;
 use crate::moment::Moment;
 use crate::mvcc::chain::{Draft, RecordPtr, RecordRef, Retiring, VersionRef};
 use crate::mvcc::notify::Woken;
-use crate::mvcc::time::Time;
 use crate::sync::epoch::{self, Guard};
 use crate::sync::{Planted, planted};
 use crate::version::Stamp;
@@ -63,9 +62,9 @@ impl Timers {
 }
 
 /// A look through all stripes. One that does not come to its end, because a value's `drop` panics, is
-/// to be made again.
+/// to be made again, by whoever keeps time.
 struct Pass<'e> {
-    time: &'e Time,
+    engine: &'e Engine,
 }
 
 impl Pass<'_> {
@@ -76,7 +75,8 @@ impl Pass<'_> {
 
 impl Drop for Pass<'_> {
     fn drop(&mut self) {
-        self.time.note_due(Moment::ZERO);
+        self.engine.time.note_due(Moment::ZERO);
+        self.engine.maintenance.wake_for_time();
     }
 }
 
@@ -95,7 +95,7 @@ impl Engine {
         // T05: whoever looks from now on finds the rest gone as well.
         self.time.pass(next, now);
         self.time.forget_due();
-        let pass = Pass { time: &self.time };
+        let pass = Pass { engine: self };
         let mut retiring = self.retiring();
         let mut stripes: Vec<_> = (0..self.stripes.count()).collect();
         while !stripes.is_empty() {

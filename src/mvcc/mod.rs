@@ -40,12 +40,15 @@
 //! E-KICK     reader's kick (Release on the word) -> writer's failed decision (Acquire)
 //! E-GRACE    mint -> counter load, deferred to the epoch -> pin of every later reader
 //! E-RELEASE  snapshot's slot freed (Release) -> horizon's load of the slot (Acquire)
-//! E-DUE      what is due noted, under a stripe's lock -> reaper's look at the stripe, or after it
+//! E-DUE      what is due noted, under a stripe's lock -> reaper's look at the stripe, or after it;
+//!            every change of the word is a read-modify-write (AcqRel), and so is the look before a
+//!            rest: the later one of a note and a look knows of the other
 //! E-LEAF     a leaf's array, or a shortcut, published (Release) -> search's load of it (Acquire)
 //! E-WAKE     a commit's swap of a cell's word (Release) -> a watcher's setting of its bit (Acquire)
 //! E-TABLE    a table or slot published (Release) -> lookup's load of it (Acquire)
 //! ```
 
+pub(crate) mod awake;
 pub(crate) mod chain;
 pub(crate) mod leaf;
 pub(crate) mod notify;

@@ -8,7 +8,7 @@
 
 use crate::moment::Moment;
 use crate::mvcc::stamp::StampCounter;
-use crate::sync::{AtomicU64, Ordering, Planted, planted};
+use crate::sync::{AtomicU64, CachePadded, Ordering, Planted, planted};
 use crate::version::Stamp;
 
 /// Whether anything expires, and since when it is known to have.
@@ -16,16 +16,19 @@ use crate::version::Stamp;
 pub(crate) struct Time {
     /// Nothing has ever been to expire: 0. Otherwise the latest moment that something was found to
     /// have expired by, in microseconds, and one more.
-    passed: AtomicU64,
-    /// Nothing is due before this, in microseconds; but for what a reaper is about to come to.
-    next_due: AtomicU64,
+    ///
+    /// Every commit and every snapshot reads it, and hardly anybody writes it: so its line is its own.
+    passed: CachePadded<AtomicU64>,
+    /// Nothing is due before this, in microseconds; but for what a reaper is about to come to. Written
+    /// by whoever has something expire earlier than everything else, and by the reaper.
+    next_due: CachePadded<AtomicU64>,
 }
 
 impl Time {
     pub(crate) fn new() -> Self {
         Self {
-            passed: AtomicU64::new(0),
-            next_due: AtomicU64::new(u64::MAX),
+            passed: CachePadded::new(AtomicU64::new(0)),
+            next_due: CachePadded::new(AtomicU64::new(u64::MAX)),
         }
     }
 
@@ -34,26 +37,36 @@ impl Time {
     #[inline]
     pub(crate) fn note_due(&self, deadline: Moment) {
         let deadline = deadline.as_micros();
-        // ORDERING: Relaxed. E-DUE: whether this comes before or after the reaper's `forget_due` is
-        // decided by the stripe's lock: the reaper finds what is due in the stripe, or this is the
-        // later one. MODEL: time::what_is_due_is_known.
-        if self.next_due.load(Ordering::Relaxed) > deadline {
-            // ORDERING: Relaxed, as above.
-            self.next_due.fetch_min(deadline, Ordering::Relaxed);
+        // ORDERING: E-DUE. Whether this comes before or after the reaper's `forget_due` is decided by
+        // the stripe's lock: the reaper finds what is due in the stripe, or this is the later one.
+        // MODEL: time::what_is_due_is_known. Acquire, for whoever finds noted what it came to note: it
+        // knows of the looks that came before that. Free where nothing expires: nobody gets here.
+        if self.next_due.load(Ordering::Acquire) > deadline {
+            // ORDERING: AcqRel. E-DUE, with the look in `next_due`: either that finds this, or this
+            // comes after it, and whoever notes this sees that the reaper rests.
+            self.next_due.fetch_min(deadline, Ordering::AcqRel);
         }
     }
 
     /// From here on what is noted is new, or was found by the caller, who looks through every
     /// stripe now and notes what it finds.
     pub(crate) fn forget_due(&self) {
-        // ORDERING: Relaxed, as in `note_due`.
-        self.next_due.store(u64::MAX, Ordering::Relaxed);
+        // ORDERING: AcqRel, as in `note_due`, and a swap, to pass on what the looks before it released.
+        self.next_due.swap(u64::MAX, Ordering::AcqRel);
     }
 
-    /// When something is due next, as far as is known: not later than it is.
+    /// When something is due next: not later than it is. Whoever finds nothing may rest, if it has
+    /// [said so](super::awake::Awake::rest) before.
     pub(crate) fn next_due(&self) -> Option<Moment> {
-        // ORDERING: Relaxed, as in `note_due`. What is missed is seen the next time.
-        let next = self.next_due.load(Ordering::Relaxed);
+        if planted(Planted::UnseenDue) {
+            // ORDERING: too weak: that is the bug.
+            let next = self.next_due.load(Ordering::Acquire);
+            return (next < u64::MAX).then(|| Moment::from_micros(next));
+        }
+        // ORDERING: AcqRel. E-DUE, with `note_due`: a load could miss what is just being noted by
+        // somebody who does not see yet that the caller rests. It changes nothing.
+        // MODEL: time::what_is_due_is_not_slept_through.
+        let next = self.next_due.fetch_min(u64::MAX, Ordering::AcqRel);
         (next < u64::MAX).then(|| Moment::from_micros(next))
     }
 

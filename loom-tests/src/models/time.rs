@@ -1,10 +1,11 @@
-//! The time that entries expire by.
+//! The time that entries expire by, and whether anybody looks after what is due.
 //!
 //! The clock is a number that both threads see in one order, as they see the monotonic clock of one
 //! machine.
 
 use super::{check, must_fail, must_fail_by};
 use crate::moment::Moment;
+use crate::mvcc::awake::Awake;
 use crate::mvcc::stamp::StampCounter;
 use crate::mvcc::time::Time;
 use crate::sync::{AtomicU64, Mutex, Ordering, Planted};
@@ -178,5 +179,57 @@ fn what_is_due_is_known() {
 fn what_is_due_is_known_twin() {
     must_fail_by("forgotten after the look", "unknown", || {
         looked_through(true);
+    });
+}
+
+/// E-DUE: two commits make something due, the later one first, while whoever keeps time goes to rest; or
+/// another looks through the stripes as well, and forgets. One that finds it awake relies on it.
+fn gone_to_rest(is_reaped_twice: bool, look_first: bool) {
+    let shared = Shared::new(0);
+    let awake = Arc::new(Awake::new());
+    assert!(awake.stay());
+    let writer = {
+        let (shared, awake) = (Arc::clone(&shared), Arc::clone(&awake));
+        loom::thread::spawn(move || {
+            shared.time.note_due(Moment::from_micros(5));
+            awake.wake()
+        })
+    };
+    let other = {
+        let (shared, awake) = (Arc::clone(&shared), Arc::clone(&awake));
+        loom::thread::spawn(move || {
+            if is_reaped_twice {
+                shared.time.forget_due();
+                return shared.time.next_due().is_some() && awake.wake();
+            }
+            shared.time.note_due(Moment::from_micros(7));
+            awake.wake()
+        })
+    };
+    let seen = look_first.then(|| shared.time.next_due());
+    awake.rest();
+    let seen = seen.unwrap_or_else(|| shared.time.next_due());
+    let stays = seen.is_some() && awake.stay();
+    let woken = [writer, other].map(|thread| thread.join().expect("it does not fail"));
+    // Nobody is enlisted twice, and somebody is unless nothing is left.
+    let enlisted = woken.into_iter().chain([stays]).filter(|is| *is).count();
+    assert!(enlisted <= 1, "twice");
+    let is_left = shared.time.next_due().is_some();
+    assert!(enlisted == 1 || !is_left, "slept through");
+}
+
+#[test]
+fn what_is_due_is_not_slept_through() {
+    check(|| gone_to_rest(false, false));
+    check(|| gone_to_rest(true, false));
+}
+
+#[test]
+fn what_is_due_is_not_slept_through_twin() {
+    must_fail(Planted::UnseenDue, "slept through", || {
+        gone_to_rest(false, false);
+    });
+    must_fail_by("looked before the rest", "slept through", || {
+        gone_to_rest(false, true);
     });
 }
