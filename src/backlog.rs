@@ -5,34 +5,39 @@
 //! *taken* until that listener says what has become of it. Ready messages are taken in the order of
 //! their [`Place`].
 //!
-//! The lock is the last in the order of locks: whoever holds it takes no other but another such lock.
-//! While it is held no clock is read, no waker is cloned, called or dropped, and no message is
+//! The lock is the last in the order of locks: whoever holds it takes no other but another such lock,
+//! and for a moment that of the [`agenda`]. While it is held no clock is read, no waker is cloned, called or dropped, and no message is
 //! dropped, because all of these are the caller's code.
 //!
 //! ```text
 //! PLACED   a message that is ready is taken before every one with a later place
 //! ROUSED   as many listeners have been woken, and have not come yet, as there are messages that may
-//!          be taken, or every one that waits
+//!          be taken, or every one that waits; and for each message that has become one of these, one
+//!          has been woken that still waited, whoever else was on the way
+//! NOTED    what becomes due is in the agenda, and so is that somebody was woken while others wait
 //! LEASED   a message that is taken is in no other hands until it is given back, and no more are
 //!          taken than may be
 //! ```
 
+#[path = "backlog/agenda.rs"]
+mod agenda;
 #[path = "backlog/line.rs"]
 mod line;
 
+pub(crate) use self::agenda::{Agenda, Visit};
 pub(crate) use self::line::{Signals, Ticket};
 
+use self::agenda::Note;
 use self::line::Line;
 use crate::moment::Moment;
 use crate::sync::{Mutex, MutexGuard, Planted, planted};
 use crate::version::Stamp;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::mem;
+use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
-
-/// How long a listener that was called may take to come, at least.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// What can wait here.
 pub(crate) trait Queued {
@@ -94,6 +99,17 @@ pub(crate) enum Next<M> {
     Closed,
 }
 
+/// What became of a message whose handler is done with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Finished {
+    /// It is gone.
+    Done,
+    /// It is gone, and now somebody has to look after the [`Agenda`].
+    DoneAndNoted,
+    /// The backlog was closed before: it counts as not delivered, and is put back.
+    TooLate,
+}
+
 /// How many messages there are in each state, and their memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Backlogged {
@@ -143,12 +159,21 @@ struct State<M> {
     /// The latest moment that anybody has brought along. What is delayed is due later.
     now: Moment,
     line: Line,
+    note: Note,
     is_closed: bool,
+    /// Closed, and nothing is kept for anybody.
+    is_ended: bool,
 }
 
 impl<M: Queued> Backlog<M> {
-    /// An empty one, of which at most so many messages are taken at once.
-    pub(crate) fn new(taken_max: usize, is_closed: bool) -> Self {
+    /// An empty one, of which at most so many messages are taken at once. It is in the agenda by its
+    /// name.
+    pub(crate) fn new(
+        agenda: Arc<Agenda>,
+        name: Arc<str>,
+        taken_max: usize,
+        is_closed: bool,
+    ) -> Self {
         Self {
             state: Mutex::new(State {
                 ready: BTreeMap::new(),
@@ -159,40 +184,77 @@ impl<M: Queued> Backlog<M> {
                 bytes: 0,
                 now: Moment::ZERO,
                 line: Line::new(),
+                note: Note::new(agenda, name),
                 is_closed,
+                is_ended: false,
             }),
         }
     }
 
     /// Locks the backlog for a commit, which adds to it while it holds this.
     pub(crate) fn hold(&self) -> Held<'_, M> {
+        let state = self.state.lock();
         Held {
-            state: self.state.lock(),
+            takeable: state.takeable(),
+            state,
         }
     }
 
     /// Changes the state, and wakes whoever can go on because of it, when the lock is released.
     fn change<R>(&self, change: impl FnOnce(&mut State<M>, &mut Signals) -> R) -> R {
+        self.change_and_note(change).0
+    }
+
+    /// The same, and whether the backlog is to be looked at earlier than it was to be before.
+    fn change_and_note<R>(
+        &self,
+        change: impl FnOnce(&mut State<M>, &mut Signals) -> R,
+    ) -> (R, bool) {
         let mut signals = Signals::default();
         let mut state = self.state.lock();
+        let before = state.takeable();
         let result = change(&mut state, &mut signals);
-        state.rouse(&mut signals);
+        let is_noted = state.rouse(before, &mut signals);
         drop(state);
         signals.send();
-        result
+        (result, is_noted)
     }
 
     /// Takes the next message, if there is one. The clock is read only where something is delayed
     /// and nothing is ready: what is ready comes before all that can have become due meanwhile.
     pub(crate) fn take(&self, ticket: &mut Ticket, clock: impl Fn() -> Moment) -> Next<M> {
-        let next = self.change(|state, signals| state.take(ticket, signals));
+        self.take_by(clock, |state, signals| state.take(ticket, signals))
+    }
+
+    /// The same for a listener that does not wait for its waker now, though it may have before.
+    ///
+    /// If it still stands in line, and gets a message, it leaves the line, and is woken: what it was
+    /// promised is that it is told of a message, and it may be waiting for that elsewhere. If it was
+    /// called, it has come.
+    pub(crate) fn try_take(&self, ticket: &mut Ticket, clock: impl Fn() -> Moment) -> Next<M> {
+        self.take_by(clock, |state, signals| {
+            let next = state.take_next();
+            match next {
+                Next::Nothing(_) => state.line.answer(ticket),
+                Next::Message(_) | Next::Closed => state.line.withdraw(ticket, signals),
+            }
+            next
+        })
+    }
+
+    fn take_by(
+        &self,
+        clock: impl Fn() -> Moment,
+        mut take: impl FnMut(&mut State<M>, &mut Signals) -> Next<M>,
+    ) -> Next<M> {
+        let next = self.change(&mut take);
         if !matches!(next, Next::Nothing(Some(_))) || planted(Planted::UnreadClock) {
             return next;
         }
         let now = clock();
         self.change(|state, signals| {
             state.advance(now);
-            state.take(ticket, signals)
+            take(state, signals)
         })
     }
 
@@ -229,20 +291,29 @@ impl<M: Queued> Backlog<M> {
         }
     }
 
-    /// A message has been dealt with; `false` if the backlog was closed before: the message then
-    /// counts as not delivered, and is put back.
-    pub(crate) fn finish(&self, taken: Taken<M>) -> bool {
+    /// The listener waits no more for the waker that it has left: that one is woken, as it may be
+    /// waited for elsewhere. If it was woken before, the next listener is.
+    pub(crate) fn withdraw(&self, ticket: &mut Ticket) {
+        if ticket.is_in_line() {
+            self.change(|state, signals| state.line.withdraw(ticket, signals));
+        }
+    }
+
+    /// A message has been dealt with.
+    pub(crate) fn finish(&self, taken: Taken<M>) -> Finished {
         // What is forgotten is dropped when the lock is released.
-        let finished = self.change(|state, _| {
+        let ((is_done, _forgotten), is_noted) = self.change_and_note(|state, _| {
             if state.is_closed {
-                state.put_back(taken);
-                None
-            } else {
-                state.forget(taken.message.bytes());
-                Some(taken)
+                return (false, state.put_back(taken));
             }
+            state.forget(taken.message.bytes());
+            (true, Some(taken))
         });
-        finished.is_some()
+        match is_done {
+            false => Finished::TooLate,
+            true if is_noted => Finished::DoneAndNoted,
+            true => Finished::Done,
+        }
     }
 
     /// Gives a message back, to be taken again when it is due, or at once.
@@ -257,7 +328,8 @@ impl<M: Queued> Backlog<M> {
 
     /// Gives a message back as if it had not been taken.
     pub(crate) fn put_back(&self, taken: Taken<M>) {
-        self.change(|state, _| state.put_back(taken));
+        let forgotten = self.change(|state, _| state.put_back(taken));
+        drop(forgotten);
     }
 
     /// Keeps a message that nobody is to be given any more, until [`take_undelivered`].
@@ -284,33 +356,44 @@ impl<M: Queued> Backlog<M> {
         })
     }
 
-    /// Lets time go on: listeners are woken for what has become due. When this has to be called
+    /// Lets time go on: listeners are woken for what has become due. Notes when this has to be called
     /// again, if ever, unless something else happens before.
     ///
     /// Where nobody that was woken has come since the last time, others are woken in their place:
     /// a listener may have been left waiting by a task that does something else.
-    pub(crate) fn pass_time(&self, now: Moment) -> Option<Moment> {
-        self.change(|state, _| {
-            state.advance(now);
-            if state.is_closed {
-                return None;
-            }
-            state.line.look();
-            let firsts = [&state.delayed, &state.undelivered].map(|later| later.first_key_value());
-            let dues = firsts.into_iter().flatten().map(|(place, _)| place.due);
-            // Whoever is called now may not come.
-            let is_called = state.takeable() > 0 && state.line.is_anybody_waiting();
-            let look = is_called.then(|| state.now.after(LOOK_AGAIN));
-            dues.chain(look).min()
-        })
+    pub(crate) fn pass_time(&self, now: Moment) {
+        let mut signals = Signals::default();
+        let mut state = self.state.lock();
+        let before = state.takeable();
+        state.advance(now);
+        state.line.look();
+        state.rouse(before, &mut signals);
+        // Also where it is later than it was.
+        let visit = state.next_visit();
+        state.note.set(visit);
+        drop(state);
+        signals.send();
     }
 
     /// Nothing is taken any more. Every listener is woken, and finds that out.
     pub(crate) fn close(&self) {
-        self.change(|state, signals| {
-            state.is_closed = true;
-            state.line.call_all(signals);
+        self.change(State::close);
+    }
+
+    /// Closes it, and forgets the messages that are not taken.
+    pub(crate) fn end(&self) {
+        let left = self.change(|state, signals| {
+            state.close(signals);
+            state.is_ended = true;
+            let all = [&mut state.ready, &mut state.delayed, &mut state.undelivered];
+            all.map(mem::take)
         });
+        // The lock is released: a message is the caller's to drop.
+        drop(left);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state.lock().is_closed
     }
 
     /// The message that is the next to be taken, whether or not it is due.
@@ -373,18 +456,31 @@ impl<M: Queued> State<M> {
         debug_assert!(replaced.is_none(), "PLACED: each has a place of its own");
     }
 
+    /// Takes the next message, and with it the listener out of the line.
     fn take(&mut self, ticket: &mut Ticket, signals: &mut Signals) -> Next<M> {
-        if self.is_closed {
+        let next = self.take_next();
+        if !matches!(next, Next::Nothing(_)) {
             self.line.leave(ticket, signals);
+        }
+        next
+    }
+
+    fn take_next(&mut self) -> Next<M> {
+        if self.is_closed {
             return Next::Closed;
         }
         let has_room = self.taken < self.taken_max || planted(Planted::CrowdedQueue);
         if has_room && let Some((place, message)) = self.ready.pop_first() {
             self.taken += 1;
-            self.line.leave(ticket, signals);
             return Next::Message(Taken { place, message });
         }
         Next::Nothing(self.delayed.first_key_value().map(|(place, _)| place.due))
+    }
+
+    fn close(&mut self, signals: &mut Signals) {
+        self.is_closed = true;
+        self.line.call_all(signals);
+        self.note.set(None);
     }
 
     /// One that was taken has been done with.
@@ -393,9 +489,14 @@ impl<M: Queued> State<M> {
         self.bytes -= bytes;
     }
 
-    fn put_back(&mut self, taken: Taken<M>) {
+    /// One that was taken is again where it was; unless nothing is kept any more: then here it is.
+    fn put_back(&mut self, taken: Taken<M>) -> Option<Taken<M>> {
         self.taken -= 1;
+        if self.is_ended {
+            return Some(taken);
+        }
         self.insert(taken.place, taken.message);
+        None
     }
 
     /// How many messages may be taken now.
@@ -404,17 +505,40 @@ impl<M: Queued> State<M> {
         self.ready.len().min(room)
     }
 
-    /// ROUSED: wakes the listeners that have waited longest.
-    fn rouse(&mut self, signals: &mut Signals) {
-        if !self.is_closed {
-            self.line.call(self.takeable(), signals);
+    /// ROUSED: wakes the listeners that have waited longest, given how many messages could be taken
+    /// before. NOTED: whether the backlog is to be looked at earlier than it was to be.
+    ///
+    /// MODEL: `backlog::a_call_for_what_others_have_taken_is_not_missed`.
+    fn rouse(&mut self, before: usize, signals: &mut Signals) -> bool {
+        if self.is_closed {
+            return false;
         }
+        let takeable = self.takeable();
+        let new = takeable.saturating_sub(before);
+        self.line.call(takeable, new, signals);
+        self.note.advance(self.next_visit())
+    }
+
+    /// When somebody has to look at this, if ever, unless something else happens before.
+    fn next_visit(&self) -> Option<Visit> {
+        if self.is_closed {
+            return None;
+        }
+        // Whoever was called may not come.
+        if self.takeable() > 0 && self.line.is_anybody_waiting() {
+            return Some(Visit::Always);
+        }
+        let firsts = [&self.delayed, &self.undelivered].map(|later| later.first_key_value());
+        let dues = firsts.into_iter().flatten().map(|(place, _)| place.due);
+        dues.min().map(Visit::At)
     }
 }
 
 /// A backlog that a commit adds to, locked.
 pub(crate) struct Held<'b, M> {
     state: MutexGuard<'b, State<M>>,
+    /// How many messages could be taken when it was locked.
+    takeable: usize,
 }
 
 impl<M> fmt::Debug for Held<'_, M> {
@@ -445,7 +569,7 @@ impl<M: Queued> Held<'_, M> {
     /// Unlocks. The listeners that are called by `signals` are to be woken once nothing is locked.
     pub(crate) fn release(mut self, signals: &mut Signals) {
         if !planted(Planted::UnannouncedMessage) {
-            self.state.rouse(signals);
+            self.state.rouse(self.takeable, signals);
         }
     }
 }

@@ -25,7 +25,8 @@ use std::time::Duration;
 ///
 /// Handles are cheap to clone and can be used from any number of threads; all clones share one
 /// database, and it is freed when the last of them is dropped, with whatever snapshots and lists
-/// still read it. Nothing is ever written to disk.
+/// still read it. [Queues](Self::queue) are handles too; watches, listeners and messages are not, and end
+/// then. Nothing is ever written to disk.
 ///
 /// Single operations are linearizable; [atomic operations](Self::atomic) and
 /// [transactions](Self::transact) are strictly serializable, in the order of their versionstamps.

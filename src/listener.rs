@@ -1,21 +1,25 @@
 //! Waiting for messages: in a thread, or asynchronously.
 
 use crate::engine::Engine;
-use crate::engine::queues::{MessageQueue, Next, Posted, Taken, Ticket, closed};
+use crate::engine::park::{Look, look_on};
+use crate::engine::queues::{self, MessageQueue, Next, Posted, Taken, Ticket, closed};
 use crate::error::Result;
 use crate::message::Message;
+use crate::moment::Moment;
 use futures_core::Stream;
+use futures_core::stream::FusedStream;
 use std::fmt;
+use std::iter::FusedIterator;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 /// Takes the messages of a queue, one at a time: [`Queue::listen`](crate::Queue::listen).
 ///
 /// A thread waits with [`recv`](Self::recv) or in a `for` loop, a task asynchronously: a listener is a
-/// [`Stream`] that needs no particular runtime. Both end when the database is closed. Of several
+/// [`Stream`] that needs no particular runtime. It does not keep the database: it ends when that is
+/// closed, or its last handle is gone ([`Kv`](crate::Kv) or [`Queue`](crate::Queue)). Of several
 /// listeners that wait, the one that has waited longest is woken for a message, and no other.
 ///
 /// While as many messages are being handled as the
@@ -36,14 +40,15 @@ use std::time::Duration;
 /// });
 /// kv.enqueue("Dear Alice", Delivery::default().queue("mail"))?;
 /// # while !kv.queue("mail").is_empty() { thread::yield_now(); }
-/// kv.close(); // ends the loop
+/// drop(kv); // ends the loop
 /// # worker.join().unwrap()?;
 /// # Ok::<(), kvick::Error>(())
 /// ```
 ///
 /// A listener that was polled and is kept without being polled again may have been woken for a
-/// message that it does not come for. After some 50 ms others are woken in its place; drop a
-/// listener that is not needed.
+/// message that it does not come for. For the next message another one is woken in any case, and
+/// for this one after some 50 ms, or, without the [background](crate::Builder::background_sweep), by
+/// the second [`Kv::sweep`](crate::Kv::sweep). Drop a listener that is not needed.
 pub struct Listener {
     source: Arc<Source>,
     ticket: Ticket,
@@ -53,8 +58,23 @@ pub struct Listener {
 /// listeners do not count their references in one place.
 #[derive(Debug)]
 pub(crate) struct Source {
-    pub(crate) engine: Arc<Engine>,
+    /// Asked for only where it is needed: to take and to finish a message it is not.
+    pub(crate) engine: Weak<Engine>,
     pub(crate) queue: Arc<MessageQueue>,
+}
+
+impl Source {
+    /// What time it is. Without an engine there is none, and nothing that is due by it.
+    fn now(&self) -> Moment {
+        let engine = self.engine.upgrade();
+        engine.map_or(Moment::ZERO, |engine| engine.now())
+    }
+
+    /// How long a thread may wait without looking again.
+    fn patience(&self, due: Option<Moment>) -> Duration {
+        let engine = self.engine.upgrade();
+        engine.map_or(queues::ANNOUNCED, |engine| engine.patience(due))
+    }
 }
 
 impl fmt::Debug for Listener {
@@ -65,7 +85,8 @@ impl fmt::Debug for Listener {
 }
 
 impl Listener {
-    pub(crate) fn new(engine: Arc<Engine>, queue: Arc<MessageQueue>) -> Self {
+    pub(crate) fn new(engine: &Arc<Engine>, queue: Arc<MessageQueue>) -> Self {
+        let engine = Arc::downgrade(engine);
         Self {
             source: Arc::new(Source { engine, queue }),
             ticket: Ticket::default(),
@@ -78,15 +99,16 @@ impl Listener {
 
     /// The next message; or `waker` is called once there may be one.
     fn take_or_wait(&mut self, waker: &Waker) -> Next<Posted> {
-        let Source { engine, queue } = &*self.source;
-        engine.take_or_wait(queue, &mut self.ticket, waker)
+        let source = &*self.source;
+        let queue = &source.queue;
+        queue.take_or_wait(&mut self.ticket, || source.now(), waker)
     }
 
     /// The next message. The thread waits for it.
     ///
     /// # Errors
     ///
-    /// `Closed`.
+    /// `Closed`: there will be none.
     pub fn recv(&mut self) -> Result<Message> {
         loop {
             // Without a deadline there is one in the end.
@@ -100,69 +122,43 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// `Closed`.
+    /// `Closed`: there will be none.
     pub fn try_recv(&mut self) -> Result<Option<Message>> {
-        let Source { engine, queue } = &*self.source;
-        match engine.take(queue, &mut self.ticket) {
+        let source = &*self.source;
+        match source.queue.try_take(&mut self.ticket, || source.now()) {
             Next::Message(taken) => Ok(Some(self.message(taken))),
             Next::Nothing(_) => Ok(None),
             Next::Closed => Err(closed()),
         }
     }
 
-    /// The next message. The thread waits for it, but no longer than this, by the engine's clock.
+    /// The next message. The thread waits for it, but no longer than this: by the system's clock, which
+    /// may be another than the one that messages are due by.
     ///
     /// # Errors
     ///
-    /// `Closed`.
+    /// `Closed`: there will be none.
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Message>> {
-        // Beyond all time is never.
-        let deadline = self.source.engine.clock().now().checked_add(timeout);
-        let received = self.wait(deadline);
-        // It waits no more, and must not be woken for what others can take.
-        self.source.queue.leave(&mut self.ticket);
-        received
+        self.wait(Some(timeout))
     }
 
-    /// Waits for a message until a deadline.
-    fn wait(&mut self, deadline: Option<Duration>) -> Result<Option<Message>> {
+    fn wait(&mut self, timeout: Option<Duration>) -> Result<Option<Message>> {
+        // A task that waits for this listener is not to wait for what this thread takes.
+        self.source.queue.withdraw(&mut self.ticket);
         if let Some(message) = self.try_recv()? {
             return Ok(Some(message));
         }
-        let waker = Waker::from(Arc::new(Unpark(thread::current())));
-        loop {
-            let due = match self.take_or_wait(&waker) {
-                Next::Message(taken) => return Ok(Some(self.message(taken))),
-                Next::Closed => return Err(closed()),
-                Next::Nothing(due) => due,
-            };
-            let engine = &self.source.engine;
-            let mut patience = engine.patience(due);
-            if let Some(deadline) = deadline {
-                let left = deadline.saturating_sub(engine.clock().now());
-                if left.is_zero() {
-                    return Ok(None);
-                }
-                patience = patience.min(left).min(LOOK_AGAIN);
-            }
-            thread::park_timeout(patience);
+        let next = look_on(timeout, |waker| match self.take_or_wait(waker) {
+            Next::Nothing(due) => Look::Nothing(Some(self.source.patience(due))),
+            next => Look::Found(next),
+        });
+        // It waits no more, and must not be woken for what others can take.
+        self.source.queue.leave(&mut self.ticket);
+        match next {
+            Some(Next::Message(taken)) => Ok(Some(self.message(taken))),
+            Some(Next::Closed) => Err(closed()),
+            Some(Next::Nothing(_)) | None => Ok(None),
         }
-    }
-}
-
-/// How often a thread that has a deadline looks at the clock, in real time: the engine's may go faster.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
-
-/// Wakes a thread: so threads and tasks wait in the same way.
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.0.unpark();
     }
 }
 
@@ -179,6 +175,12 @@ impl Stream for Listener {
     }
 }
 
+impl FusedStream for Listener {
+    fn is_terminated(&self) -> bool {
+        self.source.queue.is_ended()
+    }
+}
+
 impl Drop for Listener {
     fn drop(&mut self) {
         self.source.queue.leave(&mut self.ticket);
@@ -186,8 +188,9 @@ impl Drop for Listener {
 }
 
 /// The messages of a [listener](Listener), for each of which the thread waits. It ends when the
-/// database is closed.
+/// listener does.
 #[derive(Debug)]
+#[must_use = "an iterator does nothing until it is asked for items"]
 pub struct Messages {
     listener: Listener,
 }
@@ -199,6 +202,8 @@ impl Iterator for Messages {
         self.listener.recv().ok()
     }
 }
+
+impl FusedIterator for Messages {}
 
 impl IntoIterator for Listener {
     type Item = Message;

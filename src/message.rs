@@ -1,6 +1,6 @@
 //! A message in the hands of whoever handles it.
 
-use crate::engine::queues::{Place, Posted, Taken, closed};
+use crate::engine::queues::{Finished, Place, Posted, Taken, closed};
 use crate::error::Result;
 use crate::listener::Source;
 use crate::value::Value;
@@ -15,6 +15,8 @@ use std::sync::Arc;
 /// attempt has failed (Q13): the message is delivered again when the next interval of its backoff
 /// schedule has passed; after the last attempt its payload is set, in one commit and as the kind of
 /// value that it is, under each of its [keys if undelivered], and it is gone.
+///
+/// It does not keep the database: where its last handle is gone, there is nobody to tell.
 ///
 /// A message can be delivered more than once in this way, and one that is handled in part before an
 /// attempt fails is handled again from the beginning. [`versionstamp`](Self::versionstamp) with
@@ -79,13 +81,19 @@ impl Message {
     ///
     /// # Errors
     ///
-    /// `Closed` if the database was closed meanwhile. The message then counts as not delivered.
+    /// `Closed` if the database was closed meanwhile, or its last handle is gone. The message then
+    /// counts as not delivered.
     pub fn finish(mut self) -> Result<()> {
         self.is_done = true;
-        if self.source.queue.finish(self.taken()) {
-            Ok(())
-        } else {
-            Err(closed())
+        match self.source.queue.finish(self.taken()) {
+            Finished::Done => Ok(()),
+            Finished::DoneAndNoted => {
+                if let Some(engine) = self.source.engine.upgrade() {
+                    engine.look_after_queues();
+                }
+                Ok(())
+            }
+            Finished::TooLate => Err(closed()),
         }
     }
 
@@ -106,7 +114,10 @@ impl Drop for Message {
     fn drop(&mut self) {
         if !self.is_done {
             let Source { engine, queue } = &*self.source;
-            engine.fail(queue, self.taken());
+            // Where it is gone, there is nothing to deliver the message again, or to write it to.
+            if let Some(engine) = engine.upgrade() {
+                engine.fail(queue, self.taken());
+            }
         }
     }
 }

@@ -15,7 +15,8 @@ use std::sync::Arc;
 /// One of the queues of a database, by its name: [`Kv::queue`].
 ///
 /// All handles to a database share its queues (Q09). A queue needs not be made: it is there for as long as it
-/// has a message, a listener, or a handle.
+/// has a message, a listener, or a handle. This is a handle to the database, too, and keeps it; a listener
+/// does not.
 #[derive(Clone)]
 pub struct Queue {
     engine: Arc<Engine>,
@@ -94,8 +95,7 @@ impl Queue {
         if self.is_read_only {
             return Err(Error::read_only());
         }
-        let (engine, messages) = (Arc::clone(&self.engine), Arc::clone(&self.messages));
-        Ok(Listener::new(engine, messages))
+        Ok(Listener::new(&self.engine, Arc::clone(&self.messages)))
     }
 }
 

@@ -283,6 +283,8 @@ pub enum Planted {
     TornFeed,
     /// A message comes, and no listener is called.
     UnannouncedMessage,
+    /// A message comes while a listener is on the way to another, which is gone, and no other is called.
+    CountedCall,
     /// A listener that was called goes, and nobody is called in its place.
     KeptCall,
     /// Messages are handed over before their commit is validated.

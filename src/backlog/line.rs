@@ -1,8 +1,9 @@
 //! Those that wait for a message, in the order in which they came.
 //!
-//! As many are called as there are messages, and each only once: not every listener runs for each
+//! For each message that comes one is called, and each only once: not every listener runs for each
 //! message. So a call must not get lost. A listener that was called, and goes without having come
-//! back, passes its call on; one that does not come at all is done without after a while.
+//! back, passes its call on; one whose message others have taken meanwhile is not counted on for the
+//! next; one that does not come at all is done without after a while.
 
 use crate::sync::{Planted, planted};
 use smallvec::SmallVec;
@@ -96,7 +97,7 @@ impl Line {
         match self.waiting.insert(number, waker) {
             Some(replaced) => signals.discard(replaced),
             None if is_new => {}
-            None => self.answer(),
+            None => self.count_answer(),
         }
     }
 
@@ -108,23 +109,54 @@ impl Line {
         match self.waiting.remove(&number) {
             Some(waker) => signals.discard(waker),
             None if planted(Planted::KeptCall) => {}
-            None => self.answer(),
+            None => self.count_answer(),
+        }
+    }
+
+    /// A listener waits no more, or not here: whoever it has left its waker with is woken.
+    pub(crate) fn withdraw(&mut self, ticket: &mut Ticket, signals: &mut Signals) {
+        let Some(number) = ticket.number.take() else {
+            return;
+        };
+        match self.waiting.remove(&number) {
+            Some(waker) => signals.called.push(waker),
+            None => self.count_answer(),
+        }
+    }
+
+    /// A listener that may have been called has come, and goes on without waiting. One that was not
+    /// called stays where it stands.
+    pub(crate) fn answer(&mut self, ticket: &mut Ticket) {
+        let is_called = ticket
+            .number
+            .is_some_and(|number| !self.waiting.contains_key(&number));
+        if is_called {
+            ticket.number = None;
+            self.count_answer();
         }
     }
 
     /// One that was called has come, or gone.
-    fn answer(&mut self) {
+    fn count_answer(&mut self) {
         debug_assert!(self.called > 0, "ROUSED: who does not wait was called");
         self.called -= 1;
         self.missed = self.missed.min(self.called);
         self.unanswered = 0;
     }
 
-    /// Calls as many as are wanted and not called yet.
-    pub(crate) fn call(&mut self, wanted: usize, signals: &mut Signals) {
-        while self.called - self.missed < wanted
-            && let Some((_, waker)) = self.waiting.pop_first()
-        {
+    /// Calls as many as are wanted and not called yet, and at least `new` of those that wait: whoever
+    /// was called before was called for something else, and may be late for that already.
+    pub(crate) fn call(&mut self, wanted: usize, new: usize, signals: &mut Signals) {
+        let new = if planted(Planted::CountedCall) {
+            0
+        } else {
+            new
+        };
+        let count = new.max(wanted.saturating_sub(self.called - self.missed));
+        for _ in 0..count {
+            let Some((_, waker)) = self.waiting.pop_first() else {
+                return;
+            };
             self.called += 1;
             signals.called.push(waker);
         }

@@ -1,4 +1,6 @@
-use super::{Backlog, Backlogged, Delay, Held, Next, Queued, Signals, Taken, Ticket};
+use super::{
+    Agenda, Backlog, Backlogged, Delay, Finished, Held, Next, Queued, Signals, Taken, Ticket, Visit,
+};
 use crate::moment::Moment;
 use crate::sync::{AtomicU64, Ordering};
 use crate::version::Stamp;
@@ -91,8 +93,22 @@ fn number(taken: Option<Taken<Number>>) -> Option<u64> {
     taken.map(|taken| taken.message.0)
 }
 
+fn backlog_of(taken_max: usize) -> Backlog<Number> {
+    Backlog::new(Agenda::new(), "backlog".into(), taken_max, false)
+}
+
 fn backlog() -> Backlog<Number> {
-    Backlog::new(100, false)
+    backlog_of(100)
+}
+
+/// Lets time pass; when the backlog wants to be looked at then.
+fn pass_time(backlog: &Backlog<Number>, now: u64) -> Option<Visit> {
+    backlog.pass_time(ms(now));
+    backlog.state.lock().note.visit()
+}
+
+fn at(millis: u64) -> Visit {
+    Visit::At(ms(millis))
 }
 
 fn waiting<const N: usize>(backlog: &Backlog<Number>) -> [Waiting; N] {
@@ -185,12 +201,12 @@ fn who_does_not_come_is_done_without() {
     push(&backlog, 1, None);
     assert_eq!(woken(&listeners), [1, 0]);
     // Not at the first look, which may be right after that.
-    assert_eq!(backlog.pass_time(ms(50)), Some(ms(100)));
+    assert_eq!(pass_time(&backlog, 50), Some(Visit::Always));
     assert_eq!(woken(&listeners), [0, 0]);
-    assert_eq!(backlog.pass_time(ms(100)), Some(ms(150)));
+    // Then nobody is left to be woken.
+    assert_eq!(pass_time(&backlog, 100), None);
     assert_eq!(woken(&listeners), [0, 1]);
-    // Nobody is left to be woken.
-    assert_eq!(backlog.pass_time(ms(150)), None);
+    assert_eq!(pass_time(&backlog, 150), None);
     assert_eq!(woken(&listeners), [0, 0]);
     assert_eq!(number(listeners[1].poll(&backlog, 100)), Some(1));
     assert!(listeners[0].poll(&backlog, 100).is_none());
@@ -201,7 +217,7 @@ fn who_does_not_come_is_done_without() {
 
 #[test]
 fn no_more_are_taken_than_may_be() {
-    let backlog = Backlog::new(2, false);
+    let backlog = backlog_of(2);
     for number in 1..=4 {
         push(&backlog, number, None);
     }
@@ -209,7 +225,8 @@ fn no_more_are_taken_than_may_be() {
     let other = take(&backlog, 0).expect("there are three");
     let mut listeners: [Waiting; 2] = waiting(&backlog);
     assert_eq!(woken(&listeners), [0, 0]);
-    assert!(backlog.finish(one));
+    // Whoever has made room has somebody look whether the one comes who was called, and not the other.
+    assert_eq!(backlog.finish(one), Finished::DoneAndNoted);
     assert_eq!(woken(&listeners), [1, 0]);
     backlog.give_back(other, ms(0), Some(until(7)));
     assert_eq!(woken(&listeners), [0, 1]);
@@ -231,16 +248,17 @@ fn listeners_are_woken_for_what_becomes_due() {
     let mut listeners: [Waiting; 2] = waiting(&backlog);
     push(&backlog, 1, Some(10));
     push(&backlog, 2, Some(20));
-    assert_eq!(backlog.pass_time(ms(9)), Some(ms(10)));
+    assert_eq!(pass_time(&backlog, 9), Some(at(10)));
     assert_eq!(woken(&listeners), [0, 0]);
-    assert_eq!(backlog.pass_time(ms(10)), Some(ms(20)));
+    // To see whether whoever is woken comes.
+    assert_eq!(pass_time(&backlog, 10), Some(Visit::Always));
     assert_eq!(woken(&listeners), [1, 0]);
     assert_eq!(number(listeners[0].poll(&backlog, 10)), Some(1));
-    // To see whether whoever is woken comes.
-    assert_eq!(backlog.pass_time(ms(20)), Some(ms(70)));
+    assert_eq!(pass_time(&backlog, 11), Some(at(20)));
+    assert_eq!(pass_time(&backlog, 20), None);
     assert_eq!(woken(&listeners), [0, 1]);
     assert_eq!(number(listeners[1].poll(&backlog, 20)), Some(2));
-    assert_eq!(backlog.pass_time(ms(70)), None);
+    assert_eq!(pass_time(&backlog, 70), None);
 }
 
 #[test]
@@ -251,7 +269,7 @@ fn what_could_not_be_buried_is_nobodys_until_it_is_due() {
     backlog.postpone(taken, ms(5));
     assert_eq!(number(take(&backlog, 9)), None);
     assert!(backlog.take_undelivered(ms(4)).is_none());
-    assert_eq!(backlog.pass_time(ms(4)), Some(ms(5)));
+    assert_eq!(pass_time(&backlog, 4), Some(at(5)));
     let taken = backlog.take_undelivered(ms(5)).expect("it is due");
     hold(&backlog, |held| held.forget(taken.message.bytes())).send();
     assert_eq!(backlog.count(ms(9)), Backlogged::default());
@@ -266,7 +284,8 @@ fn closing_wakes_everybody_and_loses_nothing() {
     let mut listeners: [Waiting; 2] = waiting(&backlog);
     backlog.close();
     assert_eq!(woken(&listeners), [1, 1]);
-    assert!(!backlog.finish(one.expect("there were two")));
+    let finished = backlog.finish(one.expect("there were two"));
+    assert_eq!(finished, Finished::TooLate);
     backlog.put_back(other.expect("there were two"));
     assert_eq!(woken(&listeners), [0, 0]);
     let waker = Waker::noop();
@@ -274,5 +293,126 @@ fn closing_wakes_everybody_and_loses_nothing() {
     assert!(matches!(next, Next::Closed));
     assert_eq!(backlog.count(ms(0)).ready_count, 2);
     assert_eq!(backlog.peek(ms(0)), Some(Number(1)));
-    assert_eq!(backlog.pass_time(ms(0)), None);
+    assert_eq!(pass_time(&backlog, 0), None);
+    // When the engine is gone, they are too.
+    backlog.end();
+    assert_eq!(backlog.count(ms(0)).ready_count, 0);
+}
+
+#[test]
+fn every_message_that_can_be_taken_calls_one_that_waits() {
+    // Whoever was called before does not come, or comes for something else.
+    let backlog = backlog();
+    let mut listeners: [Waiting; 4] = waiting(&backlog);
+    push(&backlog, 1, None);
+    assert_eq!(woken(&listeners), [1, 0, 0, 0]);
+    // Somebody else is faster: the next one is not left to the first listener.
+    assert_eq!(number(take(&backlog, 0)), Some(1));
+    push(&backlog, 2, None);
+    assert_eq!(woken(&listeners), [0, 1, 0, 0]);
+    // The same for what becomes due, and for what is given back.
+    let taken = take(&backlog, 0).expect("there is one");
+    push(&backlog, 3, Some(5));
+    pass_time(&backlog, 5);
+    assert_eq!(woken(&listeners), [0, 0, 1, 0]);
+    assert_eq!(number(take(&backlog, 5)), Some(3));
+    backlog.give_back(taken, ms(5), None);
+    assert_eq!(woken(&listeners), [0, 0, 0, 1]);
+    assert_eq!(number(listeners[3].poll(&backlog, 5)), Some(2));
+}
+
+#[test]
+fn room_that_is_made_calls_one_that_waits() {
+    let backlog = backlog_of(1);
+    push(&backlog, 1, None);
+    push(&backlog, 2, None);
+    push(&backlog, 3, None);
+    let one = take(&backlog, 0).expect("there are three");
+    let listeners: [Waiting; 3] = waiting(&backlog);
+    assert_eq!(backlog.finish(one), Finished::DoneAndNoted);
+    assert_eq!(woken(&listeners), [1, 0, 0]);
+    let two = take(&backlog, 0).expect("there are two");
+    assert_eq!(backlog.finish(two), Finished::Done, "it was noted before");
+    assert_eq!(woken(&listeners), [0, 1, 0]);
+    let three = take(&backlog, 0).expect("there is one");
+    hold(&backlog, |held| held.forget(three.message.bytes())).send();
+    assert_eq!(
+        woken(&listeners),
+        [0, 0, 0],
+        "there is room, and nothing to take"
+    );
+}
+
+#[test]
+fn who_takes_without_waiting_is_woken_to_wait_again() {
+    let backlog = backlog();
+    let mut listeners: [Waiting; 2] = waiting(&backlog);
+    let try_take =
+        |waiting: &mut Waiting, now: u64| match backlog.try_take(&mut waiting.ticket, || ms(now)) {
+            Next::Message(taken) => Some(taken.message.0),
+            Next::Nothing(_) | Next::Closed => None,
+        };
+    // It finds nothing, and goes on waiting.
+    assert_eq!(try_take(&mut listeners[1], 0), None);
+    push(&backlog, 1, None);
+    push(&backlog, 2, None);
+    assert_eq!(woken(&listeners), [1, 1]);
+    assert_eq!(try_take(&mut listeners[1], 0), Some(1));
+    assert_eq!(woken(&listeners), [0, 0], "it was woken before");
+    // It finds what nobody was called for yet.
+    let mut late: [Waiting; 1] = [Waiting::new()];
+    assert_eq!(number(listeners[0].poll(&backlog, 0)), Some(2));
+    push(&backlog, 3, Some(7));
+    assert!(late[0].poll(&backlog, 0).is_none());
+    assert_eq!(try_take(&mut late[0], 7), Some(3));
+    assert_eq!(woken(&late), [1]);
+    assert!(!late[0].ticket.is_in_line());
+    push(&backlog, 4, None);
+    assert_eq!(woken(&late), [0]);
+    assert_eq!(number(take(&backlog, 7)), Some(4));
+}
+
+#[test]
+fn who_was_called_and_looks_without_waiting_has_come() {
+    let backlog = backlog();
+    let mut listeners: [Waiting; 2] = waiting(&backlog);
+    push(&backlog, 1, None);
+    assert_eq!(woken(&listeners), [1, 0]);
+    assert_eq!(number(take(&backlog, 0)), Some(1));
+    let next = backlog.try_take(&mut listeners[0].ticket, || ms(0));
+    assert!(matches!(next, Next::Nothing(None)));
+    assert!(!listeners[0].ticket.is_in_line());
+    assert!(listeners[1].ticket.is_in_line());
+    assert!(listeners[1].poll(&backlog, 0).is_none());
+    // Who waits with another waker instead tells the one that was left.
+    backlog.withdraw(&mut listeners[1].ticket);
+    assert_eq!(woken(&listeners), [0, 1]);
+    assert_eq!(pass_time(&backlog, 100), None);
+}
+
+#[test]
+fn the_agenda_has_each_backlog_once_and_as_early_as_it_wants() {
+    let agenda = Agenda::new();
+    let backlogs = ["one", "two"]
+        .map(|name| Backlog::<Number>::new(Arc::clone(&agenda), name.into(), 100, false));
+    let due = |now| -> Vec<String> {
+        let due = agenda.due(ms(now));
+        due.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(agenda.next(), None);
+    push(&backlogs[0], 1, Some(20));
+    push(&backlogs[1], 2, Some(30));
+    push(&backlogs[1], 3, Some(10));
+    push(&backlogs[1], 4, Some(40));
+    assert_eq!((agenda.next(), due(9)), (Some(at(10)), vec![]));
+    assert_eq!(due(10), ["two"]);
+    // It stays there until it is looked at.
+    assert_eq!(due(20), ["two", "one"]);
+    assert_eq!(pass_time(&backlogs[1], 10), Some(at(30)));
+    assert_eq!(due(20), ["one"]);
+    assert_eq!(number(take(&backlogs[0], 20)), Some(1));
+    assert_eq!(pass_time(&backlogs[0], 20), None);
+    assert_eq!(agenda.next(), Some(at(30)));
+    drop(backlogs);
+    assert_eq!(agenda.next(), None);
 }

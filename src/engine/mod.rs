@@ -194,6 +194,7 @@ impl Engine {
     /// The same for somebody who asks for it, beside whom the background must not be led to believe
     /// that nothing is left.
     pub(crate) fn keep_time_now(&self) {
+        self.queues.tidy();
         if self.keep_time().is_some() {
             self.maintenance.wake_for_time();
         }
@@ -255,6 +256,7 @@ impl Drop for Engine {
     fn drop(&mut self) {
         // Nobody can change anything any more.
         self.end_watches();
+        self.queues.end();
         // The parts free what they own. What was handed to the epoch before is freed once every
         // thread has gone on; where no other thread is pinned, that is now.
         deferred::run_all();

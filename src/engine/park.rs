@@ -24,7 +24,7 @@ impl Wake for Parked {
 }
 
 impl Parked {
-    /// Waits until it is woken; at the deadline, `false`.
+    /// Waits until it is woken; at the deadline, if there is one, `false`.
     fn wait(&self, deadline: Option<Duration>) -> bool {
         let mut is_woken = self.is_woken.lock();
         while !*is_woken {
@@ -43,11 +43,31 @@ impl Parked {
     }
 }
 
+/// What a look comes to.
+pub(crate) enum Look<T> {
+    Found(T),
+    /// Nothing yet. Whoever looks is woken when it is to look again, or does so after this, by the
+    /// system's clock.
+    Nothing(Option<Duration>),
+}
+
 /// Polls until there is a result, and waits in between; `None` where there is none within `patience`,
-/// of the time of the system.
+/// by the system's clock.
 pub(crate) fn block_on<T>(
     patience: Option<Duration>,
     mut poll: impl FnMut(&Waker) -> Poll<T>,
+) -> Option<T> {
+    look_on(patience, |waker| match poll(waker) {
+        Poll::Ready(result) => Look::Found(result),
+        Poll::Pending => Look::Nothing(None),
+    })
+}
+
+/// Looks until something is found, and waits in between; `None` where nothing is found within
+/// `patience`, by the system's clock.
+pub(crate) fn look_on<T>(
+    patience: Option<Duration>,
+    mut look: impl FnMut(&Waker) -> Look<T>,
 ) -> Option<T> {
     // So long that there is no such moment is for ever.
     let deadline = patience.and_then(|patience| SystemClock.now().checked_add(patience));
@@ -57,10 +77,14 @@ pub(crate) fn block_on<T>(
     });
     let waker = Waker::from(Arc::clone(&parked));
     loop {
-        if let Poll::Ready(result) = poll(&waker) {
-            return Some(result);
-        }
-        if !parked.wait(deadline) {
+        let again = match look(&waker) {
+            Look::Found(result) => return Some(result),
+            Look::Nothing(again) => again,
+        };
+        let again = again.and_then(|again| SystemClock.now().checked_add(again));
+        let until = deadline.into_iter().chain(again).min();
+        let is_over = !parked.wait(until) && until == deadline;
+        if is_over {
             return None;
         }
     }

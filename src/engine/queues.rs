@@ -11,20 +11,35 @@ use super::Engine;
 use super::commit::{Effects, Outcome};
 use super::handover::Handover;
 use super::write::{Enqueue, Mutation, Op, Write};
-use crate::backlog::{Backlog, Backlogged, Delay, Queued};
+use crate::backlog::{Agenda, Backlog, Backlogged, Delay, Queued, Visit};
 use crate::delivery::Delivery;
 use crate::error::{Error, Result};
 use crate::key::Key;
 use crate::moment::Moment;
-use crate::sync::{AtomicU64, Mutex, Ordering, OutOfMemory, Planted, may_allocate, planted};
+use crate::sync::{
+    AtomicU64, CachePadded, Mutex, Ordering, OutOfMemory, Planted, may_allocate, planted,
+};
 use crate::value::{NewValue, Value, ValueRef};
 use bytes::Bytes;
+use smallvec::SmallVec;
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-pub(crate) use crate::backlog::{Next, Place, Taken, Ticket};
+pub(crate) use crate::backlog::{Finished, Next, Place, Taken, Ticket};
+
+/// How long a thread may wait where messages that are due are announced by another: in case there is
+/// none.
+pub(crate) const ANNOUNCED: Duration = Duration::from_secs(1);
+
+/// How long a listener that was called may take to come, at least.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// So many queues, whether or not anything is due in them, are looked at to see whether they are in
+/// use, by each look for what is due.
+const TIDY_STEP: usize = 16;
 
 /// How long a message that could not be buried is left alone.
 const BURY_AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -127,7 +142,7 @@ fn copied<T: Clone>(list: &[T]) -> Result<Vec<T>, OutOfMemory> {
 /// One queue of an engine.
 #[derive(Debug)]
 pub(crate) struct MessageQueue {
-    name: Box<str>,
+    name: Arc<str>,
     pub(super) backlog: Backlog<Posted>,
 }
 
@@ -136,15 +151,50 @@ impl MessageQueue {
         &self.name
     }
 
-    /// A message has been handled. `false` if the engine was closed before: it then counts as not
-    /// delivered.
-    pub(crate) fn finish(&self, taken: Taken<Posted>) -> bool {
+    /// The next message, if there is one, for a listener that does not wait for it.
+    pub(crate) fn try_take(&self, ticket: &mut Ticket, clock: impl Fn() -> Moment) -> Next<Posted> {
+        let next = self.backlog.try_take(ticket, &clock);
+        if planted(Planted::ShortLease)
+            && let Next::Message(Taken { place, message }) = &next
+        {
+            let mut again = message.clone();
+            again.failed_attempts += 1;
+            let now = Duration::from_micros(clock().as_micros());
+            let lease = Delay::from(now, Duration::from_millis(5));
+            let mut held = self.backlog.hold();
+            held.push(lease, place.stamp(), place.index(), again);
+        }
+        next
+    }
+
+    /// The next message; or `waker` is called once there may be one.
+    pub(crate) fn take_or_wait(
+        &self,
+        ticket: &mut Ticket,
+        clock: impl Fn() -> Moment,
+        waker: &Waker,
+    ) -> Next<Posted> {
+        self.backlog.take_or_wait(ticket, clock, waker)
+    }
+
+    /// A message has been handled.
+    pub(crate) fn finish(&self, taken: Taken<Posted>) -> Finished {
         self.backlog.finish(taken)
     }
 
     /// A listener waits no more.
     pub(crate) fn leave(&self, ticket: &mut Ticket) {
         self.backlog.leave(ticket);
+    }
+
+    /// A listener waits no more with the waker that it has left: that one is woken.
+    pub(crate) fn withdraw(&self, ticket: &mut Ticket) {
+        self.backlog.withdraw(ticket);
+    }
+
+    /// Whether nothing comes any more: the engine is closed, or gone.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.backlog.is_closed()
     }
 }
 
@@ -154,50 +204,81 @@ pub(super) struct Queues {
     /// Deno's, which has no name.
     unnamed: Arc<MessageQueue>,
     named: Mutex<Named>,
+    /// Those in which something will be due.
+    agenda: Arc<Agenda>,
     /// How many messages of each queue are handled at once.
     concurrency: usize,
-    /// Commits of nothing but messages, which no stripe counts.
-    commit_count: AtomicU64,
+    /// Commits of nothing but messages, which no stripe counts. On a line of its own, beside which
+    /// others read.
+    commit_count: CachePadded<AtomicU64>,
 }
 
 #[derive(Debug)]
 struct Named {
-    queues: BTreeMap<Box<str>, Arc<MessageQueue>>,
+    queues: BTreeMap<Arc<str>, Arc<MessageQueue>>,
     /// With so many, those that are not in use are looked for.
     tidy_at: usize,
+    /// Up to here they have been looked for in the background.
+    tidied: Option<Arc<str>>,
     is_closed: bool,
 }
 
 impl Named {
-    /// Forgets the queues that nobody uses: those without a message, a listener or a handle, all of
-    /// which hold them.
+    /// Forgets the queues that nobody uses.
     fn tidy(&mut self) {
-        self.queues.retain(|_, queue| {
-            // Nobody can get hold of it meanwhile but from here.
-            Arc::strong_count(queue) > 1 || queue.backlog.count(Moment::ZERO).count() > 0
-        });
+        self.queues.retain(|_, queue| is_used(queue));
         self.tidy_at = UNUSED_MAX.max(2 * self.queues.len());
     }
+
+    /// Looks at a few, from where it was the last time.
+    fn tidy_some(&mut self) {
+        let from = self.tidied.take().map_or(Bound::Unbounded, Bound::Excluded);
+        let some = self.queues.range::<Arc<str>, _>((from, Bound::Unbounded));
+        let some: SmallVec<[_; TIDY_STEP]> = some
+            .take(TIDY_STEP)
+            .map(|(name, queue)| (Arc::clone(name), is_used(queue)))
+            .collect();
+        for (name, _) in some.iter().filter(|(_, is_used)| !is_used) {
+            self.queues.remove(name);
+        }
+        // None at the end: then again from the beginning.
+        self.tidied = some.into_iter().nth(TIDY_STEP - 1).map(|(name, _)| name);
+    }
+}
+
+/// Whether a queue has a message, a listener or a handle, which hold it. Nobody can get hold of it
+/// meanwhile: all of them are locked.
+fn is_used(queue: &Arc<MessageQueue>) -> bool {
+    Arc::strong_count(queue) > 1 || queue.backlog.count(Moment::ZERO).count() > 0
 }
 
 impl Queues {
     pub(super) fn new(concurrency: usize) -> Self {
+        let agenda = Agenda::new();
         Self {
-            unnamed: Self::create("", concurrency, false),
+            unnamed: Self::create(&agenda, "", concurrency, false),
             named: Mutex::new(Named {
                 queues: BTreeMap::new(),
                 tidy_at: UNUSED_MAX,
+                tidied: None,
                 is_closed: false,
             }),
+            agenda,
             concurrency,
-            commit_count: AtomicU64::new(0),
+            commit_count: CachePadded::new(AtomicU64::new(0)),
         }
     }
 
-    fn create(name: &str, concurrency: usize, is_closed: bool) -> Arc<MessageQueue> {
+    fn create(
+        agenda: &Arc<Agenda>,
+        name: &str,
+        concurrency: usize,
+        is_closed: bool,
+    ) -> Arc<MessageQueue> {
+        let (agenda, name) = (Arc::clone(agenda), Arc::<str>::from(name));
         Arc::new(MessageQueue {
-            name: name.into(),
-            backlog: Backlog::new(concurrency, is_closed),
+            backlog: Backlog::new(agenda, Arc::clone(&name), concurrency, is_closed),
+            name,
         })
     }
 
@@ -213,18 +294,40 @@ impl Queues {
         if named.queues.len() >= named.tidy_at {
             named.tidy();
         }
-        let queue = Self::create(name, self.concurrency, named.is_closed);
-        named.queues.insert(name.into(), Arc::clone(&queue));
+        let queue = Self::create(&self.agenda, name, self.concurrency, named.is_closed);
+        named
+            .queues
+            .insert(Arc::clone(&queue.name), Arc::clone(&queue));
         queue
+    }
+
+    /// The queue of this name, if there is one.
+    fn find(&self, name: &str) -> Option<Arc<MessageQueue>> {
+        if name.is_empty() {
+            return Some(Arc::clone(&self.unnamed));
+        }
+        self.named.lock().queues.get(name).map(Arc::clone)
+    }
+
+    /// Forgets those that nobody uses.
+    pub(super) fn tidy(&self) {
+        self.named.lock().tidy();
     }
 
     /// Every queue that there is.
     fn all(&self) -> Vec<Arc<MessageQueue>> {
-        let mut named = self.named.lock();
-        named.tidy();
+        let named = self.named.lock();
         let mut all = vec![Arc::clone(&self.unnamed)];
         all.extend(named.queues.values().map(Arc::clone));
         all
+    }
+
+    /// The engine is gone: listeners end, and no message is kept for them.
+    pub(super) fn end(&self) {
+        self.named.lock().is_closed = true;
+        for queue in self.all() {
+            queue.backlog.end();
+        }
     }
 
     pub(super) fn close(&self) {
@@ -270,29 +373,9 @@ impl Engine {
         self.commit_messages(std::slice::from_ref(enqueue))
     }
 
-    /// The next message of a queue, if there is one.
-    pub(crate) fn take(&self, queue: &MessageQueue, ticket: &mut Ticket) -> Next<Posted> {
-        let next = queue.backlog.take(ticket, || self.now());
-        if planted(Planted::ShortLease)
-            && let Next::Message(Taken { place, message }) = &next
-        {
-            let mut again = message.clone();
-            again.failed_attempts += 1;
-            let lease = Delay::from(self.clock().now(), Duration::from_millis(5));
-            let mut held = queue.backlog.hold();
-            held.push(lease, place.stamp(), place.index(), again);
-        }
-        next
-    }
-
-    /// The next message of a queue; or `waker` is called once there may be one.
-    pub(crate) fn take_or_wait(
-        &self,
-        queue: &MessageQueue,
-        ticket: &mut Ticket,
-        waker: &Waker,
-    ) -> Next<Posted> {
-        queue.backlog.take_or_wait(ticket, || self.now(), waker)
+    /// Something is noted in the agenda of the queues.
+    pub(crate) fn look_after_queues(&self) {
+        self.maintenance.wake_for_time();
     }
 
     /// How long a thread may wait, in real time, for a message of which nobody would tell it: until
@@ -300,8 +383,6 @@ impl Engine {
     pub(crate) fn patience(&self, due: Option<Moment>) -> Duration {
         /// The clock of a test may go faster.
         const WHILE_DELAYED: Duration = Duration::from_millis(50);
-        /// Where messages that are due are announced by a thread: in case there is none.
-        const ANNOUNCED: Duration = Duration::from_secs(1);
         match due {
             Some(due) => due.since(self.now()).min(WHILE_DELAYED),
             None if self.config.maintenance => ANNOUNCED,
@@ -343,8 +424,9 @@ impl Engine {
         } else if buried.is_err() {
             let again = self.clock().now().saturating_add(BURY_AGAIN_AFTER);
             queue.backlog.postpone(taken, Moment::ceil(again));
-            self.maintenance.wake_for_time();
         }
+        // It is tried again, or has made room for another one, and somebody was called for that.
+        self.maintenance.wake_for_time();
     }
 
     fn try_bury(&self, queue: &Arc<MessageQueue>, taken: &Taken<Posted>) -> Result<Outcome> {
@@ -365,9 +447,15 @@ impl Engine {
 
     /// Wakes the listeners of messages that are due by now, and buries what could not be buried
     /// before. When this has to be called again, if ever, unless something else happens before.
+    ///
+    /// Looks at the queues in which something is due, and at a few others.
     pub(crate) fn wake_queues(&self, now: Moment) -> Option<Moment> {
-        let mut next = None;
-        for queue in self.queues.all() {
+        let agenda = &self.queues.agenda;
+        for name in agenda.due(now) {
+            // One that is forgotten meanwhile has nothing due.
+            let Some(queue) = self.queues.find(&name) else {
+                continue;
+            };
             // Each once: what is put off again may be due at once, where time has come to its end.
             for _ in 0..queue.backlog.count(now).undelivered_count {
                 match queue.backlog.take_undelivered(now) {
@@ -375,10 +463,13 @@ impl Engine {
                     None => break,
                 }
             }
-            let due = queue.backlog.pass_time(now);
-            next = next.into_iter().chain(due).min();
+            queue.backlog.pass_time(now);
         }
-        next
+        self.queues.named.lock().tidy_some();
+        agenda.next().map(|visit| match visit {
+            Visit::Always => now.after(LOOK_AGAIN),
+            Visit::At(due) => due,
+        })
     }
 
     /// Shows the payload of the message of a queue that is delivered next.
@@ -402,3 +493,7 @@ impl Engine {
 pub(crate) fn closed() -> Error {
     Error::queue_closed()
 }
+
+#[cfg(test)]
+#[path = "queues/tests.rs"]
+mod tests;

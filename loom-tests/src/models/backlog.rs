@@ -3,7 +3,7 @@
 //! A listener that is never woken is a thread that is parked for ever, which loom reports.
 
 use super::{check, must_fail, must_fail_by};
-use crate::backlog::{Backlog, Next, Queued, Signals, Taken, Ticket};
+use crate::backlog::{Agenda, Backlog, Finished, Next, Queued, Signals, Taken, Ticket};
 use crate::moment::Moment;
 use crate::sync::Planted;
 use crate::version::Stamp;
@@ -35,6 +35,11 @@ impl Wake for Unpark {
 
 fn waker() -> Waker {
     Waker::from(Arc::new(Unpark(thread::current())))
+}
+
+fn backlog(taken_max: usize) -> Arc<Backlog<Number>> {
+    let agenda = Agenda::new();
+    Arc::new(Backlog::new(agenda, "backlog".into(), taken_max, false))
 }
 
 fn now() -> Moment {
@@ -71,7 +76,7 @@ fn push(backlog: &Backlog<Number>, number: u32) {
 
 /// ROUSED: a listener that waits is woken for a message that comes, whenever it comes.
 fn waiting() {
-    let backlog = Arc::new(Backlog::new(1, false));
+    let backlog = backlog(1);
     let listener = {
         let backlog = Arc::clone(&backlog);
         thread::spawn(move || receive(&backlog).message.0)
@@ -93,7 +98,7 @@ fn a_message_is_not_slept_through_twin() {
 /// ROUSED: of two that wait, the first goes, before or after it has been woken; the other gets the
 /// message.
 fn going() {
-    let backlog = Arc::new(Backlog::new(1, false));
+    let backlog = backlog(1);
     let mut first = Ticket::default();
     assert!(poll(&backlog, &mut first).is_none());
     let listener = {
@@ -119,6 +124,37 @@ fn a_listener_that_goes_passes_on_its_call_twin() {
     must_fail(Planted::KeptCall, DEADLOCK, going);
 }
 
+/// ROUSED: one that waits was called for a message that somebody else has taken, and does not come. Another
+/// is woken for the next one.
+fn taken_by_another() {
+    let backlog = backlog(1);
+    let mut first = Ticket::default();
+    assert!(poll(&backlog, &mut first).is_none());
+    let listener = {
+        let backlog = Arc::clone(&backlog);
+        thread::spawn(move || {
+            let taken = receive(&backlog);
+            assert_ne!(backlog.finish(taken), Finished::TooLate);
+        })
+    };
+    push(&backlog, 1);
+    if let Next::Message(taken) = backlog.try_take(&mut Ticket::default(), now) {
+        assert_ne!(backlog.finish(taken), Finished::TooLate);
+    }
+    push(&backlog, 2);
+    listener.join().expect("it receives");
+}
+
+#[test]
+fn a_call_for_what_others_have_taken_is_not_missed() {
+    check(taken_by_another);
+}
+
+#[test]
+fn a_call_for_what_others_have_taken_is_not_missed_twin() {
+    must_fail(Planted::CountedCall, DEADLOCK, taken_by_another);
+}
+
 std::thread_local! {
     /// How many messages are being handled. All threads of a model are coroutines of one.
     static HANDLED: Cell<u32> = const { Cell::new(0) };
@@ -128,7 +164,7 @@ std::thread_local! {
 /// handled once.
 fn one_at_a_time(taken_max: usize, is_finished: bool) {
     HANDLED.set(0);
-    let backlog = Arc::new(Backlog::new(taken_max, false));
+    let backlog = backlog(taken_max);
     let handle = move |backlog: &Backlog<Number>| {
         let taken = receive(backlog);
         let number = taken.message.0;
@@ -137,7 +173,7 @@ fn one_at_a_time(taken_max: usize, is_finished: bool) {
         thread::yield_now();
         HANDLED.set(HANDLED.get() - 1);
         if is_finished {
-            assert!(backlog.finish(taken));
+            assert_ne!(backlog.finish(taken), Finished::TooLate);
         }
         number
     };
