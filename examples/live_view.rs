@@ -8,8 +8,8 @@ use std::thread;
 fn main() -> kvick::Result<()> {
     let kv = Kv::new();
     let scores = kv.watch([("score", "red"), ("score", "blue")])?;
-    let mut players = kv.watch_range("player")?.into_iter();
-    let commits = kv.changes(ChangesFrom::Now)?;
+    let mut players = kv.watch_range("player")?;
+    let mut commits = kv.changes(ChangesFrom::Now)?;
 
     // Blocks until something has changed, and ends when the database is closed. Whoever has a runtime
     // polls the same things as streams.
@@ -27,17 +27,14 @@ fn main() -> kvick::Result<()> {
         shown
     });
 
-    assert_eq!(
-        players.next().map(|first| first.changed),
-        Some(Changed::Everything)
-    );
+    assert_eq!(players.recv()?.changed, Changed::Everything);
     for number in 0..10u64 {
         let mut goal = kv.atomic();
         goal.sum(("score", "red"), 1).sum(("score", "blue"), 2);
         goal.set(("player", number % 3), number);
         assert!(goal.commit()?.is_committed());
     }
-    let Some(Changed::Keys(keys)) = players.next().map(|change| change.changed) else {
+    let Changed::Keys(keys) = players.recv()?.changed else {
         panic!("the history reaches back to the first goal");
     };
     assert_eq!(
@@ -47,8 +44,7 @@ fn main() -> kvick::Result<()> {
     assert_eq!(view.join().expect("it does not panic"), [10, 20]);
 
     let mut copy = BTreeMap::new();
-    let mut commits = commits.into_iter();
-    while let Some(ChangeEvent::Commit(commit)) = commits.try_next() {
+    while let Some(ChangeEvent::Commit(commit)) = commits.try_recv()? {
         for (key, kind) in commit.changes() {
             match kind {
                 ChangeKind::Delete => copy.remove(key),

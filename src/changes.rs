@@ -1,6 +1,6 @@
 //! Following the commits, as the user sees it.
 
-use crate::blocking::Blocking;
+use crate::blocking::{self, Blocking, receives};
 use crate::engine::follow::{Follower, Told};
 use crate::engine::history::Committed;
 use crate::error::Result;
@@ -12,6 +12,7 @@ use futures_core::stream::FusedStream;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// Where a [`ChangeStream`] begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +29,8 @@ pub enum ChangesFrom {
 
 /// Every commit, in the order of the versionstamps: [`Kv::changes`].
 ///
-/// A [`Stream`] of [`ChangeEvent`]s, and in a `for` loop a blocking iterator, by [`Blocking`]. It
+/// A [`Stream`] of [`ChangeEvent`]s; a thread waits for them by [`recv`](Self::recv), or in a `for`
+/// loop, by [`Blocking`]. It
 /// holds a versionstamp, and no changes: they are in a history that all streams share, and that is
 /// bounded. One that comes too late is told so, and goes on. It ends when the database is closed, or
 /// its last handle is gone.
@@ -37,9 +39,9 @@ pub enum ChangesFrom {
 /// use kvick::{ChangeEvent, ChangeKind, ChangesFrom, Kv};
 ///
 /// let kv = Kv::new();
-/// let mut changes = kv.changes(ChangesFrom::Now)?.into_iter();
+/// let mut changes = kv.changes(ChangesFrom::Now)?;
 /// let versionstamp = kv.set("alice", 1u64)?;
-/// let Some(ChangeEvent::Commit(commit)) = changes.next() else { panic!() };
+/// let ChangeEvent::Commit(commit) = changes.recv()? else { panic!() };
 /// assert_eq!(commit.versionstamp(), versionstamp);
 /// assert!(commit.changes().eq([(&"alice".into(), ChangeKind::Set)]));
 /// # Ok::<(), kvick::Error>(())
@@ -125,14 +127,7 @@ impl FusedStream for ChangeStream {
     }
 }
 
-impl IntoIterator for ChangeStream {
-    type Item = ChangeEvent;
-    type IntoIter = Blocking<Self>;
-
-    fn into_iter(self) -> Blocking<Self> {
-        Blocking::new(self)
-    }
-}
+receives!(ChangeStream, ChangeEvent, "The next event.");
 
 impl Kv {
     /// Follows the commits in their order: of each, which keys it set and deleted.

@@ -404,6 +404,11 @@ impl Error {
         Cause::Text(ErrorKind::Closed, "the engine is closed").into()
     }
 
+    /// What whoever asks a stream is told that has ended.
+    pub(crate) fn ended() -> Self {
+        Cause::Text(ErrorKind::Closed, "the stream has ended").into()
+    }
+
     /// What a listener is told.
     pub(crate) fn queue_closed() -> Self {
         Cause::Text(ErrorKind::Closed, "Queue already closed").into()

@@ -1,6 +1,6 @@
 //! Watching ranges, as the user sees it.
 
-use crate::blocking::Blocking;
+use crate::blocking::{self, Blocking, receives};
 use crate::engine::follow::RangeWatcher;
 use crate::error::Result;
 use crate::key::{Key, Range};
@@ -10,24 +10,25 @@ use futures_core::Stream;
 use futures_core::stream::FusedStream;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// A range, watched: [`Kv::watch_range`].
 ///
-/// A [`Stream`] of [`RangeChange`]s, and in a `for` loop a blocking iterator, by [`Blocking`].
-/// Changes are coalesced, as those of a [`Watch`](crate::Watch) are. It holds a versionstamp and the
+/// A [`Stream`] of [`RangeChange`]s; a thread waits for them by [`recv`](Self::recv), or in a `for`
+/// loop, by [`Blocking`]. Changes are coalesced, as those of a [`Watch`](crate::Watch) are. It holds a versionstamp and the
 /// bounds of the range, and ends when the database is closed, or its last handle is gone.
 ///
 /// ```
 /// use kvick::{Changed, Key, Kv};
 ///
 /// let kv = Kv::new();
-/// let mut users = kv.watch_range("users")?.into_iter();
-/// assert_eq!(users.next().map(|change| change.changed), Some(Changed::Everything));
+/// let mut users = kv.watch_range("users")?;
+/// assert_eq!(users.recv()?.changed, Changed::Everything);
 ///
 /// kv.set(("users", "bob"), 1u64)?;
 /// kv.set(("users", "alice"), 2u64)?;
 /// let keys = vec![Key::from(("users", "alice")), Key::from(("users", "bob"))];
-/// assert_eq!(users.next().map(|change| change.changed), Some(Changed::Keys(keys)));
+/// assert_eq!(users.recv()?.changed, Changed::Keys(keys));
 /// # Ok::<(), kvick::Error>(())
 /// ```
 #[derive(Debug)]
@@ -77,14 +78,7 @@ impl FusedStream for RangeWatch {
     }
 }
 
-impl IntoIterator for RangeWatch {
-    type Item = RangeChange;
-    type IntoIter = Blocking<Self>;
-
-    fn into_iter(self) -> Blocking<Self> {
-        Blocking::new(self)
-    }
-}
+receives!(RangeWatch, RangeChange, "The next change.");
 
 impl Kv {
     /// Watches a range: shows at once that it is there, and then which of its keys have been set or

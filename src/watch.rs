@@ -1,6 +1,6 @@
 //! Watching keys, as the user sees it.
 
-use crate::blocking::Blocking;
+use crate::blocking::{self, Blocking, receives};
 use crate::engine::watch::Watcher;
 use crate::entry::Entry;
 use crate::error::Result;
@@ -12,11 +12,12 @@ use futures_core::stream::FusedStream;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// Some keys, watched: [`Kv::watch`].
 ///
-/// A [`Stream`] of [`Emission`]s, for whatever runtime polls it, and in a `for` loop a blocking
-/// iterator, by [`Blocking`]:
+/// A [`Stream`] of [`Emission`]s, for whatever runtime polls it; a thread waits for them by
+/// [`recv`](Self::recv), or in a `for` loop, by [`Blocking`]:
 ///
 /// ```
 /// # let kv = kvick::Kv::new();
@@ -88,14 +89,7 @@ impl FusedStream for Watch {
     }
 }
 
-impl IntoIterator for Watch {
-    type Item = Emission;
-    type IntoIter = Blocking<Self>;
-
-    fn into_iter(self) -> Blocking<Self> {
-        Blocking::new(self)
-    }
-}
+receives!(Watch, Emission, "The next emission.");
 
 impl fmt::Debug for Watch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -134,6 +134,7 @@ fn refusals_keep_denos_words() {
             ErrorKind::InvalidChange,
             "one change is wanted for each of 2 keys, got 1",
         ),
+        (Error::ended(), ErrorKind::Closed, "the stream has ended"),
         (
             Error::aborted(),
             ErrorKind::Aborted,

@@ -365,6 +365,22 @@ impl<T> AtomicPtr<T> {
         step();
         self.0.store(pointer, order);
     }
+
+    pub(crate) fn swap(&self, pointer: *mut T, order: Ordering) -> *mut T {
+        step();
+        self.0.swap(pointer, order)
+    }
+
+    pub(crate) fn compare_exchange(
+        &self,
+        current: *mut T,
+        new: *mut T,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<*mut T, *mut T> {
+        step();
+        self.0.compare_exchange(current, new, success, failure)
+    }
 }
 
 /// A load of what nobody but the caller may change now: no step.

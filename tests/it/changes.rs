@@ -37,7 +37,7 @@ fn commit_of(event: Option<ChangeEvent>) -> Told {
 
 /// The next commits, as many as there are.
 fn commits(stream: &mut Blocking<ChangeStream>) -> Vec<Told> {
-    std::iter::from_fn(|| stream.try_next())
+    std::iter::from_fn(|| stream.try_recv().expect("the database is open"))
         .map(|event| commit_of(Some(event)))
         .collect()
 }
@@ -48,7 +48,7 @@ fn commits_are_told_in_their_order_with_their_keys() {
     let kv = Kv::new();
     kv.set("before", 1_u64).unwrap();
     let mut stream = follow(&kv, ChangesFrom::Now);
-    assert_eq!(stream.try_next(), None);
+    assert_eq!(stream.try_recv().unwrap(), None);
 
     let one = kv.set("b", 1_u64).unwrap();
     let mut operation = kv.atomic();
@@ -127,11 +127,14 @@ fn a_stream_that_comes_too_late_is_told_so() {
     let versions: Vec<_> = (0..1_000_u64)
         .map(|number| {
             let version = kv.set(number % 7, number).unwrap();
-            assert_eq!(commit_of(live.try_next()).0, version);
+            assert_eq!(commit_of(live.try_recv().unwrap()).0, version);
             version
         })
         .collect();
-    assert_eq!(stalled.try_next(), Some(ChangeEvent::Lagged(versions[899])));
+    assert_eq!(
+        stalled.try_recv().unwrap(),
+        Some(ChangeEvent::Lagged(versions[899]))
+    );
     let rest = commits(&mut stalled)
         .into_iter()
         .map(|(version, _)| version);
@@ -141,9 +144,9 @@ fn a_stream_that_comes_too_late_is_told_so() {
     let (mut stalled, mut live) = (follow(&kv, ChangesFrom::Now), follow(&kv, ChangesFrom::Now));
     for number in 0..100_u64 {
         kv.set((vec![1; 1_000], number), number).unwrap();
-        commit_of(live.try_next());
+        commit_of(live.try_recv().unwrap());
     }
-    let Some(ChangeEvent::Lagged(_)) = stalled.try_next() else {
+    let Some(ChangeEvent::Lagged(_)) = stalled.try_recv().unwrap() else {
         panic!("it is told so")
     };
     let rest = commits(&mut stalled).len();
@@ -159,7 +162,7 @@ fn where_nobody_collects_the_writers_do_or_say_what_is_lost() {
     for number in 1..100_000_u64 {
         last = kv.set("key", number).unwrap();
     }
-    let Some(ChangeEvent::Lagged(_)) = stalled.try_next() else {
+    let Some(ChangeEvent::Lagged(_)) = stalled.try_recv().unwrap() else {
         panic!("it is told so")
     };
     let rest = commits(&mut stalled);
@@ -173,7 +176,7 @@ fn where_nobody_collects_the_writers_do_or_say_what_is_lost() {
     commits(&mut follow(&kv, ChangesFrom::Now));
     assert_eq!(kv.delete_prefix("many").unwrap().count, 20_000);
     let next = kv.set("key", 1_u64).unwrap();
-    let Some(ChangeEvent::Lagged(_)) = stalled.try_next() else {
+    let Some(ChangeEvent::Lagged(_)) = stalled.try_recv().unwrap() else {
         panic!("it is told so")
     };
     assert_eq!(
@@ -194,22 +197,32 @@ fn what_no_history_reaches_is_told_at_once() {
     let future = "00000000000000ff0000".parse().unwrap();
     for from in [zero, foreign, future] {
         let mut stream = follow(&kv, ChangesFrom::After(from));
-        assert_eq!(stream.try_next(), Some(ChangeEvent::Lagged(latest)));
-        assert_eq!(stream.try_next(), None);
+        assert_eq!(
+            stream.try_recv().unwrap(),
+            Some(ChangeEvent::Lagged(latest))
+        );
+        assert_eq!(stream.try_recv().unwrap(), None);
     }
     let mut stream = follow(&kv, ChangesFrom::After(first));
     let second = kv.set("a", 1_u64).unwrap();
-    assert_eq!(commit_of(stream.try_next()).0, second);
+    assert_eq!(commit_of(stream.try_recv().unwrap()).0, second);
     // The last one that followed has taken the history along.
     drop(stream);
     let mut stream = follow(&kv, ChangesFrom::After(first));
-    assert_eq!(stream.try_next(), Some(ChangeEvent::Lagged(second)));
+    assert_eq!(
+        stream.try_recv().unwrap(),
+        Some(ChangeEvent::Lagged(second))
+    );
 }
 
 fn watch_range(kv: &Kv, range: impl Into<Range>) -> Blocking<RangeWatch> {
     let watch = kv.watch_range(range);
     let mut watch = watch.expect("the range is a good one").into_iter();
-    let first = watch.try_next().expect("the first comes at once");
+    let first = watch
+        .try_recv()
+        .ok()
+        .flatten()
+        .expect("the first comes at once");
     assert_eq!(first.changed, Changed::Everything);
     assert_eq!(first.versionstamp, kv.snapshot().versionstamp());
     watch
@@ -223,7 +236,7 @@ fn a_range_watch_tells_which_of_its_keys_have_changed() {
     let mut log = watch_range(&kv, "log");
     let mut some = watch_range(&kv, Range::new(("log", 3), ("log", 5)));
     let mut none = watch_range(&kv, Range::raw("b", "a"));
-    assert_eq!(log.try_next(), None);
+    assert_eq!(log.try_recv().unwrap(), None);
 
     let mut operation = kv.atomic();
     operation
@@ -233,7 +246,7 @@ fn a_range_watch_tells_which_of_its_keys_have_changed() {
         .set(("other", 1), 1_u64);
     let one = committed(operation.commit());
     kv.delete(("log", 9)).unwrap();
-    let change = log.try_next().unwrap();
+    let change = log.try_recv().unwrap().unwrap();
     assert_eq!(
         change.changed,
         Changed::Keys(each_key([("log", 1), ("log", 4)]))
@@ -246,7 +259,7 @@ fn a_range_watch_tells_which_of_its_keys_have_changed() {
     for number in 0..100_u64 {
         last = kv.set(("log", number % 5), number).unwrap();
     }
-    let change = log.try_next().unwrap();
+    let change = log.try_recv().unwrap().unwrap();
     assert_eq!(
         change.changed,
         Changed::Keys(
@@ -255,11 +268,14 @@ fn a_range_watch_tells_which_of_its_keys_have_changed() {
                 .collect()
         )
     );
-    assert_eq!((change.versionstamp, log.try_next()), (last, None));
+    assert_eq!((change.versionstamp, log.try_recv().unwrap()), (last, None));
 
-    let change = some.try_next().unwrap();
+    let change = some.try_recv().unwrap().unwrap();
     assert_eq!(change.changed, Changed::Keys(each_key([("log", 4)])));
-    assert_eq!((some.try_next(), none.try_next()), (None, None));
+    assert_eq!(
+        (some.try_recv().unwrap(), none.try_recv().unwrap()),
+        (None, None)
+    );
     let refused = kv.watch_range(Range::new("b", "a"));
     assert_refused(
         refused,
@@ -276,13 +292,13 @@ fn a_range_watch_that_comes_too_late_says_that_everything_may_have_changed() {
     for number in 0..1_000_u64 {
         kv.set(("log", number), number).unwrap();
     }
-    let change = watch.try_next().unwrap();
+    let change = watch.try_recv().unwrap().unwrap();
     assert_eq!(change.changed, Changed::Everything);
     assert_eq!(change.versionstamp, kv.snapshot().versionstamp());
-    assert_eq!(watch.try_next(), None);
+    assert_eq!(watch.try_recv().unwrap(), None);
     kv.set(("log", 7), 7_u64).unwrap();
     assert_eq!(
-        watch.try_next().unwrap().changed,
+        watch.try_recv().unwrap().unwrap().changed,
         Changed::Keys(each_key([("log", 7)]))
     );
 }

@@ -585,24 +585,24 @@ fn a_watch_is_shown_what_has_expired() {
     let mut watch = kv.watch(["a", "b"]).unwrap().into_iter();
     let mut other = kv.watch(["a", "c"]).unwrap().into_iter();
     let mut changes = kv.changes(ChangesFrom::Now).unwrap().into_iter();
-    assert!(watch.try_next().is_some() && other.try_next().is_some());
+    assert!(watch.try_recv().unwrap().is_some() && other.try_recv().unwrap().is_some());
     clock.advance(MINUTE);
-    assert_eq!(watch.try_next(), None, "nothing has told it yet");
+    assert_eq!(watch.try_recv().unwrap(), None, "nothing has told it yet");
 
     let versionstamp = kv.set("c", "value").unwrap();
-    let emission = other.try_next().unwrap();
+    let emission = other.try_recv().unwrap().unwrap();
     assert_eq!(emission.changed, [0, 1]);
     assert!(emission.entries[0].is_missing());
     kv.sweep();
-    assert_eq!(other.try_next(), None, "it has been shown");
-    let emission = watch.try_next().unwrap();
+    assert_eq!(other.try_recv().unwrap(), None, "it has been shown");
+    let emission = watch.try_recv().unwrap().unwrap();
     assert_eq!(emission.changed, [0, 1]);
     assert!(emission.entries.iter().all(Entry::is_missing));
     assert!(emission.versionstamp > versionstamp);
-    assert_eq!(watch.try_next(), None);
+    assert_eq!(watch.try_recv().unwrap(), None);
 
     let mut deleted = Vec::new();
-    while let Some(ChangeEvent::Commit(commit)) = changes.try_next() {
+    while let Some(ChangeEvent::Commit(commit)) = changes.try_recv().unwrap() {
         let keys = commit.changes();
         let keys = keys.filter(|(_, kind)| *kind == ChangeKind::Delete);
         deleted.extend(keys.map(|(key, _)| key.clone()));

@@ -5,6 +5,7 @@ use crate::support::alone::alone;
 use crate::support::threads::{race, unstuck, wait_until};
 use crate::support::wakes::{Wakes, poll};
 use crate::support::{assert_refused, committed, each_key};
+use futures_core::stream::FusedStream;
 use kvick::{Blocking, Change, Emission, Entry, ErrorKind, Kv, Limits, Range, Watch};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -20,7 +21,11 @@ fn numbers(emission: &Emission) -> Vec<Option<u64>> {
 /// A watch that has shown its first emission.
 fn begun<const N: usize>(kv: &Kv, keys: [&str; N]) -> Blocking<Watch> {
     let mut watch = kv.watch(keys).expect("ten keys at most").into_iter();
-    let first = watch.try_next().expect("the first emission comes at once");
+    let first = watch
+        .try_recv()
+        .ok()
+        .flatten()
+        .expect("the first emission comes at once");
     assert!(first.changed.iter().copied().eq(0..N));
     watch
 }
@@ -54,11 +59,11 @@ fn a_commit_of_several_keys_is_one_emission() {
     kv.set("b", 7_u64).unwrap();
     let mut watch = begun(&kv, ["a", "b", "c", "a"]);
     let versionstamp = committed(kv.atomic().set("c", 3_u64).set("a", 1_u64).commit());
-    let emission = watch.try_next().unwrap();
+    let emission = watch.try_recv().unwrap().unwrap();
     assert_eq!(numbers(&emission), [Some(1), Some(7), Some(3), Some(1)]);
     assert_eq!(emission.changed, [0, 2, 3]);
     assert_eq!(emission.versionstamp, versionstamp);
-    assert_eq!(watch.try_next(), None);
+    assert_eq!(watch.try_recv().unwrap(), None);
 }
 
 #[test]
@@ -68,7 +73,10 @@ fn the_versionstamp_decides_and_not_the_value() {
     kv.set("a", 1_u64).unwrap();
     let mut watch = begun(&kv, ["a", "missing"]);
     kv.set("a", 1_u64).unwrap();
-    assert_eq!(numbers(&watch.try_next().unwrap()), [Some(1), None]);
+    assert_eq!(
+        numbers(&watch.try_recv().unwrap().unwrap()),
+        [Some(1), None]
+    );
 
     kv.delete("missing").unwrap();
     kv.set("other", 1_u64).unwrap();
@@ -76,19 +84,19 @@ fn the_versionstamp_decides_and_not_the_value() {
     let refused = kv.atomic().check_absent("a").set("a", 2_u64).commit();
     assert!(!refused.unwrap().is_committed());
     assert!(kv.atomic().set("a", 2_u64).sum("text", 1).commit().is_ok());
-    assert_eq!(watch.try_next().unwrap().changed, [0]);
+    assert_eq!(watch.try_recv().unwrap().unwrap().changed, [0]);
     kv.set("text", "text").unwrap();
     let refused = kv.atomic().set("a", 3_u64).sum("text", 1).commit();
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::TypeMismatch);
-    assert_eq!(watch.try_next(), None);
+    assert_eq!(watch.try_recv().unwrap(), None);
 
     kv.delete("a").unwrap();
-    assert_eq!(watch.try_next().unwrap().changed, [0]);
+    assert_eq!(watch.try_recv().unwrap().unwrap().changed, [0]);
     kv.delete("a").unwrap();
     // There and gone again: as if nothing had been.
     kv.set("missing", 1_u64).unwrap();
     kv.delete("missing").unwrap();
-    assert_eq!(watch.try_next(), None);
+    assert_eq!(watch.try_recv().unwrap(), None);
 }
 
 #[test]
@@ -96,18 +104,18 @@ fn a_raw_watch_shows_what_changes_nothing() {
     // W04
     let kv = Kv::new();
     let mut watch = kv.watch(["a", "b"]).unwrap().raw().into_iter();
-    assert_eq!(watch.try_next().unwrap().changed, [0, 1]);
-    assert_eq!(watch.try_next(), None);
+    assert_eq!(watch.try_recv().unwrap().unwrap().changed, [0, 1]);
+    assert_eq!(watch.try_recv().unwrap(), None);
     // In an operation of one key, in one of several, and beside what does change something.
     let deleted = kv.delete("a").unwrap();
-    let emission = watch.try_next().unwrap();
+    let emission = watch.try_recv().unwrap().unwrap();
     assert_eq!((emission.changed, emission.versionstamp), (vec![], deleted));
     committed(kv.atomic().delete("b").delete("other").commit());
-    assert_eq!(watch.try_next().unwrap().changed, [0; 0]);
+    assert_eq!(watch.try_recv().unwrap().unwrap().changed, [0; 0]);
     committed(kv.atomic().set("other", 1_u64).delete("b").commit());
-    assert_eq!(watch.try_next().unwrap().changed, [0; 0]);
+    assert_eq!(watch.try_recv().unwrap().unwrap().changed, [0; 0]);
     committed(kv.atomic().set("a", 1_u64).delete("b").commit());
-    assert_eq!(watch.try_next().unwrap().changed, [0]);
+    assert_eq!(watch.try_recv().unwrap().unwrap().changed, [0]);
 
     kv.delete("other").unwrap();
     assert!(
@@ -118,7 +126,7 @@ fn a_raw_watch_shows_what_changes_nothing() {
             .unwrap()
             .is_committed()
     );
-    assert_eq!(watch.try_next(), None);
+    assert_eq!(watch.try_recv().unwrap(), None);
 }
 
 #[test]
@@ -127,8 +135,11 @@ fn every_way_to_commit_is_shown() {
     let kv = Kv::new();
     let mut watch = begun(&kv, ["a"]);
     let mut shows = |value: Option<u64>| {
-        assert_eq!(numbers(&watch.try_next().expect("a change")), [value]);
-        assert_eq!(watch.try_next(), None);
+        assert_eq!(
+            numbers(&watch.try_recv().ok().flatten().expect("a change")),
+            [value]
+        );
+        assert_eq!(watch.try_recv().unwrap(), None);
     };
     kv.set("a", 5_u64).unwrap();
     shows(Some(5));
@@ -176,9 +187,9 @@ fn a_storm_is_one_emission_of_the_last_state() {
         kv.delete("b").unwrap();
         kv.set("b", number).unwrap();
     }
-    let emission = watch.try_next().unwrap();
+    let emission = watch.try_recv().unwrap().unwrap();
     assert_eq!(numbers(&emission), [Some(999), Some(999)]);
-    assert_eq!(watch.try_next(), None);
+    assert_eq!(watch.try_recv().unwrap(), None);
 }
 
 #[test]
@@ -231,8 +242,9 @@ fn a_watch_has_ten_keys_at_most_and_one_without_keys_ends() {
     );
     assert!(kv.watch([1; 10]).unwrap().into_iter().next().is_some());
     let mut none = kv.watch::<&str>([]).unwrap().into_iter();
-    assert!(none.is_ended());
-    assert_eq!((none.next(), none.try_next()), (None, None));
+    assert_eq!(none.next(), None);
+    assert_refused(none.try_recv(), ErrorKind::Closed, "ended");
+    assert!(none.into_inner().is_terminated());
 
     let mut limits = Limits::default();
     limits.watch_keys_max = 100;
@@ -265,15 +277,20 @@ fn closing_ends_a_watch_without_an_error() {
     kv.set("a", 1_u64).unwrap();
     assert!(poll(&mut task, &wakes.waker()).is_ready());
     assert!(poll(&mut task, &wakes.waker()).is_pending());
-    assert!(!asked.is_ended());
+    assert_eq!(asked.recv().unwrap().changed, [0]);
+    assert_eq!(asked.try_recv().unwrap(), None);
+    assert!(!task.is_terminated());
 
     kv.read_only().close();
     assert_eq!(wakes.count(), 2);
     assert_eq!(poll(&mut task, &wakes.waker()), Poll::Ready(None));
     assert_eq!(poll(&mut task, &wakes.waker()), Poll::Ready(None));
     assert_eq!((asked.next(), fresh.next()), (None, None));
-    assert_eq!(asked.next_timeout(Duration::MAX), None);
-    assert!(asked.is_ended() && fresh.is_ended());
+    let ended = asked.recv_timeout(Duration::MAX);
+    assert_refused(ended, ErrorKind::Closed, "the stream has ended");
+    assert_refused(asked.recv(), ErrorKind::Closed, "the stream has ended");
+    assert_refused(task.try_recv(), ErrorKind::Closed, "the stream has ended");
+    assert!(task.is_terminated() && fresh.into_inner().is_terminated());
     assert_refused(kv.watch(["a"]), ErrorKind::Closed, "closed");
 }
 
@@ -307,10 +324,11 @@ fn a_watch_waits_no_longer_than_it_is_told() {
     // W08: and is there afterwards.
     let kv = Kv::new().read_only();
     let mut watch = begun(&kv, ["a"]);
-    assert_eq!(watch.next_timeout(Duration::ZERO), None);
-    assert_eq!(watch.next_timeout(Duration::from_millis(2)), None);
-    assert!(!watch.is_ended());
+    assert_eq!(watch.recv_timeout(Duration::ZERO).unwrap(), None);
+    let patience = Duration::from_millis(2);
+    assert_eq!(watch.recv_timeout(patience).unwrap(), None);
     let mut watch = watch.into_inner();
+    assert_eq!(watch.recv_timeout(patience).unwrap(), None);
     assert!(poll(&mut watch, &Wakes::new().waker()).is_pending());
 }
 

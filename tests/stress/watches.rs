@@ -285,13 +285,13 @@ fn watches_that_come_and_go_beside_writers_leave_nothing() {
                 }
                 2 => {
                     let mut watch = kv.watch([key, key + 1]).unwrap().into_iter();
-                    assert!(watch.try_next().is_some());
+                    assert!(watch.try_recv().unwrap().is_some());
                 }
                 _ => {
                     let mut range = kv.watch_range(()).unwrap().into_iter();
                     let mut changes = kv.changes(ChangesFrom::Now).unwrap().into_iter();
-                    assert!(range.try_next().is_some());
-                    let _ = changes.try_next();
+                    assert!(range.try_recv().unwrap().is_some());
+                    let _ = changes.try_recv().unwrap();
                 }
             }
         }

@@ -52,17 +52,17 @@ fn a_watch_is_shown_the_dead_letter() {
     let (kv, _clock) = timed();
     let mut listener = listener(&kv);
     let mut watch = kv.watch(["a", "b"]).unwrap().into_iter();
-    assert!(watch.try_next().is_some());
+    assert!(watch.try_recv().unwrap().is_some());
     kv.enqueue("message", once(&["a", "b"])).unwrap();
-    assert_eq!(watch.try_next(), None);
+    assert_eq!(watch.try_recv().unwrap(), None);
     fail(&mut listener);
-    let emission = watch.try_next().unwrap();
+    let emission = watch.try_recv().unwrap().unwrap();
     assert_eq!(emission.changed, [0, 1]);
     for entry in &emission.entries {
         assert_eq!(entry.as_str(), Some("message"));
         assert_eq!(entry.versionstamp(), Some(emission.versionstamp));
     }
-    assert_eq!(watch.try_next(), None);
+    assert_eq!(watch.try_recv().unwrap(), None);
 }
 
 #[test]

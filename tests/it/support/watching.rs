@@ -65,7 +65,8 @@ impl Client<'_> {
         for _ in 0..self.random.random_range(1..5) {
             let own = self.sets_since(first).filter(|(key, _)| keys.contains(key));
             let own = own.map(|(_, versionstamp)| versionstamp).max();
-            let (emission, span) = self.recorder.time(|| watch.next_timeout(NOT_AT_ALL));
+            let (emission, span) = self.recorder.time(|| watch.recv_timeout(NOT_AT_ALL));
+            let emission = emission.expect("the database is open");
             if let Some(emission) = emission {
                 assert!(shown < Some(emission.versionstamp));
                 shown = Some(emission.versionstamp);
@@ -112,8 +113,8 @@ impl Client<'_> {
         let mut watch = watch.expect("a range can be watched").into_iter();
         let mut listed = Vec::new();
         for turn in 0..self.random.random_range(1..5) {
-            let (change, span) = self.recorder.time(|| watch.next_timeout(NOT_AT_ALL));
-            let Some(change) = change else {
+            let (change, span) = self.recorder.time(|| watch.recv_timeout(NOT_AT_ALL));
+            let Some(change) = change.expect("the database is open") else {
                 assert!(turn > 0, "the first comes at once");
                 let still = self.still(&selector, &listed);
                 self.saw(span, None, still);
@@ -171,8 +172,8 @@ impl Client<'_> {
         let mut is_complete = true;
         let mut last = None;
         loop {
-            let (event, span) = self.recorder.time(|| changes.next_timeout(NOT_AT_ALL));
-            let commit = match event {
+            let (event, span) = self.recorder.time(|| changes.recv_timeout(NOT_AT_ALL));
+            let commit = match event.expect("the database is open") {
                 None => break,
                 Some(ChangeEvent::Commit(commit)) => commit,
                 // Memory was refused to a commit that has gone on without.
