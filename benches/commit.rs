@@ -6,7 +6,7 @@
 mod support;
 
 use criterion::{Criterion, Throughput};
-use kvick::{AtomicOp, Change, Key, Kv, Versionstamp};
+use kvick::{AtomicOp, Key, Kv, Update, Versionstamp};
 use support::yardstick::{Running, criterion, group};
 use support::{Entries, Map, Random, SIZES, Stores, VALUE, compare, put, put_locked, value};
 
@@ -153,7 +153,7 @@ fn update(c: &mut Criterion<Running>, stores: &Stores) {
         ("update", 1),
         |random: &mut Random| random.key(stores.size),
         |kv, key| {
-            let updated = kv.update(key, |_| Change::set(&VALUE));
+            let updated = kv.update(key, |_| Update::set(&VALUE));
             assert!(updated.is_ok_and(|updated| updated.is_committed()));
         },
         put,

@@ -1,6 +1,6 @@
 //! Friends who write down what they give to whom, all at the same time, and lose nothing.
 
-use kvick::{Change, Entry, Kv, Transacted};
+use kvick::{Entry, Kv, Transacted, Update};
 use std::thread;
 
 /// The most gifts that anybody wants.
@@ -14,13 +14,13 @@ fn give_gift(kv: &Kv, to: &str, gift: &str) -> kvick::Result<bool> {
         let list = list.as_str().unwrap_or("");
         let mut gifts: Vec<&str> = list.lines().collect();
         if gifts.contains(&gift) {
-            return Change::keep();
+            return Update::keep();
         }
         if gifts.len() == GIFTS_MAX {
-            return Change::abort("the list is full");
+            return Update::abort("the list is full");
         }
         gifts.push(gift);
-        Change::set(gifts.join("\n"))
+        Update::set(gifts.join("\n"))
     })?;
     Ok(match given {
         Transacted::Committed { versionstamp, .. } => versionstamp.is_some(),

@@ -82,8 +82,8 @@ pub enum ErrorKind {
     TypeMismatch,
     /// The result of a sum is beyond the bounds that it was given.
     SumOutOfRange,
-    /// A change that the operation it was returned to cannot make.
-    InvalidChange,
+    /// Updates that cannot be made: not as many as there are keys.
+    InvalidUpdate,
     /// A message that cannot be enqueued as was asked for: its payload, its delay, its backoff
     /// schedule, its keys if undelivered or the name of its queue is beyond a limit.
     InvalidEnqueue,
@@ -153,7 +153,7 @@ enum Cause {
         bound: &'static str,
         operand: &'static str,
     },
-    ChangeCount {
+    UpdateCount {
         got: usize,
         keys: usize,
     },
@@ -202,7 +202,7 @@ impl Error {
             | Cause::NotV8Scalar { .. }
             | Cause::CannotSum { .. }
             | Cause::BoundOfAnotherType { .. } => ErrorKind::TypeMismatch,
-            Cause::ChangeCount { .. } => ErrorKind::InvalidChange,
+            Cause::UpdateCount { .. } => ErrorKind::InvalidUpdate,
             Cause::BackoffTooMany { .. } | Cause::BackoffTooLong { .. } => {
                 ErrorKind::InvalidEnqueue
             }
@@ -388,8 +388,8 @@ impl Error {
         Cause::Text(ErrorKind::SumOutOfRange, text).into()
     }
 
-    pub(crate) fn invalid_change(got: usize, keys: usize) -> Self {
-        Cause::ChangeCount { got, keys }.into()
+    pub(crate) fn invalid_update(got: usize, keys: usize) -> Self {
+        Cause::UpdateCount { got, keys }.into()
     }
 
     pub(crate) fn aborted() -> Self {
@@ -552,8 +552,8 @@ impl fmt::Display for Error {
                 f,
                 "Min/max parameters have different types than the operand: {bound} beside {operand}"
             ),
-            Cause::ChangeCount { got, keys } => {
-                write!(f, "one change is wanted for each of {keys} keys, got {got}")
+            Cause::UpdateCount { got, keys } => {
+                write!(f, "one update is wanted for each of {keys} keys, got {got}")
             }
             Cause::BackoffTooMany { got, max } => {
                 write!(

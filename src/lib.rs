@@ -138,7 +138,7 @@ pub use sum::Sum;
 pub use transaction::{TrackedList, Transaction};
 #[cfg(feature = "serde")]
 pub use typed::js;
-pub use update::{Change, Changes};
+pub use update::{Update, Updates};
 pub use value::{NewValue, Value, ValueKind, ValueRef};
 pub use version::{ParseVersionstampError, Versionstamp};
 pub use watch::{Emission, Watch};

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 /// What is to become of an entry: what the closure of [`Kv::update`] returns.
 #[derive(Debug)]
-pub struct Change(Kind);
+pub struct Update(Kind);
 
 #[derive(Debug)]
 enum Kind {
@@ -28,7 +28,7 @@ enum Kind {
     Fail(Error),
 }
 
-impl Change {
+impl Update {
     /// Leave it as it is. It keeps its version.
     pub fn keep() -> Self {
         Self(Kind::Keep)
@@ -57,7 +57,7 @@ impl Change {
     }
 }
 
-impl From<Result<Self>> for Change {
+impl From<Result<Self>> for Update {
     /// An error ends the update, and is returned from it unchanged.
     fn from(result: Result<Self>) -> Self {
         result.unwrap_or_else(|error| Self(Kind::Fail(error)))
@@ -65,35 +65,35 @@ impl From<Result<Self>> for Change {
 }
 
 /// What is to become of several entries: what the closure of [`Kv::update_many`] returns. One
-/// [`Change`] for each, in the order of the keys.
+/// [`Update`] for each, in the order of the keys.
 #[derive(Debug)]
-pub struct Changes(SmallVec<[Change; 1]>);
+pub struct Updates(SmallVec<[Update; 1]>);
 
-impl From<Vec<Change>> for Changes {
-    fn from(changes: Vec<Change>) -> Self {
-        Self(changes.into())
+impl From<Vec<Update>> for Updates {
+    fn from(updates: Vec<Update>) -> Self {
+        Self(updates.into())
     }
 }
 
-impl<const N: usize> From<[Change; N]> for Changes {
-    fn from(changes: [Change; N]) -> Self {
-        Self(changes.into_iter().collect())
+impl<const N: usize> From<[Update; N]> for Updates {
+    fn from(updates: [Update; N]) -> Self {
+        Self(updates.into_iter().collect())
     }
 }
 
-impl From<Change> for Changes {
-    /// The only change; or an abort, whatever the number of entries.
-    fn from(change: Change) -> Self {
-        Self(smallvec![change])
+impl From<Update> for Updates {
+    /// The only one; or an abort, whatever the number of entries.
+    fn from(update: Update) -> Self {
+        Self(smallvec![update])
     }
 }
 
-impl<C: Into<Self>> From<Result<C>> for Changes {
+impl<C: Into<Self>> From<Result<C>> for Updates {
     /// An error ends the update, and is returned from it unchanged.
     fn from(result: Result<C>) -> Self {
         match result {
-            Ok(changes) => changes.into(),
-            Err(error) => Change(Kind::Fail(error)).into(),
+            Ok(updates) => updates.into(),
+            Err(error) => Update(Kind::Fail(error)).into(),
         }
     }
 }
@@ -104,13 +104,13 @@ impl Kv {
     ///
     /// `decide` is shown the entry, which may be [missing](Entry::is_missing), and can be called
     /// several times: it should have no effect but its result.
-    /// Writes only what changed: [`Change::keep`] commits nothing.
+    /// Writes only what changed: [`Update::keep`] commits nothing.
     ///
     /// ```
-    /// use kvick::{Change, Kv};
+    /// use kvick::{Update, Kv};
     ///
     /// let kv = Kv::new();
-    /// let add_one = |entry: &kvick::Entry| Change::set(entry.as_u64().unwrap_or(0) + 1);
+    /// let add_one = |entry: &kvick::Entry| Update::set(entry.as_u64().unwrap_or(0) + 1);
     /// assert!(kv.update(("users", "Shona"), add_one)?.is_committed());
     /// assert_eq!(kv.get(("users", "Shona"))?.as_u64(), Some(1));
     /// # Ok::<(), kvick::Error>(())
@@ -121,7 +121,7 @@ impl Kv {
     /// An error that `decide` returns, unchanged; `KeyEmpty`, `KeyTooLarge`, `ValueTooLarge`,
     /// `TotalTooLarge`, `TotalKeysTooLarge`; `InvalidExpiry`; `OutOfMemory`; `ReadOnly`; `Closed`.
     /// Nothing has changed then.
-    pub fn update<C: Into<Change>>(
+    pub fn update<C: Into<Update>>(
         &self,
         key: impl Into<Key>,
         mut decide: impl FnMut(&Entry) -> C,
@@ -129,7 +129,7 @@ impl Kv {
         let key = [key.into()];
         self.update_keys(&key, |entries| match entries {
             [entry] => decide(entry).into().into(),
-            _ => Changes(SmallVec::new()),
+            _ => Updates(SmallVec::new()),
         })
     }
 
@@ -139,15 +139,15 @@ impl Kv {
     /// There is no limit to the number of keys that are read.
     ///
     /// ```
-    /// use kvick::{Change, Kv};
+    /// use kvick::{Update, Kv};
     ///
     /// let kv = Kv::new();
     /// kv.set("alice", 100u64)?;
     /// let moved = kv.update_many(["alice", "bob"], |read| {
     ///     let (Some(alice), bob) = (read[0].as_u64(), read[1].as_u64().unwrap_or(0)) else {
-    ///         return vec![Change::abort("alice has no account")];
+    ///         return vec![Update::abort("alice has no account")];
     ///     };
-    ///     vec![Change::set(alice - 10), Change::set(bob + 10)]
+    ///     vec![Update::set(alice - 10), Update::set(bob + 10)]
     /// })?;
     /// assert!(moved.is_committed());
     /// # Ok::<(), kvick::Error>(())
@@ -155,9 +155,9 @@ impl Kv {
     ///
     /// # Errors
     ///
-    /// Those of [`update`](Self::update); `TooManyMutations`; `InvalidChange` where there is not
-    /// one change for each key.
-    pub fn update_many<K: Into<Key>, C: Into<Changes>>(
+    /// Those of [`update`](Self::update); `TooManyMutations`; `InvalidUpdate` where there is not
+    /// one update for each key.
+    pub fn update_many<K: Into<Key>, C: Into<Updates>>(
         &self,
         keys: impl IntoIterator<Item = K>,
         mut decide: impl FnMut(&[Entry]) -> C,
@@ -169,7 +169,7 @@ impl Kv {
     fn update_keys(
         &self,
         keys: &[Key],
-        mut decide: impl FnMut(&[Entry]) -> Changes,
+        mut decide: impl FnMut(&[Entry]) -> Updates,
     ) -> Result<Transacted<()>> {
         let engine = self.writer()?;
         for key in keys {
@@ -181,12 +181,12 @@ impl Kv {
             engine.newest_many(keys.iter(), |key, hit| {
                 entries.push(Entry::new(key.clone(), hit));
             });
-            let Changes(changes) = decide(&entries);
+            let Updates(updates) = decide(&entries);
             let mut write = Write::default();
-            let change_count = changes.len();
-            // Every change is looked at, also one that has no key: it may be an abort.
-            for (index, change) in changes.into_iter().enumerate() {
-                let op = match change.0 {
+            let update_count = updates.len();
+            // Every update is looked at, also one that has no key: it may be an abort.
+            for (index, update) in updates.into_iter().enumerate() {
+                let op = match update.0 {
                     Kind::Keep => continue,
                     Kind::Set(value) => Op::Set(value),
                     Kind::Touch(expiry) => Op::Touch(expiry),
@@ -202,8 +202,8 @@ impl Kv {
                     write.mutations.push(Mutation { key, op });
                 }
             }
-            if change_count != keys.len() {
-                return Err(Error::invalid_change(change_count, keys.len()));
+            if update_count != keys.len() {
+                return Err(Error::invalid_update(update_count, keys.len()));
             }
             if write.mutations.is_empty() {
                 return Ok(Attempt::Committed((), None));

@@ -130,9 +130,9 @@ fn refusals_keep_denos_words() {
             "The result of a Sum operation would exceed its range limit",
         ),
         (
-            Error::invalid_change(1, 2),
-            ErrorKind::InvalidChange,
-            "one change is wanted for each of 2 keys, got 1",
+            Error::invalid_update(1, 2),
+            ErrorKind::InvalidUpdate,
+            "one update is wanted for each of 2 keys, got 1",
         ),
         (Error::ended(), ErrorKind::Closed, "the stream has ended"),
         (

@@ -2,7 +2,7 @@
 
 use crate::support::committed;
 use crate::support::threads::{race, unstuck, wait_until};
-use kvick::{Change, Clock, Entry, Kv, ManualClock, RetryPolicy, Transacted};
+use kvick::{Clock, Entry, Kv, ManualClock, RetryPolicy, Transacted, Update};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -133,7 +133,7 @@ fn updates_get_through_as_well() {
             for _ in 0..3 {
                 let done = kv.update_many(["hot", "cold"], |entries| {
                     dawdle(&kv, &entries[0]);
-                    [Change::set(2_u64), Change::set(number(&entries[1]) + 1)]
+                    [Update::set(2_u64), Update::set(number(&entries[1]) + 1)]
                 });
                 assert!(done.unwrap().is_committed());
             }
@@ -153,7 +153,7 @@ fn attempts_are_counted_and_bounded() {
         let done = limited.update("hot", |entry| {
             calls += 1;
             kv.set("hot", number(entry) + 1).unwrap();
-            Change::set("never")
+            Update::set("never")
         });
         assert!(matches!(done, Ok(Transacted::Exhausted { attempts, .. }) if attempts == max));
         assert_eq!(calls, max);
@@ -176,7 +176,7 @@ fn attempts_are_counted_and_bounded() {
             if calls < max {
                 kv.set("hot", number(entry) + 1).unwrap();
             }
-            Change::set(0_u64)
+            Update::set(0_u64)
         });
         assert!(matches!(done, Ok(Transacted::Committed { attempts, .. }) if attempts == max));
     }
@@ -198,7 +198,7 @@ fn no_attempt_is_made_after_the_deadline() {
             calls += 1;
             clock.advance(Duration::from_millis(step));
             kv.set("hot", number(entry) + 1).unwrap();
-            Change::set("never")
+            Update::set("never")
         });
         assert!(matches!(done, Ok(Transacted::Exhausted { attempts, .. }) if attempts == calls));
         assert_eq!(u64::from(calls), 100_u64.div_ceil(step));
@@ -207,7 +207,7 @@ fn no_attempt_is_made_after_the_deadline() {
     let at_once = kv.with_retry(RetryPolicy::default().deadline(Duration::ZERO));
     assert!(
         at_once
-            .update("hot", |_| Change::set(1_u64))
+            .update("hot", |_| Update::set(1_u64))
             .unwrap()
             .is_committed()
     );
@@ -244,7 +244,7 @@ fn the_time_between_two_attempts_counts_towards_the_deadline() {
                 clock.jumps.store(true, Ordering::SeqCst);
             }
             kv.set("hot", number(entry) + 1).unwrap();
-            Change::set("never")
+            Update::set("never")
         });
         assert!(matches!(done, Ok(Transacted::Exhausted { attempts, .. }) if attempts == lost));
     }
@@ -259,7 +259,7 @@ fn a_deadline_that_never_comes_is_none() {
         if calls < 3 {
             kv.set("hot", calls).unwrap();
         }
-        Change::set(calls)
+        Update::set(calls)
     });
     assert_eq!(done.unwrap().attempts(), 3);
 }
@@ -334,7 +334,7 @@ fn a_transaction_may_run_in_a_transaction() {
             });
             assert_eq!(inner.unwrap().attempts(), MANY + 1);
             assert!(
-                kv.update("inner", |_| Change::delete())
+                kv.update("inner", |_| Update::delete())
                     .unwrap()
                     .is_committed()
             );

@@ -3,8 +3,8 @@
 use crate::support::client::{assert_is_ours, give_up};
 use crate::support::{assert_refused, committed, conflict, everything, keys};
 use kvick::{
-    Change, ChangeEvent, ChangeKind, ChangesFrom, Clock, Entry, ErrorKind, Key, Kv, ManualClock,
-    NewValue, Range, Sum, Transacted, Value,
+    ChangeEvent, ChangeKind, ChangesFrom, Clock, Entry, ErrorKind, Key, Kv, ManualClock, NewValue,
+    Range, Sum, Transacted, Update, Value,
 };
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
@@ -85,7 +85,7 @@ fn an_entry_is_gone_from_its_deadline_on() {
     assert_eq!(in_transaction.unwrap().committed(), Some((true, 0)));
     let updated = kv.update(("a", 1), |entry| {
         assert!(entry.is_missing());
-        Change::keep()
+        Update::keep()
     });
     assert!(updated.unwrap().is_committed());
 
@@ -182,7 +182,7 @@ fn a_touch_changes_the_expiry_and_nothing_else() {
     assert_eq!(entries[1].expires_in(), None);
     assert_eq!(entries[1].versionstamp(), Some(stamp));
 
-    let updated = kv.update("large", |_| Change::touch(MINUTE)).unwrap();
+    let updated = kv.update("large", |_| Update::touch(MINUTE)).unwrap();
     assert!(updated.is_committed());
     let moved = kv.transact(|tx| {
         tx.touch("small", 3 * MINUTE);
@@ -234,7 +234,7 @@ fn what_is_to_expire_too_late_is_refused() {
     assert_refused(kv.set("key", value()), kind, text);
     assert_refused(kv.atomic().set("key", value()).commit(), kind, text);
     assert_refused(kv.touch("key", never), kind, text);
-    assert_refused(kv.update("key", |_| Change::set(value())), kind, text);
+    assert_refused(kv.update("key", |_| Update::set(value())), kind, text);
     let in_transaction = kv.transact(|tx| {
         tx.set("key", value());
         Ok(())
@@ -384,7 +384,7 @@ fn the_expiry_is_kept_where_that_is_asked_for() {
     clock.advance(10 * MS);
     let add_one = |entry: &Entry| {
         let number = entry.as_u64().unwrap_or(0) + 1;
-        Change::set(NewValue::from(number).keep_expiry())
+        Update::set(NewValue::from(number).keep_expiry())
     };
     for key in ["key", "lasting", "missing"] {
         assert!(kv.update(key, add_one).unwrap().is_committed());

@@ -153,7 +153,7 @@ fn the_empty_key_is_missing_and_cannot_be_written() {
     for refused in refused {
         assert_refused(refused, ErrorKind::KeyEmpty, text);
     }
-    let updated = kv.update((), |_| kvick::Change::set(1_u64));
+    let updated = kv.update((), |_| kvick::Update::set(1_u64));
     assert_refused(updated, ErrorKind::KeyEmpty, text);
     let transacted = kv.transact(|tx| tx.get(()).map(drop));
     assert_refused(transacted, ErrorKind::KeyEmpty, text);

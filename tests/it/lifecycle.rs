@@ -6,9 +6,9 @@ use crate::support::threads::race;
 use crate::support::{assert_refused, committed, everything};
 use bytes::Bytes;
 use kvick::{
-    AtomicOp, Blocking, Change, ChangeEvent, ChangeStream, Cursor, Emission, Entries, Entry, Error,
+    AtomicOp, Blocking, ChangeEvent, ChangeStream, Cursor, Emission, Entries, Entry, Error,
     ErrorKind, Key, Keys, Kv, List, ManualClock, Outcome, Range, RangeChange, RangeWatch,
-    RetryPolicy, Snapshot, Stats, Transacted, Value, Versionstamp, Watch,
+    RetryPolicy, Snapshot, Stats, Transacted, Update, Value, Versionstamp, Watch,
 };
 use std::fmt::Debug;
 use std::num::NonZeroU32;
@@ -144,8 +144,8 @@ fn after_close_every_operation_is_refused() {
     assert_closed(kv.list(()).keys());
     assert_closed(kv.list(()).count());
     assert_closed(kv.list(()).for_each(|_| ()));
-    assert_closed(kv.update("key", |_| Change::keep()));
-    assert_closed(kv.update_many(["key"], |_| [Change::keep()]));
+    assert_closed(kv.update("key", |_| Update::keep()));
+    assert_closed(kv.update_many(["key"], |_| [Update::keep()]));
     assert_closed(kv.transact(|_| Ok(())));
     assert_closed(kv.read_only().get("key"));
     assert_closed(snapshot.get("key"));
@@ -173,7 +173,7 @@ fn what_is_under_way_when_the_engine_is_closed_has_no_effect_later() {
     let kv = Kv::new();
     let done = kv.update("key", |_| {
         kv.close();
-        Change::set(1_u64)
+        Update::set(1_u64)
     });
     assert_refused(done, ErrorKind::Closed, "closed");
     assert_eq!(kv.stats().commit_count, 0);
@@ -199,8 +199,8 @@ fn a_read_only_handle_reads_and_does_not_write() {
             .set("new", 1_u64)
             .commit(),
     );
-    assert_read_only(reader.update("key", |_| Change::set(2_u64)));
-    assert_read_only(reader.update_many(["key"], |_| [Change::keep()]));
+    assert_read_only(reader.update("key", |_| Update::set(2_u64)));
+    assert_read_only(reader.update_many(["key"], |_| [Update::keep()]));
     assert_read_only(reader.transact(|tx| {
         tx.set("key", 2_u64);
         Ok(())

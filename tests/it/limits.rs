@@ -45,7 +45,7 @@ fn keys_have_a_longest_for_writing_and_one_for_reading() {
     for refused in refused {
         assert_refused(refused, ErrorKind::KeyTooLarge, text);
     }
-    let updated = kv.update(&longer, |_| kvick::Change::keep());
+    let updated = kv.update(&longer, |_| kvick::Update::keep());
     assert_refused(updated, ErrorKind::KeyTooLarge, text);
     let transacted = kv.transact(|tx| tx.get(&longer).map(drop));
     assert_refused(transacted, ErrorKind::KeyTooLarge, text);
@@ -110,7 +110,7 @@ fn values_have_a_largest() {
         ErrorKind::ValueTooLarge,
         text,
     );
-    let updated = kv.update("bytes", |_| kvick::Change::set(&too_long));
+    let updated = kv.update("bytes", |_| kvick::Update::set(&too_long));
     assert_refused(updated, ErrorKind::ValueTooLarge, text);
     let transacted = kv.transact(|tx| {
         tx.set("bytes", &too_long);

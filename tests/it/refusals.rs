@@ -6,7 +6,7 @@ use crate::support::alone::alone;
 use crate::support::threads::wait_until;
 use crate::support::{assert_refused, everything};
 use kvick::{
-    Change, ChangeEvent, ChangesFrom, ErrorKind, Key, Kv, Limits, NewValue, Range, Sum, Value,
+    ChangeEvent, ChangesFrom, ErrorKind, Key, Kv, Limits, NewValue, Range, Sum, Update, Value,
 };
 
 /// What counts as large. What the skiplist and the epoch allocate is smaller, and may not be
@@ -128,7 +128,7 @@ fn an_update_that_is_refused_memory_changes_nothing() {
         .collect();
     let update = |kv: &Kv, granted| {
         let updated = kv.update_many(&keys, |entries| {
-            let changes: Vec<_> = entries.iter().map(|_| Change::set(7_u64)).collect();
+            let changes: Vec<_> = entries.iter().map(|_| Update::set(7_u64)).collect();
             refuse_one(LARGE, granted);
             changes
         });

@@ -1,8 +1,8 @@
 //! What a developer sees of the things of this crate: `{:?}` in an assertion that fails, or in a log.
 
 use kvick::{
-    BigInt, Change, Entry, ErrorKind, Key, KeyPart, Kv, Limits, NewValue, Outcome, Range, Sum,
-    Transacted, Value, ValueKind,
+    BigInt, Entry, ErrorKind, Key, KeyPart, Kv, Limits, NewValue, Outcome, Range, Sum, Transacted,
+    Update, Value, ValueKind,
 };
 use std::collections::HashSet;
 use std::fmt::Debug;
@@ -52,7 +52,7 @@ fn what_reads_and_writes_shows_what_it_is_about() {
         Ok(())
     });
     assert_shows(&done.unwrap(), &["Committed", "attempts: 1"]);
-    assert_shows(&Change::set(1_u64), &["Set", "1"]);
+    assert_shows(&Update::set(1_u64), &["Set", "1"]);
     assert_shows(
         &Sum::number(1.0).clamped(),
         &["Sum", "V8(11 bytes)", "true"],

@@ -1,7 +1,7 @@
 //! Transactions: what they see, what they are checked for, what they leave.
 
 use crate::support::{assert_refused, each_key, everything};
-use kvick::{Change, Entry, ErrorKind, Key, Kv, Range, Result, Transacted, Transaction};
+use kvick::{Entry, ErrorKind, Key, Kv, Range, Result, Transacted, Transaction, Update};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs a transaction in whose first attempt, once it has read, something else is committed. How
@@ -354,7 +354,7 @@ fn a_closure_that_panics_leaves_nothing_behind() {
     let update = || {
         let done = kv.update("a", |_| {
             panic();
-            Change::keep()
+            Update::keep()
         });
         drop(done);
     };

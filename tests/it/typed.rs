@@ -8,7 +8,7 @@ mod vectors;
 
 use crate::support::assert_refused;
 use kvick::js::Set;
-use kvick::{Change, ErrorKind, Kv, NewValue, Value};
+use kvick::{ErrorKind, Kv, NewValue, Update, Value};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -88,9 +88,9 @@ fn typed_values_are_read_and_written_wherever_values_are() {
         let push = || {
             let mut visits: Vec<u32> = entry.to()?.unwrap_or_default();
             visits.push(2);
-            Ok(Change::set(NewValue::serialize(&visits)?))
+            Ok(Update::set(NewValue::serialize(&visits)?))
         };
-        Change::from(push())
+        Update::from(push())
     });
     assert!(visited.unwrap().is_committed());
     assert_eq!(visits(&kv), [1, 2]);

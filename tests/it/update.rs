@@ -2,7 +2,7 @@
 
 use crate::support::threads::race;
 use crate::support::{assert_refused, everything};
-use kvick::{Change, Changes, Entry, Error, ErrorKind, Kv, Transacted, Versionstamp};
+use kvick::{Entry, Error, ErrorKind, Kv, Transacted, Update, Updates, Versionstamp};
 use std::num::ParseIntError;
 
 #[track_caller]
@@ -19,7 +19,7 @@ fn increments_of_many_threads_lose_nothing() {
     const EACH: u64 = 1_000;
     let kv = Kv::new();
     let attempts = race(4, |_| {
-        let add_one = |entry: &Entry| Change::set(entry.as_u64().unwrap_or(0) + 1);
+        let add_one = |entry: &Entry| Update::set(entry.as_u64().unwrap_or(0) + 1);
         (0..EACH)
             .map(|_| kv.update("count", add_one).unwrap().attempts())
             .collect::<Vec<_>>()
@@ -41,7 +41,7 @@ fn a_conflict_runs_the_closure_again_with_what_is_there_now() {
             2 => drop(kv.delete("key").unwrap()),
             _ => {}
         }
-        Change::set("done")
+        Update::set("done")
     });
     assert_eq!(done.as_ref().unwrap().attempts(), 3);
     assert_eq!(shown, [Some(1), Some(10), None]);
@@ -54,7 +54,7 @@ fn an_abort_changes_nothing_and_says_why_and_on_what() {
     let kv = Kv::new();
     let first = kv.set("a", 1_u64).unwrap();
     let done = kv.update_many(["a", "b"], |_| {
-        [Change::set(2_u64), Change::abort("enough")]
+        [Update::set(2_u64), Update::abort("enough")]
     });
     let Ok(Transacted::Aborted {
         reason,
@@ -69,7 +69,7 @@ fn an_abort_changes_nothing_and_says_why_and_on_what() {
     assert_eq!(read, kv.get_many(["a", "b"]).unwrap());
     assert_eq!(kv.stats().latest, first);
 
-    let done = kv.update_many(["a", "b"], |_| Change::abort("all of it"));
+    let done = kv.update_many(["a", "b"], |_| Update::abort("all of it"));
     assert!(matches!(done, Ok(Transacted::Aborted { .. })), "{done:?}");
     assert_eq!(kv.stats().latest, first);
 }
@@ -79,13 +79,13 @@ fn an_error_of_the_closure_is_returned_unchanged() {
     // X02
     let kv = Kv::new();
     let parse = |text: &str| text.parse::<u64>().map_err(Error::other);
-    let done = kv.update("key", |_| parse("12a").map(Change::set));
+    let done = kv.update("key", |_| parse("12a").map(Update::set));
     let error = done.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Other);
     assert!(error.downcast_ref::<ParseIntError>().is_some());
     let done = kv.update_many(["a", "b"], |_| {
         parse("12a")?;
-        Ok(vec![Change::delete(), Change::keep()])
+        Ok(vec![Update::delete(), Update::keep()])
     });
     assert!(done.unwrap_err().downcast::<ParseIntError>().is_ok());
     assert_eq!(kv.stats().commit_count, 0);
@@ -98,13 +98,13 @@ fn an_update_of_no_keys_can_abort_and_fail_as_any_other() {
     let none: [&str; 0] = [];
     let aborted = kv.update_many(none, |read| {
         assert_eq!(read, []);
-        Change::abort("no")
+        Update::abort("no")
     });
     assert!(
         matches!(aborted, Ok(Transacted::Aborted { .. })),
         "{aborted:?}"
     );
-    let failed = kv.update_many(none, |_| Err::<Changes, _>(Error::other("broken")));
+    let failed = kv.update_many(none, |_| Err::<Updates, _>(Error::other("broken")));
     assert_refused(failed, ErrorKind::Other, "broken");
     let kept = kv.update_many(none, |_| Vec::new());
     assert_eq!(version_of(kept), None);
@@ -123,7 +123,7 @@ fn a_missing_key_is_shown_as_missing_and_protected() {
             kv.set("b", "appeared").unwrap();
         }
         // Kept, and checked all the same.
-        [Change::set(calls), Change::keep()]
+        [Update::set(calls), Update::keep()]
     });
     assert_eq!(done.unwrap().attempts(), 2);
     assert_eq!(kv.get("a").unwrap().as_u64(), Some(2));
@@ -134,7 +134,7 @@ fn a_missing_key_is_shown_as_missing_and_protected() {
         if calls == 1 {
             kv.set("c", "appeared").unwrap();
         }
-        Change::set(if entry.exists() {
+        Update::set(if entry.exists() {
             "replaced"
         } else {
             "created"
@@ -152,32 +152,32 @@ fn what_is_kept_keeps_its_version() {
     let kv = Kv::new();
     let a = kv.set("a", 1_u64).unwrap();
     let b = kv.set("b", 1_u64).unwrap();
-    assert_eq!(version_of(kv.update("a", |_| Change::keep())), None);
+    assert_eq!(version_of(kv.update("a", |_| Update::keep())), None);
     assert_eq!(
-        version_of(kv.update_many(["a", "b"], |_| [Change::keep(), Change::keep()])),
+        version_of(kv.update_many(["a", "b"], |_| [Update::keep(), Update::keep()])),
         None
     );
     assert_eq!(kv.stats().latest, b);
 
     let changed = version_of(kv.update_many(["a", "b", "c"], |_| {
-        [Change::keep(), Change::set(2_u64), Change::delete()]
+        [Update::keep(), Update::set(2_u64), Update::delete()]
     }));
     assert_eq!(kv.get("a").unwrap().versionstamp(), Some(a));
     assert_eq!(kv.get("b").unwrap().versionstamp(), changed);
     // To delete what is not there is a change, and commits (A09).
-    assert!(version_of(kv.update("c", |_| Change::delete())) > changed);
+    assert!(version_of(kv.update("c", |_| Update::delete())) > changed);
 }
 
 #[test]
-fn there_is_one_change_for_each_key() {
+fn there_is_one_update_for_each_key() {
     let kv = Kv::new();
-    let text = "one change is wanted for each of 2 keys";
-    let few = kv.update_many(["a", "b"], |_| [Change::set(1_u64)]);
-    assert_refused(few, ErrorKind::InvalidChange, text);
+    let text = "one update is wanted for each of 2 keys";
+    let few = kv.update_many(["a", "b"], |_| [Update::set(1_u64)]);
+    assert_refused(few, ErrorKind::InvalidUpdate, text);
     let many = kv.update_many(["a", "b"], |_| {
-        (0..3).map(|_| Change::set(1_u64)).collect::<Vec<_>>()
+        (0..3).map(|_| Update::set(1_u64)).collect::<Vec<_>>()
     });
-    assert_refused(many, ErrorKind::InvalidChange, text);
+    assert_refused(many, ErrorKind::InvalidUpdate, text);
     assert_eq!(everything(&kv), []);
 }
 
@@ -203,9 +203,9 @@ fn many_keys_are_read_at_one_moment_and_without_a_limit() {
                 balances[to] += amount;
                 let changes = balances.iter().zip(entries).map(|(balance, entry)| {
                     if entry.as_u64() == Some(*balance) {
-                        Change::keep()
+                        Update::keep()
                     } else {
-                        Change::set(*balance)
+                        Update::set(*balance)
                     }
                 });
                 changes.collect::<Vec<_>>()

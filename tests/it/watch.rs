@@ -6,7 +6,7 @@ use crate::support::threads::{race, unstuck, wait_until};
 use crate::support::wakes::{Wakes, poll};
 use crate::support::{assert_refused, committed, each_key};
 use futures_core::stream::FusedStream;
-use kvick::{Blocking, Change, Emission, Entry, ErrorKind, Kv, Limits, Range, Watch};
+use kvick::{Blocking, Emission, Entry, ErrorKind, Kv, Limits, Range, Update, Watch};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Poll, Wake, Waker};
@@ -150,7 +150,7 @@ fn every_way_to_commit_is_shown() {
     committed(kv.atomic().max("a", 3).set("b", 0_u64).commit());
     shows(Some(3));
     assert!(
-        kv.update("a", |_| Change::set(8_u64))
+        kv.update("a", |_| Update::set(8_u64))
             .unwrap()
             .is_committed()
     );

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use kvick::{Change, Kv, Range};
+use kvick::{Kv, Range, Update};
 use rand::RngExt;
 use rand::rngs::SmallRng;
 
@@ -137,9 +137,9 @@ fn do_something(kv: &Kv, tracker: &Tracker, random: &mut SmallRng) {
         }
         65..75 => {
             let keep_or_delete = |entry: &kvick::Entry| match entry.value() {
-                Some(value) if value.len() == BIG_BYTES => Change::delete(),
-                Some(_) => Change::keep(),
-                None => Change::set("new"),
+                Some(value) if value.len() == BIG_BYTES => Update::delete(),
+                Some(_) => Update::keep(),
+                None => Update::set("new"),
             };
             let _ = kv.update(key, keep_or_delete).unwrap();
         }

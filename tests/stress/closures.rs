@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use bytes::Bytes;
-use kvick::{Change, Kv};
+use kvick::{Kv, Update};
 
 use crate::support::{Alone, Tracker, eventually, flush_epoch, scaled, settle, threads};
 
@@ -61,11 +61,11 @@ const PANICKING: [Panicking; 10] = [
         panic_now::<()>();
     }),
     ("update", |kv| {
-        let _ = kv.update(1, |_| panic_now::<Change>()).unwrap();
+        let _ = kv.update(1, |_| panic_now::<Update>()).unwrap();
     }),
     ("update_many", |kv| {
         let _ = kv
-            .update_many([1, 2, 3], |_| panic_now::<Change>())
+            .update_many([1, 2, 3], |_| panic_now::<Update>())
             .unwrap();
     }),
     ("transact", |kv| {

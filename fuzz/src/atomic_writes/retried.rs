@@ -7,7 +7,7 @@ use crate::attempt::{Act, Attempt, Interference, Overlay, Reads};
 use crate::decision::Decision;
 use crate::model::Mutation;
 use kvick::{
-    Change, Entry, ErrorKind, Key, Kv, Result, RetryPolicy, Transacted, Transaction, Value,
+    Entry, ErrorKind, Key, Kv, Result, RetryPolicy, Transacted, Transaction, Update, Value,
 };
 use std::num::NonZeroU32;
 
@@ -58,7 +58,7 @@ impl Run<'_> {
                 other.enter(&mut current, latest);
             }
             let changes = decisions.iter().map(Decision::change);
-            changes.map(Change::from).collect::<Vec<_>>()
+            changes.map(Update::from).collect::<Vec<_>>()
         });
         let meets = |other: &Interference| other.changes(&self.model) && keys.contains(&other.key);
         let calls = Calls {
@@ -95,7 +95,7 @@ impl Run<'_> {
             None => {}
         }
         if decisions.len() != keys.len() {
-            return self.refused(done, ErrorKind::InvalidChange);
+            return self.refused(done, ErrorKind::InvalidUpdate);
         }
         let mutations = keys.iter().zip(decisions).filter_map(|(key, decision)| {
             let (key, op) = (key.clone(), decision.op()?);

@@ -1,6 +1,6 @@
 //! The load beside the histories.
 
-use kvick::{Change, Kv, Range, Snapshot, Transacted};
+use kvick::{Kv, Range, Snapshot, Transacted, Update};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::VecDeque;
@@ -85,7 +85,7 @@ impl<'a> Load<'a> {
             600..850 => self.transfer()?,
             850..950 => {
                 let _ = self.kv.update(("counter", key.1 % 10), |entry| {
-                    Change::set(entry.as_u64().unwrap_or(0) + 1)
+                    Update::set(entry.as_u64().unwrap_or(0) + 1)
                 })?;
             }
             950..990 => {

@@ -7,7 +7,7 @@ use super::Run;
 use crate::support::attempt::{Act, Attempt, Interference, Overlay, Reads};
 use crate::support::decision::Decision;
 use crate::support::model::Mutation;
-use kvick::{Change, Entry, Error, ErrorKind, Key, Kv, Result, Transacted, Versionstamp};
+use kvick::{Entry, Error, ErrorKind, Key, Kv, Result, Transacted, Update, Versionstamp};
 use rand::RngExt;
 
 impl Run {
@@ -162,7 +162,7 @@ impl Run {
         update: impl FnOnce(
             &Kv,
             &[Key],
-            &mut dyn FnMut(&[Entry]) -> Result<Vec<Change>>,
+            &mut dyn FnMut(&[Entry]) -> Result<Vec<Update>>,
         ) -> Result<Transacted<()>>,
     ) {
         let interference = self.interference();

@@ -9,8 +9,8 @@ use super::queueing::all_but_letters;
 use super::selector::Selector;
 use super::workload::{Step, Workload, expires};
 use kvick::{
-    Change, Delivery, Entry, EntryRef, Error, ErrorKind, Key, Kv, Message, NewValue, Outcome,
-    RetryPolicy, Snapshot, Transacted, Transaction, Value, Versionstamp,
+    Delivery, Entry, EntryRef, Error, ErrorKind, Key, Kv, Message, NewValue, Outcome, RetryPolicy,
+    Snapshot, Transacted, Transaction, Update, Value, Versionstamp,
 };
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -504,7 +504,7 @@ impl<'a> Client<'a> {
                 tx.list(()).count()?;
                 give_up()
             })),
-            1 => drop(kv.update(&key, |_| give_up::<Change>())),
+            1 => drop(kv.update(&key, |_| give_up::<Update>())),
             2 => drop(kv.with_entry(&key, |_| give_up::<()>())),
             3 => drop(kv.list(()).for_each(|_: EntryRef<'_>| give_up())),
             _ => drop(kv.snapshot().with_entry(&key, |_| give_up::<()>())),
@@ -682,11 +682,11 @@ fn decide(stored: Option<&Value>) -> Decision {
     }
 }
 
-fn change(stored: Option<&Value>, value: &Value) -> Change {
+fn change(stored: Option<&Value>, value: &Value) -> Update {
     match decide(stored) {
-        Decision::Keep => Change::keep(),
-        Decision::Delete => Change::delete(),
-        Decision::Set => Change::set(value),
+        Decision::Keep => Update::keep(),
+        Decision::Delete => Update::delete(),
+        Decision::Set => Update::set(value),
     }
 }
 

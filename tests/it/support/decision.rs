@@ -1,7 +1,7 @@
 //! What an update makes of an entry.
 
 use super::model::Op;
-use kvick::{Change, Error, Result, Value};
+use kvick::{Error, Result, Update, Value};
 
 /// What an update makes of an entry.
 #[derive(Clone, Debug)]
@@ -14,12 +14,12 @@ pub(crate) enum Decision {
 }
 
 impl Decision {
-    pub(crate) fn change(&self) -> Result<Change> {
+    pub(crate) fn change(&self) -> Result<Update> {
         Ok(match self {
-            Self::Keep => Change::keep(),
-            Self::Set(value) => Change::set(value),
-            Self::Delete => Change::delete(),
-            Self::Abort => Change::abort("no"),
+            Self::Keep => Update::keep(),
+            Self::Set(value) => Update::set(value),
+            Self::Delete => Update::delete(),
+            Self::Abort => Update::abort("no"),
             Self::Fail => return Err(Error::other("broken")),
         })
     }
