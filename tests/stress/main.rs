@@ -18,6 +18,7 @@ mod allocator;
 mod churn;
 mod closures;
 mod engines;
+mod expiry;
 mod garbage;
 mod queues;
 mod readers;
