@@ -297,15 +297,15 @@ fn a_key_that_ends_in_a_versionstamp_is_watched_by_its_own_name() {
     let mut of_key = kv.watch([&key]).unwrap().into_iter();
     let mut of_prefix = kv.watch(["log"]).unwrap().raw().into_iter();
     let mut of_range = kv.watch_range("log").unwrap().into_iter();
-    assert!(of_key.try_next().is_some() && of_prefix.try_next().is_some());
-    assert!(of_range.try_next().is_some());
+    assert!(of_key.try_recv().unwrap().is_some() && of_prefix.try_recv().unwrap().is_some());
+    assert!(of_range.try_recv().unwrap().is_some());
 
     let written = kv.set_versionstamped("log", "value").unwrap();
     assert_eq!(written, next, "nobody else has committed");
-    let emission = of_key.try_next().unwrap();
+    let emission = of_key.try_recv().unwrap().unwrap();
     assert_eq!(emission.entries[0].as_str(), Some("value"));
     assert_eq!(emission.entries[0].versionstamp(), Some(written));
-    let changed = of_range.try_next().unwrap().changed;
+    let changed = of_range.try_recv().unwrap().unwrap().changed;
     assert_eq!(changed, Changed::Keys(vec![key]));
-    assert_eq!(of_prefix.try_next(), None);
+    assert_eq!(of_prefix.try_recv().unwrap(), None);
 }
