@@ -171,7 +171,7 @@ impl<'a> AtomicOp<'a> {
 
     /// Sets a key, whatever it holds.
     pub fn set(&mut self, key: impl Into<Key>, value: impl Into<NewValue<'a>>) -> &mut Self {
-        self.mutate(key, Op::Set(value.into()))
+        self.mutate(key, || Op::Set(value.into()))
     }
 
     /// Sets the key that is `prefix` and, as one more part at its end, the versionstamp of the commit:
@@ -207,7 +207,7 @@ impl<'a> AtomicOp<'a> {
 
     /// Deletes a key, if it is there.
     pub fn delete(&mut self, key: impl Into<Key>) -> &mut Self {
-        self.mutate(key, Op::Delete)
+        self.mutate(key, || Op::Delete)
     }
 
     /// Changes when a key expires, and nothing else: so long after the commit, or never (`None`). A
@@ -221,7 +221,7 @@ impl<'a> AtomicOp<'a> {
         expire_in: impl Into<Option<Duration>>,
     ) -> &mut Self {
         let expiry = Expiry::after(expire_in.into());
-        self.mutate(key, Op::Touch(expiry))
+        self.mutate(key, || Op::Touch(expiry))
     }
 
     /// Adds to a `u64`, modulo 2^64: to subtract `n`, add `n.wrapping_neg()`. A key that is missing
@@ -230,7 +230,7 @@ impl<'a> AtomicOp<'a> {
     /// [`commit`](Self::commit) fails with `TypeMismatch` if the key holds anything else. For numbers
     /// and bigints there is [`sum_with`](Self::sum_with).
     pub fn sum(&mut self, key: impl Into<Key>, operand: u64) -> &mut Self {
-        self.mutate(key, Op::Sum(operand))
+        self.mutate(key, || Op::Sum(operand))
     }
 
     /// Adds a number or bigint of JavaScript, within bounds if there are any: see [`Sum`]. A key
@@ -240,7 +240,7 @@ impl<'a> AtomicOp<'a> {
     /// with, or if the key holds something of another type, and with `SumOutOfRange` if the result
     /// is beyond the bounds.
     pub fn sum_with(&mut self, key: impl Into<Key>, sum: impl Into<Sum<'a>>) -> &mut Self {
-        self.mutate(key, sum.into().into_op())
+        self.mutate(key, || sum.into().into_op())
     }
 
     /// Lowers a `u64` to the operand if that is smaller. A key that is missing is set to the
@@ -248,7 +248,7 @@ impl<'a> AtomicOp<'a> {
     ///
     /// [`commit`](Self::commit) fails with `TypeMismatch` if the key holds anything else.
     pub fn min(&mut self, key: impl Into<Key>, operand: u64) -> &mut Self {
-        self.mutate(key, Op::Min(operand))
+        self.mutate(key, || Op::Min(operand))
     }
 
     /// [`min`](Self::min) with an operand as a client sent it.
@@ -260,7 +260,7 @@ impl<'a> AtomicOp<'a> {
         key: impl Into<Key>,
         operand: impl Into<NewValue<'v>>,
     ) -> &mut Self {
-        self.mutate(key, Op::min(&operand.into()))
+        self.mutate(key, || Op::min(&operand.into()))
     }
 
     /// Raises a `u64` to the operand if that is larger. A key that is missing is set to the operand
@@ -268,7 +268,7 @@ impl<'a> AtomicOp<'a> {
     ///
     /// [`commit`](Self::commit) fails with `TypeMismatch` if the key holds anything else.
     pub fn max(&mut self, key: impl Into<Key>, operand: u64) -> &mut Self {
-        self.mutate(key, Op::Max(operand))
+        self.mutate(key, || Op::Max(operand))
     }
 
     /// [`max`](Self::max) with an operand as a client sent it.
@@ -280,7 +280,7 @@ impl<'a> AtomicOp<'a> {
         key: impl Into<Key>,
         operand: impl Into<NewValue<'v>>,
     ) -> &mut Self {
-        self.mutate(key, Op::max(&operand.into()))
+        self.mutate(key, || Op::max(&operand.into()))
     }
 
     /// Enqueues a message, if the operation commits (Q01): [`Kv::enqueue`].
@@ -290,10 +290,13 @@ impl<'a> AtomicOp<'a> {
         self
     }
 
-    fn mutate(&mut self, key: impl Into<Key>, op: Op<'a>) -> &mut Self {
+    /// Adds a mutation, made where it will lie: one that is copied there is read back in other pieces
+    /// than it was written in, and processors are slow at that.
+    #[inline]
+    fn mutate(&mut self, key: impl Into<Key>, op: impl FnOnce() -> Op<'a>) -> &mut Self {
         let mutation = || Mutation {
             key: key.into(),
-            op,
+            op: op(),
         };
         self.write.mutations.extend(iter::once_with(mutation));
         self

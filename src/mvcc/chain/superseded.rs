@@ -41,10 +41,10 @@ impl<T> Unreachable<T> {
         header.older.store(self.first, Ordering::Relaxed);
         self.first = version.as_ptr();
     }
-}
 
-impl<T> Drop for Unreachable<T> {
-    fn drop(&mut self) {
+    /// Frees them.
+    #[inline]
+    pub(crate) fn free(&mut self) {
         while let Some(version) = NonNull::new(self.first) {
             // SAFETY: the list owns what it links to.
             // ORDERING: Relaxed. Nobody else can reach it.
@@ -52,6 +52,13 @@ impl<T> Drop for Unreachable<T> {
             // SAFETY: it has left the list, and each version is in it once.
             unsafe { free_version(version) };
         }
+    }
+}
+
+impl<T> Drop for Unreachable<T> {
+    #[inline]
+    fn drop(&mut self) {
+        self.free();
     }
 }
 
