@@ -35,7 +35,7 @@ const FREED: &[&str] = &["what was freed"];
 
 /// Each bug, what has to find it, and what the report has to say: of histories, the last words are
 /// those of the white box, and the others those of the black box where it is sure to see the bug.
-const CONTROLS: [(Planted, By, &[&str]); 42] = [
+const CONTROLS: [(Planted, By, &[&str]); 43] = [
     (Planted::UnlockedCheck, By::Simulation, WRONG),
     (Planted::StaleRecord, By::Simulation, &[]),
     (Planted::UntrackedReads, By::Simulation, STALE),
@@ -61,9 +61,10 @@ const CONTROLS: [(Planted, By, &[&str]); 42] = [
     (Planted::EarlyReap, By::Simulation, &[]),
     (Planted::KeptTimer, By::Simulation, &[]),
     (Planted::TornFeed, By::Simulation, &[]),
-    (Planted::EarlyHandover, By::Simulation, &["NoMessage"]),
+    (Planted::ForeseenStamp, By::Simulation, &[]),
+    (Planted::EarlyHandover, By::Simulation, &[]),
     (Planted::LateHandover, By::Simulation, &["Overtaken"]),
-    (Planted::ShortLease, By::Simulation, &["SharedMessage"]),
+    (Planted::ShortLease, By::Simulation, &[]),
     (Planted::LostRetry, By::Simulation, &["LostMessage"]),
     (Planted::EarlyRetry, By::Simulation, &["EarlyMessage"]),
     (Planted::LostLetter, By::Simulation, &["LostMessage"]),

@@ -116,7 +116,7 @@ fn wait(wait: Wait) -> bool {
 
 /// The bugs that a simulation finds soon. The others are a matter of orderings, or strike too seldom,
 /// and are for the models.
-pub const PLANTABLE: [Planted; 35] = [
+pub const PLANTABLE: [Planted; 36] = [
     Planted::UnlockedCheck,
     Planted::StaleRecord,
     Planted::UntrackedReads,
@@ -124,6 +124,7 @@ pub const PLANTABLE: [Planted; 35] = [
     Planted::EarlyReady,
     Planted::ValidateFirst,
     Planted::StampReuse,
+    Planted::ForeseenStamp,
     Planted::DescendingLocks,
     Planted::EarlyGrace,
     Planted::LateRegistration,

@@ -204,6 +204,7 @@ fn write(tx: &mut Transaction<'_>, Mutation { key, op }: &Mutation) {
         Op::Set(value) => tx.set(key, value),
         Op::SetFor(value, stays) => tx.set(key, NewValue::from(value).expire_in(*stays)),
         Op::Touch(stays) => tx.touch(key, *stays),
+        Op::SetVersionstamped(value) => tx.set_versionstamped(key, value),
         Op::Delete => tx.delete(key),
         Op::Sum(operand) => tx.sum(key, *operand),
         Op::Min(operand) => tx.min(key, *operand),

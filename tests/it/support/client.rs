@@ -4,7 +4,7 @@
 //! workspace member `proof`, which compiles this file by its path).
 
 use super::checker::{Did, Event, Recorder, Seen, Span};
-use super::model::{Check, Expect, Mutation, Op, add_check, add_mutation};
+use super::model::{Check, Expect, Mutation, Op, add_check, add_mutation, committed_at};
 use super::queueing::all_but_letters;
 use super::selector::Selector;
 use super::workload::{Step, Workload, expires};
@@ -29,6 +29,9 @@ const DEADLINE: Duration = Duration::from_millis(20);
 
 /// The longest time for which something stays, and by which time passes at once, and 1.
 const STAYS_MAX_MS: u64 = 50;
+
+/// The versionstamp of what does not commit.
+const NEVER: Versionstamp = Versionstamp::from_bytes([0; 10]);
 
 /// Snapshots and watches that a client keeps open, one inside the other.
 pub(super) const NESTED_MAX: usize = 2;
@@ -151,6 +154,10 @@ impl<'a> Client<'a> {
     }
 
     fn lasting(&mut self) -> Op {
+        // Seldom, because they pile up until their range is deleted.
+        if self.random.random_ratio(1, 40) {
+            return Op::SetVersionstamped(self.value());
+        }
         match self.random.random_range(0..8) {
             0..3 => Op::Set(self.value()),
             3..5 => Op::Delete,
@@ -312,7 +319,7 @@ impl<'a> Client<'a> {
                 versionstamp,
                 checks,
                 reads: Vec::new(),
-                mutations,
+                mutations: committed_at(versionstamp, mutations),
                 sent,
             },
             Ok(Outcome::Conflict { failed_checks }) => Did::Conflict {
@@ -320,6 +327,7 @@ impl<'a> Client<'a> {
                 failed: failed_checks,
             },
             Err(error) if error.kind() == ErrorKind::TypeMismatch => {
+                let mutations = committed_at(NEVER, mutations);
                 Did::Refusal { checks, mutations }
             }
             Err(error) => return refused(&error),
@@ -393,7 +401,7 @@ impl<'a> Client<'a> {
                     versionstamp,
                     checks: Vec::new(),
                     reads: seen,
-                    mutations: as_written(mutations),
+                    mutations: committed_at(versionstamp, as_written(mutations)),
                     sent,
                 },
                 None if sent.is_empty() => Did::Read { at: None, seen },
@@ -407,7 +415,7 @@ impl<'a> Client<'a> {
             Ok(other) => panic!("nothing else aborts or gives up: {other:?}"),
             Err(error) if error.kind() == ErrorKind::TypeMismatch => Did::Refusal {
                 checks: Vec::new(),
-                mutations: as_written(mutations),
+                mutations: committed_at(NEVER, as_written(mutations)),
             },
             Err(error) => return refused(&error),
         };
@@ -720,6 +728,7 @@ fn write(tx: &mut Transaction<'_>, mutation: &Mutation) {
         Op::Min(operand) => tx.min(key, *operand),
         Op::Max(operand) => tx.max(key, *operand),
         Op::SumWith(sum) => tx.sum_with(key, sum.as_sum()),
+        Op::SetVersionstamped(value) => tx.set_versionstamped(key, value),
     }
 }
 
@@ -729,7 +738,10 @@ fn as_written(mutations: Vec<Mutation>) -> Vec<Mutation> {
     let mut written: Vec<Mutation> = Vec::new();
     for mutation in mutations {
         if matches!(mutation.op, Op::Set(_) | Op::SetFor(..) | Op::Delete) {
-            written.retain(|earlier| earlier.key != mutation.key);
+            let is_other = |earlier: &Mutation| {
+                matches!(earlier.op, Op::SetVersionstamped(_)) || earlier.key != mutation.key
+            };
+            written.retain(is_other);
         }
         written.push(mutation);
     }

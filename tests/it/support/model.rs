@@ -38,6 +38,8 @@ pub(crate) enum Op {
     Min(u64),
     Max(u64),
     SumWith(BoundedSum),
+    /// Sets the key that begins like this one, and ends in the versionstamp of the commit.
+    SetVersionstamped(Value),
 }
 
 /// A sum of numbers or bigints of JavaScript, none of them too large for an `i128`.
@@ -89,7 +91,23 @@ pub(crate) fn add_mutation(operation: &mut AtomicOp<'_>, mutation: &Mutation) {
         Op::Min(operand) => operation.min(key, *operand),
         Op::Max(operand) => operation.max(key, *operand),
         Op::SumWith(sum) => operation.sum_with(key, sum.as_sum()),
+        Op::SetVersionstamped(value) => operation.set_versionstamped(key, value),
     };
+}
+
+/// The mutations of a commit with this versionstamp, by the keys that they have written.
+pub(crate) fn committed_at(
+    versionstamp: Versionstamp,
+    mutations: impl IntoIterator<Item = Mutation>,
+) -> Vec<Mutation> {
+    let named = mutations.into_iter().map(|mutation| match mutation.op {
+        Op::SetVersionstamped(value) => Mutation {
+            key: mutation.key.join(versionstamp),
+            op: Op::Set(value),
+        },
+        _ => mutation,
+    });
+    named.collect()
 }
 
 /// What a mutation makes of a value, or as what it is refused (A06, S01, S02, S04 to S14).
@@ -100,7 +118,9 @@ pub(crate) fn apply(stored: Option<&Value>, op: &Op) -> Result<Option<Value>, Er
         Some(_) => Err(ErrorKind::TypeMismatch),
     };
     match op {
-        Op::Set(value) | Op::SetFor(value, _) => Ok(Some(value.clone())),
+        Op::Set(value) | Op::SetFor(value, _) | Op::SetVersionstamped(value) => {
+            Ok(Some(value.clone()))
+        }
         Op::Touch(_) => Ok(stored.cloned()),
         Op::Delete => Ok(None),
         Op::Sum(operand) => combine(*operand, u64::wrapping_add),
