@@ -74,7 +74,9 @@ fn mutation(input: &mut Input<'_>, keys: &[Key]) -> Mutation {
 fn combined(stored: Option<&Value>, op: &Op) -> Result<Option<Value>, ErrorKind> {
     let operand = match op {
         Op::SumWith(sum) => return added(stored, sum).map(Some),
-        Op::Set(value) | Op::SetFor(value, _) => return Ok(Some(value.clone())),
+        Op::Set(value) | Op::SetFor(value, _) | Op::SetVersionstamped(value) => {
+            return Ok(Some(value.clone()));
+        }
         Op::Touch(_) => return Ok(stored.cloned()),
         Op::Delete => return Ok(None),
         Op::Sum(operand) | Op::Min(operand) | Op::Max(operand) => u128::from(*operand),

@@ -3,7 +3,7 @@
 mod retried;
 
 use crate::input::Input;
-use crate::model::{Changes, Check, Model, Mutation, Op, add_check, add_mutation};
+use crate::model::{Changes, Check, Model, Mutation, Op, add_check, add_mutation, committed_at};
 use crate::{assert_holds, assert_leaves_nothing};
 use kvick::{ErrorKind, Key, Kv, Limits, Outcome, Value, Versionstamp};
 
@@ -70,7 +70,7 @@ fn refusal(limits: &Limits, checks: &[Check], mutations: &[Mutation]) -> Option<
         total_bytes += key_bytes;
         let value_bytes = match op {
             Op::Delete | Op::Touch(_) => continue,
-            Op::Set(value) | Op::SetFor(value, _) => value.len(),
+            Op::Set(value) | Op::SetFor(value, _) | Op::SetVersionstamped(value) => value.len(),
             Op::Sum(_) | Op::Min(_) | Op::Max(_) => 8,
             Op::SumWith(sum) => sum.operand.len(),
         };
@@ -198,7 +198,14 @@ impl<'a> Run<'a> {
     }
 
     fn atomic(&mut self) {
-        let (checks, mutations) = (self.checks(), self.mutations());
+        let (checks, mut mutations) = (self.checks(), self.mutations());
+        if self.input.one_in(8) {
+            for mutation in &mut mutations {
+                if let Op::Set(value) = &mutation.op {
+                    mutation.op = Op::SetVersionstamped(value.clone());
+                }
+            }
+        }
         let mut operation = self.kv.atomic();
         let mut next = mutations.iter();
         // Where the checks stand makes no difference (A04).
@@ -213,7 +220,10 @@ impl<'a> Run<'a> {
         next.for_each(|mutation| add_mutation(&mut operation, mutation));
         let outcome = operation.commit();
         drop(operation);
-        if let Some(kind) = refusal(self.kv.limits(), &checks, &mutations) {
+        // As long as they would be, and as much else than every other.
+        let never = Versionstamp::from_bytes([0; 10]);
+        let named = committed_at(never, mutations.iter().cloned());
+        if let Some(kind) = refusal(self.kv.limits(), &checks, &named) {
             return self.refused(outcome, kind);
         }
         let failed_checks = self.model.failed(&checks);
@@ -223,10 +233,12 @@ impl<'a> Run<'a> {
             assert_eq!(self.kv.stats().latest, self.latest, "A02");
             return assert_holds(&self.kv, &self.model);
         }
-        match self.model.changes(&mutations) {
-            Ok(changes) => {
+        match self.model.changes(&named) {
+            Ok(_) => {
                 let outcome = outcome.expect("every mutation fits");
                 let versionstamp = outcome.versionstamp().expect("every check holds");
+                let named = committed_at(versionstamp, mutations);
+                let changes = self.model.changes(&named).expect("they fit by other names");
                 self.install(changes, versionstamp);
             }
             Err(kind) => self.refused(outcome, kind),

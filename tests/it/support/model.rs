@@ -101,7 +101,8 @@ pub(crate) fn committed_at(
     mutations: impl IntoIterator<Item = Mutation>,
 ) -> Vec<Mutation> {
     let named = mutations.into_iter().map(|mutation| match mutation.op {
-        Op::SetVersionstamped(value) => Mutation {
+        // The empty key is refused as it is (A15).
+        Op::SetVersionstamped(value) if !mutation.key.is_empty() => Mutation {
             key: mutation.key.join(versionstamp),
             op: Op::Set(value),
         },
