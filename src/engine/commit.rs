@@ -222,7 +222,6 @@ impl Engine {
         let mut plan = Plan::new();
         let stripes = self.plan(write, &mut plan, &guard)?;
         let time = CommitTime::new(self);
-        let mut aftermath = Aftermath::new();
         let mut failed = FailedChecks::new();
         let early = planted(Planted::UnlockedCheck).then(|| {
             let mut locked = Locked::new();
@@ -242,18 +241,8 @@ impl Engine {
         self.provide(&mut plan, &mut locked, &guard)?;
         self.link(&mut plan);
         let stamp = publish(handover, || plan.install.publish(&self.counter));
-        let makes_way = self.finish_commit(
-            &plan,
-            stamp,
-            &mut locked,
-            &mut aftermath,
-            &mut woken,
-            &guard,
-        );
-        // One by one: as a tuple they would be copied together first, a kilobyte of them.
+        let makes_way = self.finish_commit(&plan, stamp, &mut locked, &mut woken, &guard);
         drop(plan);
-        drop(locked);
-        self.clear_up(aftermath, &guard);
         self.tick(stamp, guard, makes_way);
         Ok(Outcome::Committed(Effects { stamp }))
     }
@@ -455,16 +444,16 @@ impl Engine {
         self.uncreate(&plan.targets, locked, guard);
     }
 
-    /// Enters a published commit into the books of the stripes, and sweeps a little. Whether the
-    /// commit should make way when it is done.
-    pub(super) fn finish_commit<'g>(
-        &'g self,
+    /// Enters a published commit into the books of the stripes, sweeps a little, unlocks, and clears
+    /// up what was swept. Whether the commit should make way in its [`tick`](Self::tick), which is
+    /// all that is left to do.
+    pub(super) fn finish_commit(
+        &self,
         plan: &Plan<'_, '_>,
         stamp: Stamp,
         locked: &mut Locked<'_, Stripe>,
-        aftermath: &mut Aftermath<'g>,
         woken: &mut Woken,
-        guard: &'g Guard,
+        guard: &Guard,
     ) -> bool {
         for installed in &plan.installed {
             let stripe = self.stripe_of(installed.record.hash());
@@ -482,10 +471,14 @@ impl Engine {
         if let Some(stripe) = locked.iter_mut().next() {
             stripe.counts.commit_count += 1;
         }
+        let mut aftermath = Aftermath::new();
         for stripe in locked.iter_mut() {
-            self.sweep_some(stripe, aftermath, guard);
+            self.sweep_some(stripe, &mut aftermath, guard);
         }
-        self.makes_way(stamp, plan.installed.len())
+        let makes_way = self.makes_way(stamp, plan.installed.len());
+        locked.unlock();
+        self.clear_up(aftermath, guard);
+        makes_way
     }
 
     /// A record for a key that has none. The stripe is that of the key, and locked.

@@ -15,7 +15,6 @@
 use super::commit::{Effects, FailedChecks, Installed, Outcome, Plan, count_conflict, unreserve};
 use super::handover::{Handover, publish, try_publish};
 use super::payload::{self, Large};
-use super::sweep::Aftermath;
 use super::timing::CommitTime;
 use super::write::{RangeReads, Write};
 use super::{Engine, Stripe};
@@ -107,7 +106,6 @@ impl Engine {
         let mut plan = Plan::new();
         let stripes = self.plan(write, &mut plan, &guard)?;
         let time = CommitTime::new(self);
-        let mut aftermath = Aftermath::new();
         if !terms.is_exclusive {
             self.stripes.lock(&stripes, locked)?;
         }
@@ -149,11 +147,8 @@ impl Engine {
         });
         let outcome = match published {
             Ok(stamp) => {
-                let makes_way =
-                    self.finish_commit(&plan, stamp, locked, &mut aftermath, &mut woken, &guard);
+                let makes_way = self.finish_commit(&plan, stamp, locked, &mut woken, &guard);
                 drop(plan);
-                locked.unlock();
-                self.clear_up(aftermath, &guard);
                 self.tick(stamp, guard, makes_way);
                 return Ok(Fine::Done(Outcome::Committed(Effects { stamp })));
             }
@@ -178,7 +173,6 @@ impl Engine {
         let mut plan = Plan::new();
         self.plan(write, &mut plan, &guard)?;
         let time = CommitTime::new(self);
-        let mut aftermath = Aftermath::new();
         let mut locked = Locked::new();
         self.stripes.lock_all(&mut locked)?;
 
@@ -194,17 +188,8 @@ impl Engine {
         self.provide(&mut plan, &mut locked, &guard)?;
         self.link(&mut plan);
         let stamp = publish(handover, || plan.install.publish(&self.counter));
-        let makes_way = self.finish_commit(
-            &plan,
-            stamp,
-            &mut locked,
-            &mut aftermath,
-            &mut woken,
-            &guard,
-        );
+        let makes_way = self.finish_commit(&plan, stamp, &mut locked, &mut woken, &guard);
         drop(plan);
-        drop(locked);
-        self.clear_up(aftermath, &guard);
         self.tick(stamp, guard, makes_way);
         Ok(Outcome::Committed(Effects { stamp }))
     }
@@ -276,7 +261,6 @@ impl Engine {
         self.turn.give_way();
         let mut woken = Woken::new();
         let guard = epoch::pin();
-        let mut aftermath = Aftermath::new();
         let mut locked = Locked::new();
         self.stripes.lock_all(&mut locked)?;
 
@@ -296,17 +280,8 @@ impl Engine {
             });
         }
         let stamp = plan.install.publish(&self.counter);
-        let makes_way = self.finish_commit(
-            &plan,
-            stamp,
-            &mut locked,
-            &mut aftermath,
-            &mut woken,
-            &guard,
-        );
+        let makes_way = self.finish_commit(&plan, stamp, &mut locked, &mut woken, &guard);
         drop(plan);
-        drop(locked);
-        self.clear_up(aftermath, &guard);
         self.tick(stamp, guard, makes_way);
         Ok((count - expired_count, Effects { stamp }))
     }
