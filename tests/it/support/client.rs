@@ -213,16 +213,19 @@ impl<'a> Client<'a> {
             Step::Watch => self.watch(),
             Step::Panic => self.panic(),
             Step::Touch => self.touch(),
-            Step::Wait => {
-                let length = self.random.random_range(1..STAYS_MAX_MS);
-                let clock = self.recorder.clock();
-                clock.advance(Duration::from_millis(length));
-            }
+            Step::Wait => self.wait(),
             Step::Sweep => self.kv.sweep(),
             Step::Enqueue => self.enqueue(),
             Step::Receive => self.receive(),
             Step::Settle => self.settle(),
         }
+    }
+
+    /// Lets time pass.
+    pub(super) fn wait(&mut self) {
+        let length = self.random.random_range(1..STAYS_MAX_MS);
+        let clock = self.recorder.clock();
+        clock.advance(Duration::from_millis(length));
     }
 
     fn set(&mut self) {

@@ -9,6 +9,7 @@ use super::client::{Client, MAY_REFUSE, granted};
 use super::deliveries::{MessageId, Received, Sent};
 use super::model::{Mutation, Op};
 use super::selector::Selector;
+use super::workload::LETTERS_MAX;
 use kvick::{Key, Kv, Message, Value};
 use rand::RngExt;
 use std::collections::BTreeMap;
@@ -17,9 +18,6 @@ use std::time::Duration;
 
 /// Deno's queue, and one that is made when it is used and forgotten when it is not.
 const QUEUES: [&str; 2] = ["", "mail"];
-
-/// How many messages may wait or be handled, so that they come round.
-const LETTERS_MAX: usize = 40;
 
 /// How many of them may have keys.
 const KEYS_MAX: u32 = 6;
@@ -134,16 +132,17 @@ impl Client<'_> {
             0..5 => Duration::ZERO,
             _ => self.delay(),
         };
-        let has_intervals = self.random.random_range(0..6) > 0;
+        // Seldom, as it is minutes before the last of Deno's attempts.
+        let has_intervals = self.random.random_range(0..30) > 0;
         let intervals = has_intervals.then(|| {
             let count = self.random.random_range(0..3);
             (0..count).map(|_| self.delay()).collect()
         });
         let has_keys = self.random.random_bool(0.7);
         let other = self.random.random_bool(0.5).then(|| self.key());
-        let queue = self.pick(&QUEUES);
+        let queue = self.queue();
         let mut known = self.recorder.letters.known();
-        if known.sent.len() >= LETTERS_MAX {
+        if known.sent.len() >= self.workload.letters_max {
             return None;
         }
         let own = has_keys.then(|| known.keys.pop()).flatten();
@@ -164,7 +163,10 @@ impl Client<'_> {
     }
 
     pub(super) fn enqueue(&mut self) {
-        let Some(sent) = self.letter() else { return };
+        let Some(sent) = self.letter() else {
+            // Those that were delayed, or failed, have to come round first.
+            return self.wait();
+        };
         let enqueue = || self.kv.enqueue(&sent.payload, sent.delivery());
         let (versionstamp, span) = self.recorder.time(enqueue);
         let Some(versionstamp) = granted(versionstamp) else {
@@ -185,8 +187,12 @@ impl Client<'_> {
         if self.held.len() == HELD_MAX {
             return self.settle();
         }
-        let queue = self.pick(&QUEUES);
+        let queue = self.queue();
         self.receive_from(queue);
+    }
+
+    fn queue(&mut self) -> &'static str {
+        self.pick(&QUEUES[..self.workload.queue_count])
     }
 
     fn receive_from(&mut self, queue: &'static str) {

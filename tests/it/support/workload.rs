@@ -4,12 +4,19 @@ use super::selector::Selector;
 use kvick::Key;
 use rand::{Rng, RngExt};
 
+/// Of messages that may wait or be handled.
+pub(crate) const LETTERS_MAX: usize = 40;
+
 /// Keys, ranges of them, and how often each kind of step is taken.
 #[derive(Clone, Debug)]
 pub(crate) struct Workload {
     pub(crate) clients: usize,
     pub(crate) keys: Vec<Key>,
     pub(crate) selectors: Vec<Selector>,
+    /// How many of the queues are used.
+    pub(crate) queue_count: usize,
+    /// How many messages may wait or be handled, so that they come round.
+    pub(crate) letters_max: usize,
     /// How often each kind of step is taken, out of the sum of all.
     pub(crate) weights: [(Step, u32); 21],
 }
@@ -106,6 +113,8 @@ pub(crate) fn wide(clients: usize) -> Workload {
             Selector::PrefixStart("a".into(), ("a", "x", 1).into()),
             Selector::Prefix("t".into()),
         ],
+        queue_count: 2,
+        letters_max: LETTERS_MAX,
         weights: MIXED,
     }
 }
@@ -121,6 +130,8 @@ pub(crate) fn hot(clients: usize) -> Workload {
             ("t",).into(),
         ],
         selectors: vec![Selector::All, Selector::Prefix("a".into())],
+        queue_count: 2,
+        letters_max: LETTERS_MAX,
         weights: MIXED,
     }
 }
@@ -163,10 +174,26 @@ pub(crate) fn crowded(clients: usize) -> Workload {
     workload
 }
 
+/// Mostly messages of one queue, and few at a time: so two are often committed at once, and asked for
+/// at once.
+pub(crate) fn mailing(clients: usize) -> Workload {
+    let mut workload = hot(clients);
+    workload.queue_count = 1;
+    workload.letters_max = 5;
+    for (step, weight) in &mut workload.weights {
+        match step {
+            Step::Enqueue => *weight = 60,
+            Step::Receive | Step::Settle => *weight = 80,
+            _ => *weight = 1,
+        }
+    }
+    workload
+}
+
 impl Workload {
     /// One of the others, with some steps more frequent, and some left out.
     pub(crate) fn drawn(clients: usize, random: &mut impl Rng) -> Self {
-        let workloads = [wide, hot, ranged, churning, crowded];
+        let workloads = [wide, hot, ranged, churning, crowded, mailing];
         let mut workload = workloads[random.random_range(0..workloads.len())](clients);
         for (step, weight) in &mut workload.weights {
             *weight *= [0, 1, 1, 3][random.random_range(0..4)];
