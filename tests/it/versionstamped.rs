@@ -19,6 +19,17 @@ fn versionstamp_of(key: &Key) -> Versionstamp {
     digits.parse().expect("the text is a versionstamp")
 }
 
+/// Ends the others, which go on until it is set, if this thread fails.
+struct OnPanic<'a>(&'a AtomicBool);
+
+impl Drop for OnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
 /// Every entry under a prefix, each of which ends in its own versionstamp.
 #[track_caller]
 fn log(kv: &Kv, prefix: impl Into<Key>) -> Vec<Entry> {
@@ -244,6 +255,7 @@ fn keys_end_in_their_versionstamps_whatever_else_is_committed_and_read() {
             listed
         }
         writer => {
+            let _on_panic = OnPanic(&is_done);
             for number in 0..EACH {
                 if number % 3 == 0 {
                     // Two of these stand in the range of one another.
