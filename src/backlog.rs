@@ -24,7 +24,7 @@ mod agenda;
 #[path = "backlog/line.rs"]
 mod line;
 
-pub(crate) use self::agenda::{Agenda, Visit};
+pub(crate) use self::agenda::{Agenda, Visits};
 pub(crate) use self::line::{Signals, Ticket};
 
 use self::agenda::Note;
@@ -369,8 +369,8 @@ impl<M: Queued> Backlog<M> {
         state.line.look();
         state.rouse(before, &mut signals);
         // Also where it is later than it was.
-        let visit = state.next_visit();
-        state.note.set(visit);
+        let visits = state.next_visits();
+        state.note.set(visits);
         drop(state);
         signals.send();
     }
@@ -480,7 +480,7 @@ impl<M: Queued> State<M> {
     fn close(&mut self, signals: &mut Signals) {
         self.is_closed = true;
         self.line.call_all(signals);
-        self.note.set(None);
+        self.note.set(Visits::default());
     }
 
     /// One that was taken has been done with.
@@ -516,21 +516,21 @@ impl<M: Queued> State<M> {
         let takeable = self.takeable();
         let new = takeable.saturating_sub(before);
         self.line.call(takeable, new, signals);
-        self.note.advance(self.next_visit())
+        self.note.advance(self.next_visits())
     }
 
     /// When somebody has to look at this, if ever, unless something else happens before.
-    fn next_visit(&self) -> Option<Visit> {
+    fn next_visits(&self) -> Visits {
         if self.is_closed {
-            return None;
-        }
-        // Whoever was called may not come.
-        if self.takeable() > 0 && self.line.is_anybody_waiting() {
-            return Some(Visit::Always);
+            return Visits::default();
         }
         let firsts = [&self.delayed, &self.undelivered].map(|later| later.first_key_value());
         let dues = firsts.into_iter().flatten().map(|(place, _)| place.due);
-        dues.min().map(Visit::At)
+        Visits {
+            // Whoever was called may not come.
+            is_always: self.takeable() > 0 && self.line.is_anybody_waiting(),
+            due: dues.min(),
+        }
     }
 }
 

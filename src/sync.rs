@@ -249,6 +249,8 @@ pub enum Planted {
     StampReuse,
     /// A commit whose keys end in its stamp has whatever stamp is next.
     ForeseenStamp,
+    /// A commit pins the epoch behind every stripe.
+    LatePin,
     /// Some commits lock their stripes in descending order.
     DescendingLocks,
     /// The grace is raised without waiting for anybody.

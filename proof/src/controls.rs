@@ -35,7 +35,7 @@ const FREED: &[&str] = &["what was freed"];
 
 /// Each bug, what has to find it, and what the report has to say: of histories, the last words are
 /// those of the white box, and the others those of the black box where it is sure to see the bug.
-const CONTROLS: [(Planted, By, &[&str]); 43] = [
+const CONTROLS: [(Planted, By, &[&str]); 44] = [
     (Planted::UnlockedCheck, By::Simulation, WRONG),
     (Planted::StaleRecord, By::Simulation, &[]),
     (Planted::UntrackedReads, By::Simulation, STALE),
@@ -43,6 +43,7 @@ const CONTROLS: [(Planted, By, &[&str]); 43] = [
     (Planted::EarlyReady, By::Simulation, &[]),
     (Planted::ValidateFirst, By::Simulation, STALE),
     (Planted::StampReuse, By::Simulation, &["Versionstamp"]),
+    (Planted::LatePin, By::Simulation, &["pinned behind a lock"]),
     (Planted::DescendingLocks, By::Simulation, &["deadlock"]),
     (Planted::EarlyGrace, By::Simulation, FREED),
     (Planted::LateRegistration, By::Simulation, &[]),

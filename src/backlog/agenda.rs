@@ -8,46 +8,59 @@
 use crate::moment::Moment;
 use crate::sync::Mutex;
 use std::collections::BTreeSet;
+use std::mem;
 use std::sync::Arc;
 
 /// When a backlog is to be looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Visit {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Visits {
     /// Whenever anybody looks: somebody was called, who may not come, and others wait.
-    Always,
+    pub(crate) is_always: bool,
     /// When something becomes due.
-    At(Moment),
+    pub(crate) due: Option<Moment>,
 }
 
-/// The names of backlogs, by when they are to be looked at: each once at most.
+/// The names of backlogs, by when they are to be looked at.
 #[derive(Debug)]
 pub(crate) struct Agenda {
-    visits: Mutex<BTreeSet<(Visit, Arc<str>)>>,
+    noted: Mutex<Noted>,
+}
+
+#[derive(Debug, Default)]
+struct Noted {
+    always: BTreeSet<Arc<str>>,
+    by_due: BTreeSet<(Moment, Arc<str>)>,
 }
 
 impl Agenda {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
-            visits: Mutex::new(BTreeSet::new()),
+            noted: Mutex::default(),
         })
     }
 
-    /// Those that are to be looked at now. They stay noted until they are.
+    /// Those that are to be looked at now, each once. They stay noted until they are.
     pub(crate) fn due(&self, now: Moment) -> Vec<Arc<str>> {
-        let mut due = Vec::new();
-        for (visit, name) in &*self.visits.lock() {
-            if *visit > Visit::At(now) {
+        let noted = self.noted.lock();
+        let mut all: Vec<_> = noted.always.iter().cloned().collect();
+        for (due, name) in &noted.by_due {
+            if *due > now {
                 break;
             }
-            due.push(Arc::clone(name));
+            if !noted.always.contains(name) {
+                all.push(Arc::clone(name));
+            }
         }
-        due
+        all
     }
 
-    /// When the next one is to be.
-    pub(crate) fn next(&self) -> Option<Visit> {
-        let visits = self.visits.lock();
-        visits.first().map(|(visit, _)| *visit)
+    /// When the next ones are to be.
+    pub(crate) fn next(&self) -> Visits {
+        let noted = self.noted.lock();
+        Visits {
+            is_always: !noted.always.is_empty(),
+            due: noted.by_due.first().map(|(due, _)| *due),
+        }
     }
 }
 
@@ -56,7 +69,7 @@ impl Agenda {
 pub(super) struct Note {
     agenda: Arc<Agenda>,
     name: Arc<str>,
-    visit: Option<Visit>,
+    visits: Visits,
 }
 
 impl Note {
@@ -65,44 +78,52 @@ impl Note {
         Self {
             agenda,
             name,
-            visit: None,
+            visits: Visits::default(),
         }
     }
 
     #[cfg(test)]
-    pub(super) fn visit(&self) -> Option<Visit> {
-        self.visit
+    pub(super) fn visits(&self) -> Visits {
+        self.visits
     }
 
     /// Notes that the backlog is to be looked at then, if ever, and not when it said before.
-    pub(super) fn set(&mut self, visit: Option<Visit>) {
-        if self.visit == visit {
+    pub(super) fn set(&mut self, visits: Visits) {
+        let before = mem::replace(&mut self.visits, visits);
+        if before == visits {
             return;
         }
-        let entry = |visit| (visit, Arc::clone(&self.name));
-        let (before, after) = (self.visit.map(entry), visit.map(entry));
-        self.visit = visit;
-        let mut visits = self.agenda.visits.lock();
-        if let Some(before) = before {
-            visits.remove(&before);
+        let mut noted = self.agenda.noted.lock();
+        if before.is_always && !visits.is_always {
+            noted.always.remove(&self.name);
+        } else if visits.is_always && !before.is_always {
+            noted.always.insert(Arc::clone(&self.name));
         }
-        visits.extend(after);
+        if before.due != visits.due {
+            let entry = |due| (due, Arc::clone(&self.name));
+            if let Some(before) = before.due.map(entry) {
+                noted.by_due.remove(&before);
+            }
+            noted.by_due.extend(visits.due.map(entry));
+        }
     }
 
-    /// Notes that the backlog is to be looked at then, if ever, unless it is before; whether it was
-    /// not. What was noted and is not needed any more costs a look.
-    pub(super) fn advance(&mut self, visit: Option<Visit>) -> bool {
-        let is_earlier = visit.is_some_and(|visit| self.visit.is_none_or(|before| visit < before));
-        if is_earlier {
-            self.set(visit);
-        }
-        is_earlier
+    /// Notes that the backlog is to be looked at then as well, if ever; whether that is sooner than
+    /// what it said before. What was noted and is not needed any more costs a look.
+    pub(super) fn advance(&mut self, visits: Visits) -> bool {
+        let both = Visits {
+            is_always: self.visits.is_always || visits.is_always,
+            due: self.visits.due.into_iter().chain(visits.due).min(),
+        };
+        let is_sooner = both != self.visits;
+        self.set(both);
+        is_sooner
     }
 }
 
 impl Drop for Note {
     /// There is no such backlog any more.
     fn drop(&mut self) {
-        self.set(None);
+        self.set(Visits::default());
     }
 }

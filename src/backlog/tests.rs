@@ -1,5 +1,6 @@
 use super::{
-    Agenda, Backlog, Backlogged, Delay, Finished, Held, Next, Queued, Signals, Taken, Ticket, Visit,
+    Agenda, Backlog, Backlogged, Delay, Finished, Held, Next, Queued, Signals, Taken, Ticket,
+    Visits,
 };
 use crate::moment::Moment;
 use crate::sync::{AtomicU64, Ordering};
@@ -102,13 +103,26 @@ fn backlog() -> Backlog<Number> {
 }
 
 /// Lets time pass; when the backlog wants to be looked at then.
-fn pass_time(backlog: &Backlog<Number>, now: u64) -> Option<Visit> {
+fn pass_time(backlog: &Backlog<Number>, now: u64) -> Visits {
     backlog.pass_time(ms(now));
-    backlog.state.lock().note.visit()
+    backlog.state.lock().note.visits()
 }
 
-fn at(millis: u64) -> Visit {
-    Visit::At(ms(millis))
+const NEVER: Visits = Visits {
+    is_always: false,
+    due: None,
+};
+
+const ALWAYS: Visits = Visits {
+    is_always: true,
+    due: None,
+};
+
+fn at(millis: u64) -> Visits {
+    Visits {
+        due: Some(ms(millis)),
+        ..NEVER
+    }
 }
 
 fn waiting<const N: usize>(backlog: &Backlog<Number>) -> [Waiting; N] {
@@ -201,12 +215,12 @@ fn who_does_not_come_is_done_without() {
     push(&backlog, 1, None);
     assert_eq!(woken(&listeners), [1, 0]);
     // Not at the first look, which may be right after that.
-    assert_eq!(pass_time(&backlog, 50), Some(Visit::Always));
+    assert_eq!(pass_time(&backlog, 50), ALWAYS);
     assert_eq!(woken(&listeners), [0, 0]);
     // Then nobody is left to be woken.
-    assert_eq!(pass_time(&backlog, 100), None);
+    assert_eq!(pass_time(&backlog, 100), NEVER);
     assert_eq!(woken(&listeners), [0, 1]);
-    assert_eq!(pass_time(&backlog, 150), None);
+    assert_eq!(pass_time(&backlog, 150), NEVER);
     assert_eq!(woken(&listeners), [0, 0]);
     assert_eq!(number(listeners[1].poll(&backlog, 100)), Some(1));
     assert!(listeners[0].poll(&backlog, 100).is_none());
@@ -248,17 +262,21 @@ fn listeners_are_woken_for_what_becomes_due() {
     let mut listeners: [Waiting; 2] = waiting(&backlog);
     push(&backlog, 1, Some(10));
     push(&backlog, 2, Some(20));
-    assert_eq!(pass_time(&backlog, 9), Some(at(10)));
+    assert_eq!(pass_time(&backlog, 9), at(10));
     assert_eq!(woken(&listeners), [0, 0]);
     // To see whether whoever is woken comes.
-    assert_eq!(pass_time(&backlog, 10), Some(Visit::Always));
+    let both = Visits {
+        is_always: true,
+        ..at(20)
+    };
+    assert_eq!(pass_time(&backlog, 10), both);
     assert_eq!(woken(&listeners), [1, 0]);
     assert_eq!(number(listeners[0].poll(&backlog, 10)), Some(1));
-    assert_eq!(pass_time(&backlog, 11), Some(at(20)));
-    assert_eq!(pass_time(&backlog, 20), None);
+    assert_eq!(pass_time(&backlog, 11), at(20));
+    assert_eq!(pass_time(&backlog, 20), NEVER);
     assert_eq!(woken(&listeners), [0, 1]);
     assert_eq!(number(listeners[1].poll(&backlog, 20)), Some(2));
-    assert_eq!(pass_time(&backlog, 70), None);
+    assert_eq!(pass_time(&backlog, 70), NEVER);
 }
 
 #[test]
@@ -269,7 +287,7 @@ fn what_could_not_be_buried_is_nobodys_until_it_is_due() {
     backlog.postpone(taken, ms(5));
     assert_eq!(number(take(&backlog, 9)), None);
     assert!(backlog.take_undelivered(ms(4)).is_none());
-    assert_eq!(pass_time(&backlog, 4), Some(at(5)));
+    assert_eq!(pass_time(&backlog, 4), at(5));
     let taken = backlog.take_undelivered(ms(5)).expect("it is due");
     hold(&backlog, |held| held.forget(taken.message.bytes())).send();
     assert_eq!(backlog.count(ms(9)), Backlogged::default());
@@ -293,7 +311,7 @@ fn closing_wakes_everybody_and_loses_nothing() {
     assert!(matches!(next, Next::Closed));
     assert_eq!(backlog.count(ms(0)).ready_count, 2);
     assert_eq!(backlog.peek(ms(0)), Some(Number(1)));
-    assert_eq!(pass_time(&backlog, 0), None);
+    assert_eq!(pass_time(&backlog, 0), NEVER);
     // When the engine is gone, they are too.
     backlog.end();
     assert_eq!(backlog.count(ms(0)).ready_count, 0);
@@ -387,7 +405,7 @@ fn who_was_called_and_looks_without_waiting_has_come() {
     // Who waits with another waker instead tells the one that was left.
     backlog.withdraw(&mut listeners[1].ticket);
     assert_eq!(woken(&listeners), [0, 1]);
-    assert_eq!(pass_time(&backlog, 100), None);
+    assert_eq!(pass_time(&backlog, 100), NEVER);
 }
 
 #[test]
@@ -399,20 +417,31 @@ fn the_agenda_has_each_backlog_once_and_as_early_as_it_wants() {
         let due = agenda.due(ms(now));
         due.iter().map(ToString::to_string).collect()
     };
-    assert_eq!(agenda.next(), None);
+    assert_eq!(agenda.next(), NEVER);
     push(&backlogs[0], 1, Some(20));
     push(&backlogs[1], 2, Some(30));
     push(&backlogs[1], 3, Some(10));
     push(&backlogs[1], 4, Some(40));
-    assert_eq!((agenda.next(), due(9)), (Some(at(10)), vec![]));
+    assert_eq!((agenda.next(), due(9)), (at(10), vec![]));
     assert_eq!(due(10), ["two"]);
     // It stays there until it is looked at.
     assert_eq!(due(20), ["two", "one"]);
-    assert_eq!(pass_time(&backlogs[1], 10), Some(at(30)));
+    assert_eq!(pass_time(&backlogs[1], 10), at(30));
     assert_eq!(due(20), ["one"]);
     assert_eq!(number(take(&backlogs[0], 20)), Some(1));
-    assert_eq!(pass_time(&backlogs[0], 20), None);
-    assert_eq!(agenda.next(), Some(at(30)));
+    assert_eq!(pass_time(&backlogs[0], 20), NEVER);
+    assert_eq!(agenda.next(), at(30));
+    // Who is to be looked at always hides nobody who is to be at a certain time, not himself either.
+    let listeners: [Waiting; 2] = waiting(&backlogs[0]);
+    push(&backlogs[0], 5, None);
+    push(&backlogs[0], 6, Some(25));
+    assert_eq!(woken(&listeners), [1, 0]);
+    let both = |millis| Visits {
+        is_always: true,
+        ..at(millis)
+    };
+    assert_eq!((agenda.next(), due(24)), (both(25), vec!["one".into()]));
+    assert_eq!(due(30), ["one", "two"]);
     drop(backlogs);
-    assert_eq!(agenda.next(), None);
+    assert_eq!(agenda.next(), NEVER);
 }

@@ -8,6 +8,7 @@
 //!
 //! The most frequent operation has a path of its own, in `single`.
 
+use super::calls::Calls;
 use super::handover::{Handover, publish};
 use super::mutation::Pending;
 use super::payload::{self, Large};
@@ -163,7 +164,7 @@ impl Engine {
     pub(crate) fn commit(&self, write: &Write<'_>) -> Result<Outcome> {
         write.check_limits(self.limits(), self.single)?;
         self.turn.give_way();
-        self.commit_checked(write)
+        self.commit_checked(write, &mut Calls::new())
     }
 
     /// Commits what a transaction read and wrote. What it read is not bounded by the limits of
@@ -179,32 +180,38 @@ impl Engine {
     ) -> Result<Outcome> {
         write.check_mutation_limits(self.limits())?;
         self.turn.give_way();
+        let mut calls = Calls::new();
         if planted(Planted::UntrackedReads) {
-            return self.commit_checked(&write.without_reads());
+            return self.commit_checked(&write.without_reads(), &mut calls);
         }
         match reads.filter(|reads| !reads.ranges.is_empty()) {
-            reads if !write.versionstamped.is_empty() => self.commit_versionstamped(write, reads),
-            reads @ Some(_) if !write.enqueues.is_empty() => {
-                self.commit_with_messages(write, reads)
+            reads if !write.versionstamped.is_empty() => {
+                self.commit_versionstamped(write, reads, &mut calls)
             }
-            Some(reads) => self.commit_ranged(write, reads, None),
-            None => self.commit_checked(write),
+            reads @ Some(_) if !write.enqueues.is_empty() => {
+                self.commit_with_messages(write, reads, &mut calls)
+            }
+            Some(reads) => self.commit_ranged(write, reads, None, &mut calls.woken),
+            None => self.commit_checked(write, &mut calls),
         }
     }
 
-    pub(super) fn commit_checked(&self, write: &Write<'_>) -> Result<Outcome> {
+    /// Commits what is within the limits. Whoever is to be woken by it is added to `calls`, as in all
+    /// of its kind: the caller may be pinned.
+    pub(super) fn commit_checked(&self, write: &Write<'_>, calls: &mut Calls) -> Result<Outcome> {
         if !write.versionstamped.is_empty() {
-            return self.commit_versionstamped(write, None);
+            return self.commit_versionstamped(write, None, calls);
         }
         if !write.enqueues.is_empty() {
-            return self.commit_with_messages(write, None);
+            return self.commit_with_messages(write, None, calls);
         }
+        let woken = &mut calls.woken;
         match (&write.checks[..], &write.mutations[..]) {
-            ([], [Mutation { key, op }]) => self.commit_single(None, key, op),
+            ([], [Mutation { key, op }]) => self.commit_single(None, key, op, woken),
             ([check], [Mutation { key, op }]) if check.key == *key => {
-                self.commit_single(Some(check.expect), key, op)
+                self.commit_single(Some(check.expect), key, op, woken)
             }
-            _ => self.commit_many(write, None),
+            _ => self.commit_many(write, None, woken),
         }
     }
 
@@ -213,11 +220,11 @@ impl Engine {
         &self,
         write: &Write<'_>,
         handover: Option<&mut Handover<'_>>,
+        woken: &mut Woken,
     ) -> Result<Outcome> {
         for mutation in &write.mutations {
             self.prefetch(&mutation.key);
         }
-        let mut woken = Woken::new();
         let guard = epoch::pin();
         let mut plan = Plan::new();
         let stripes = self.plan(write, &mut plan, &guard)?;
@@ -241,7 +248,7 @@ impl Engine {
         self.provide(&mut plan, &mut locked, &guard)?;
         self.link(&mut plan);
         let stamp = publish(handover, || plan.install.publish(&self.counter));
-        let makes_way = self.finish_commit(&plan, stamp, &mut locked, &mut woken, &guard);
+        let makes_way = self.finish_commit(&plan, stamp, &mut locked, woken, &guard);
         drop(plan);
         self.tick(stamp, guard, makes_way);
         Ok(Outcome::Committed(Effects { stamp }))
@@ -440,6 +447,7 @@ impl Engine {
         locked: &mut Locked<'_, Stripe>,
         guard: &Guard,
     ) {
+        self.deferred.add(plan.installed.len() as u64);
         plan.install.roll_back(guard);
         self.uncreate(&plan.targets, locked, guard);
     }
@@ -504,6 +512,14 @@ impl Engine {
         }
         stripe.counts.bytes += record.size() + RECORD_BYTES;
         Ok(record)
+    }
+
+    /// What a commit does when it holds no lock any more and may have come to nothing: what it took
+    /// back was handed to the epoch as well.
+    pub(super) fn tick_refused(&self) {
+        if self.deferred.is_due() {
+            self.deferred.flush(&epoch::pin());
+        }
     }
 
     #[cold]

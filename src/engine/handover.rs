@@ -12,15 +12,17 @@
 //! Handing over after the stripes are unlocked would not do: whoever has read what a commit wrote, and
 //! then enqueues, could be faster than that commit itself, and its message come first.
 //!
-//! Listeners are woken when nothing is locked any more: their wakers are the caller's code.
+//! Listeners are woken when nothing is locked or pinned any more (`calls`).
 
 use super::Engine;
+use super::calls::Calls;
 use super::commit::{Effects, Outcome};
 use super::queues::{MessageQueue, Posted};
 use super::write::{Enqueue, RangeReads, Write};
 use crate::backlog::{Delay, Held, Queued, Signals, Taken};
 use crate::error::Result;
 use crate::moment::Moment;
+use crate::mvcc::notify::Woken;
 use crate::sync::{OutOfMemory, Planted, planted, reserve};
 use crate::version::Stamp;
 use smallvec::SmallVec;
@@ -48,7 +50,8 @@ pub(super) struct Handover<'q> {
     outgoing: Outgoings,
     /// The memory of a message that goes with this commit.
     removed_bytes: Option<usize>,
-    signals: Signals,
+    /// Whom it wakes.
+    signals: &'q mut Signals,
 }
 
 /// Publishes a commit, and hands over what it has to.
@@ -80,6 +83,7 @@ impl<'q> Handover<'q> {
         queues: &'q [Arc<MessageQueue>],
         now: Moment,
         outgoing: Outgoings,
+        signals: &'q mut Signals,
     ) -> Result<Self, OutOfMemory> {
         let mut held = SmallVec::new();
         reserve(&mut held, queues.len())?;
@@ -89,7 +93,7 @@ impl<'q> Handover<'q> {
             now,
             outgoing,
             removed_bytes: None,
-            signals: Signals::default(),
+            signals,
         })
     }
 
@@ -97,8 +101,9 @@ impl<'q> Handover<'q> {
     pub(super) fn of_removal(
         queue: &'q [Arc<MessageQueue>],
         taken: &Taken<Posted>,
+        signals: &'q mut Signals,
     ) -> Result<Self, OutOfMemory> {
-        let mut handover = Self::new(queue, Moment::ZERO, SmallVec::new())?;
+        let mut handover = Self::new(queue, Moment::ZERO, SmallVec::new(), signals)?;
         handover.removed_bytes = Some(taken.message.bytes());
         Ok(handover)
     }
@@ -117,7 +122,7 @@ impl<'q> Handover<'q> {
         }
         // Also where it did not succeed: it may be tried again in another way.
         for held in self.held.drain(..) {
-            held.release(&mut self.signals);
+            held.release(self.signals);
         }
         published
     }
@@ -137,19 +142,6 @@ impl<'q> Handover<'q> {
         if let (Some(bytes), [held]) = (self.removed_bytes, &mut self.held[..]) {
             held.forget(bytes);
         }
-    }
-
-    /// Publishes a commit that locks nothing but the queues.
-    fn publish_alone(mut self, publish: impl FnOnce() -> Stamp) -> Stamp {
-        let stamp = self::publish(Some(&mut self), publish);
-        self.tell();
-        stamp
-    }
-
-    /// Wakes the listeners. Nothing is locked.
-    pub(super) fn tell(self) {
-        debug_assert!(self.held.is_empty());
-        self.signals.send();
     }
 }
 
@@ -188,40 +180,47 @@ impl Engine {
         &self,
         write: &Write<'_>,
         reads: Option<&RangeReads>,
+        calls: &mut Calls,
     ) -> Result<Outcome> {
         let has_keys = !write.checks.is_empty() || !write.mutations.is_empty();
         if !has_keys && reads.is_none() {
             return self
-                .commit_messages(&write.enqueues)
+                .commit_messages(&write.enqueues, &mut calls.signals)
                 .map(Outcome::Committed);
         }
-        self.with_handover(&write.enqueues, |handover| match reads {
-            Some(reads) => self.commit_ranged(write, reads, Some(handover)),
-            None => self.commit_many(write, Some(handover)),
+        self.with_handover(&write.enqueues, calls, |handover, woken| match reads {
+            Some(reads) => self.commit_ranged(write, reads, Some(handover), woken),
+            None => self.commit_many(write, Some(handover), woken),
         })
     }
 
-    /// Writes the letters, has `commit` commit them with whatever else there is, and tells of them.
+    /// Writes the letters, and has `commit` commit them with whatever else there is.
     pub(super) fn with_handover(
         &self,
         enqueues: &[Enqueue<'_>],
-        commit: impl FnOnce(&mut Handover<'_>) -> Result<Outcome>,
+        calls: &mut Calls,
+        commit: impl FnOnce(&mut Handover<'_>, &mut Woken) -> Result<Outcome>,
     ) -> Result<Outcome> {
         let (queues, now, outgoing) = self.write_letters(enqueues)?;
-        let mut handover = Handover::new(&queues, now, outgoing)?;
+        let Calls { woken, signals } = calls;
+        let mut handover = Handover::new(&queues, now, outgoing, signals)?;
         if planted(Planted::EarlyHandover) {
             publish(Some(&mut handover), || self.counter.mint());
         }
-        let outcome = commit(&mut handover);
+        let outcome = commit(&mut handover, woken);
         self.maintenance.wake_for_time();
-        handover.tell();
         outcome
     }
 
     /// Commits messages and nothing else: that takes no stripe.
-    pub(super) fn commit_messages(&self, enqueues: &[Enqueue<'_>]) -> Result<Effects> {
+    pub(super) fn commit_messages(
+        &self,
+        enqueues: &[Enqueue<'_>],
+        signals: &mut Signals,
+    ) -> Result<Effects> {
         let (queues, now, outgoing) = self.write_letters(enqueues)?;
-        let stamp = Handover::new(&queues, now, outgoing)?.publish_alone(|| self.counter.mint());
+        let mut handover = Handover::new(&queues, now, outgoing, signals)?;
+        let stamp = publish(Some(&mut handover), || self.counter.mint());
         self.queues.count_commit();
         self.maintenance.wake_for_time();
         Ok(Effects { stamp })

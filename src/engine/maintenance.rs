@@ -99,6 +99,15 @@ struct Worker {
     is_running: AtomicBool,
 }
 
+/// What came of working for an engine.
+#[derive(Debug, Default)]
+struct Served {
+    /// How soon it has to be worked for again, if it has to.
+    wait: Option<Duration>,
+    /// Whether it stays in the list for that.
+    stays: bool,
+}
+
 impl Worker {
     fn sweeper() -> &'static Self {
         static SWEEPER: OnceLock<Worker> = OnceLock::new();
@@ -158,31 +167,79 @@ impl Worker {
             soon = PERIOD;
             let again: Vec<_> = due
                 .into_iter()
-                .filter(|engine| match self.serve(engine) {
-                    Some(wait) => {
+                .filter(|engine| {
+                    let served = self.serve(engine);
+                    if let Some(wait) = served.wait {
                         soon = soon.min(wait.max(PERIOD_MIN));
-                        true
                     }
-                    None => false,
+                    served.stays
                 })
                 .collect();
             self.engines.lock().extend(again);
         }
     }
 
-    /// Works for an engine; how soon it has to again, if it has to.
-    fn serve(&self, engine: &Weak<Engine>) -> Option<Duration> {
-        let engine = engine.upgrade()?;
+    /// Works for an engine.
+    fn serve(&self, engine: &Weak<Engine>) -> Served {
+        let Some(engine) = engine.upgrade() else {
+            return Served::default();
+        };
         let awake = &(self.chore)(&engine).awake;
         // Before the work: a commit that comes later enlists the engine anew.
         awake.rest();
         // What a value of the caller's does when it is dropped may panic, and so may the caller's
         // clock. That is reported by then, and no reason not to work for the other engines.
         let work = AssertUnwindSafe(|| (self.work)(&engine));
-        let again = panic::catch_unwind(work).unwrap_or(Some(PERIOD));
-        let again = again.filter(|_| awake.stay());
+        let wait = panic::catch_unwind(work).unwrap_or(Some(PERIOD));
+        // Where it was enlisted meanwhile, it is already there, and to be looked at no later.
+        let stays = wait.is_some() && awake.stay();
         // It may be the last one to have the engine, and then drops all of its values.
         let _ = panic::catch_unwind(AssertUnwindSafe(|| drop(engine)));
-        again
+        Served { wait, stays }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Served, Worker};
+    use crate::clock::SystemClock;
+    use crate::engine::history::HistoryBounds;
+    use crate::engine::{Config, Engine};
+    use crate::limits::Limits;
+    use crate::sync::{AtomicBool, Condvar, Mutex};
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    #[test]
+    fn what_is_due_soon_is_not_late_because_somebody_commits_meanwhile() {
+        const SOON: Duration = Duration::from_millis(2);
+        let engine = Engine::new(Config {
+            limits: Limits::default(),
+            clock: Arc::new(SystemClock),
+            stripe_bits: 1,
+            maintenance: false,
+            history: HistoryBounds::default(),
+            queue_concurrency: 1,
+        });
+        let worker = |work| Worker {
+            name: "test",
+            chore: |engine| &engine.maintenance.timekeeping,
+            work,
+            engines: Mutex::new(Vec::new()),
+            enlisted: Condvar::new(),
+            is_running: AtomicBool::new(true),
+        };
+        let serve = |work: fn(&Engine) -> Option<Duration>| {
+            let Served { wait, stays } = worker(work).serve(&Arc::downgrade(&engine));
+            (wait, stays)
+        };
+        assert_eq!(serve(|_| Some(SOON)), (Some(SOON), true));
+        assert_eq!(serve(|_| None), (None, false));
+        // Whoever commits while it works has the engine in the list already.
+        let commits = |engine: &Engine| {
+            engine.maintenance.timekeeping.awake.wake();
+            Some(SOON)
+        };
+        assert_eq!(serve(commits), (Some(SOON), false));
     }
 }

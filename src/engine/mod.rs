@@ -7,6 +7,7 @@
 //! [`observers`] of a stripe; [`watch`] is what it does, and [`park`] how a thread waits for it.
 
 pub(crate) mod arithmetic;
+mod calls;
 pub(crate) mod commit;
 pub(crate) mod contention;
 mod deferred;

@@ -8,10 +8,11 @@
 //! There is a queue for each name that is in use. Those that nobody uses any more are forgotten.
 
 use super::Engine;
+use super::calls::Calls;
 use super::commit::{Effects, Outcome};
 use super::handover::Handover;
 use super::write::{Enqueue, Mutation, Op, Write};
-use crate::backlog::{Agenda, Backlog, Backlogged, Delay, Queued, Visit};
+use crate::backlog::{Agenda, Backlog, Backlogged, Delay, Queued, Signals, Visits};
 use crate::delivery::Delivery;
 use crate::error::{Error, Result};
 use crate::key::Key;
@@ -370,7 +371,8 @@ impl Engine {
     /// Whatever the limits refuse; nothing has changed then.
     pub(crate) fn enqueue(&self, enqueue: &Enqueue<'_>) -> Result<Effects> {
         enqueue.check_single(self.limits())?;
-        self.commit_messages(std::slice::from_ref(enqueue))
+        let mut signals = Signals::default();
+        self.commit_messages(std::slice::from_ref(enqueue), &mut signals)
     }
 
     /// Something is noted in the agenda of the queues.
@@ -439,10 +441,10 @@ impl Engine {
                 op: Op::Set(NewValue::from(&letter.payload)),
             });
         }
-        let mut handover = Handover::of_removal(std::slice::from_ref(queue), taken)?;
-        let buried = self.commit_many(&write, Some(&mut handover));
-        handover.tell();
-        buried
+        let mut calls = Calls::new();
+        let queue = std::slice::from_ref(queue);
+        let mut handover = Handover::of_removal(queue, taken, &mut calls.signals)?;
+        self.commit_many(&write, Some(&mut handover), &mut calls.woken)
     }
 
     /// Wakes the listeners of messages that are due by now, and buries what could not be buried
@@ -466,10 +468,9 @@ impl Engine {
             queue.backlog.pass_time(now);
         }
         self.queues.named.lock().tidy_some();
-        agenda.next().map(|visit| match visit {
-            Visit::Always => now.after(LOOK_AGAIN),
-            Visit::At(due) => due,
-        })
+        let Visits { is_always, due } = agenda.next();
+        let again = is_always.then(|| now.after(LOOK_AGAIN));
+        again.into_iter().chain(due).min()
     }
 
     /// Shows the payload of the message of a queue that is delivered next.

@@ -76,6 +76,7 @@ impl Engine {
         write: &Write<'_>,
         reads: &RangeReads,
         mut handover: Option<&mut Handover<'_>>,
+        woken: &mut Woken,
     ) -> Result<Outcome> {
         let terms = Terms {
             reads: Some(reads),
@@ -83,12 +84,12 @@ impl Engine {
             is_exclusive: false,
         };
         let mut locked = Locked::new();
-        match self.commit_fine(write, terms, handover.as_deref_mut(), &mut locked)? {
+        let fine = self.commit_fine(write, terms, handover.as_deref_mut(), &mut locked, woken)?;
+        drop(locked);
+        self.tick_refused();
+        match fine {
             Fine::Done(outcome) => Ok(outcome),
-            Fine::Busy => {
-                drop(locked);
-                self.commit_exclusive(write, reads, handover)
-            }
+            Fine::Busy => self.commit_exclusive(write, reads, handover, woken),
         }
     }
 
@@ -100,8 +101,8 @@ impl Engine {
         terms: Terms<'_>,
         handover: Option<&mut Handover<'_>>,
         locked: &mut Locked<'e, Stripe>,
+        woken: &mut Woken,
     ) -> Result<Fine> {
-        let mut woken = Woken::new();
         let guard = epoch::pin();
         let mut plan = Plan::new();
         let stripes = self.plan(write, &mut plan, &guard)?;
@@ -132,10 +133,10 @@ impl Engine {
             // them first.
             return reads.map_or(Err(refused), |_| Ok(Fine::Busy));
         }
-        self.provide(&mut plan, locked, &guard)?;
-        // The ranges may want it, and then it is too late: the clock is the caller's code, and what is
-        // linked has to be published or taken back.
+        // The ranges may want it, and then it is too late: the clock is the caller's code, and may panic;
+        // what is provided or linked has to be published or taken back.
         time.read_ahead();
+        self.provide(&mut plan, locked, &guard)?;
         self.link(&mut plan);
         let published = try_publish(handover, || match terms.stamp {
             Some(stamp) => plan.install.publish_at(stamp, &self.counter, |install| {
@@ -147,7 +148,7 @@ impl Engine {
         });
         let outcome = match published {
             Ok(stamp) => {
-                let makes_way = self.finish_commit(&plan, stamp, locked, &mut woken, &guard);
+                let makes_way = self.finish_commit(&plan, stamp, locked, woken, &guard);
                 drop(plan);
                 self.tick(stamp, guard, makes_way);
                 return Ok(Fine::Done(Outcome::Committed(Effects { stamp })));
@@ -167,8 +168,8 @@ impl Engine {
         write: &Write<'_>,
         reads: &RangeReads,
         handover: Option<&mut Handover<'_>>,
+        woken: &mut Woken,
     ) -> Result<Outcome> {
-        let mut woken = Woken::new();
         let guard = epoch::pin();
         let mut plan = Plan::new();
         self.plan(write, &mut plan, &guard)?;
@@ -188,7 +189,7 @@ impl Engine {
         self.provide(&mut plan, &mut locked, &guard)?;
         self.link(&mut plan);
         let stamp = publish(handover, || plan.install.publish(&self.counter));
-        let makes_way = self.finish_commit(&plan, stamp, &mut locked, &mut woken, &guard);
+        let makes_way = self.finish_commit(&plan, stamp, &mut locked, woken, &guard);
         drop(plan);
         self.tick(stamp, guard, makes_way);
         Ok(Outcome::Committed(Effects { stamp }))

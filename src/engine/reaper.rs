@@ -93,7 +93,7 @@ impl Engine {
             return Some(next);
         }
         // T05: whoever looks from now on finds the rest gone as well.
-        self.time.pass(next, now);
+        self.time.pass(now, now);
         self.time.forget_due();
         let pass = Pass { engine: self };
         let mut retiring = self.retiring();

@@ -6,6 +6,7 @@
 //! guard (E-GRACE).
 
 use super::Engine;
+use super::calls::Calls;
 use super::commit::{Effects, Outcome};
 use super::payload;
 use super::read::Hit;
@@ -13,6 +14,7 @@ use super::write::{Op, Write, check_single};
 use crate::error::Result;
 use crate::key::Key;
 use crate::moment::Moment;
+use crate::mvcc::notify::Woken;
 use crate::sync::epoch::{self, Guard};
 use crate::sync::reserve;
 use crate::version::Stamp;
@@ -28,11 +30,13 @@ impl Engine {
         write.check_limits(self.limits(), self.single)?;
         let mut all_left = Vec::new();
         reserve(&mut all_left, write.mutations.len())?;
-        // First, because that may take long, and nothing is freed while this is pinned.
+        // First, because that may take long, and nothing is freed while this is pinned. For the same
+        // reason others are woken when it is pinned no more.
         self.turn.give_way();
+        let mut calls = Calls::new();
         // PINNED: before the commit. MODEL: registry::what_a_commit_left_is_there_for_itself.
         let guard = epoch::pin();
-        let outcome = self.commit_checked(write)?;
+        let outcome = self.commit_checked(write, &mut calls)?;
         if let Outcome::Committed(Effects { stamp }) = outcome {
             all_left.extend(write.keys_at(stamp).map(|key| {
                 let left = self.left(&key, stamp, &guard);
@@ -51,9 +55,10 @@ impl Engine {
     ) -> Result<R> {
         check_single(key, op, self.limits(), self.single)?;
         self.turn.give_way();
+        let mut woken = Woken::new();
         // PINNED: as above.
         let guard = epoch::pin();
-        let Effects { stamp } = self.commit_mutation_checked(key, op)?;
+        let Effects { stamp } = self.commit_mutation_checked(key, op, &mut woken)?;
         Ok(read(self.left(key, stamp, &guard)))
     }
 

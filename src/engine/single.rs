@@ -36,9 +36,14 @@ trait Single {
         record: Option<RecordRef<'_, Large>>,
         time: &CommitTime<'_>,
     ) -> Result<Option<Draft<Large>>>;
+}
 
-    /// Whether that its check fails is a conflict with somebody.
-    fn conflicts(&self) -> bool;
+/// What the key of a mutation has to hold.
+#[derive(Clone, Copy)]
+struct Condition {
+    expect: Expect,
+    /// Whether that it does not is a conflict with somebody.
+    is_conflict: bool,
 }
 
 /// Sets a value that does not expire.
@@ -60,10 +65,6 @@ impl Single for Lasting<'_> {
         _time: &CommitTime<'_>,
     ) -> Result<Option<Draft<Large>>> {
         unreachable!("it does not depend on what is stored")
-    }
-
-    fn conflicts(&self) -> bool {
-        true
     }
 }
 
@@ -89,11 +90,6 @@ impl Single for Op<'_> {
         pending.apply(self, time)?;
         pending.draft(has_entry(record))
     }
-
-    fn conflicts(&self) -> bool {
-        // That there is nothing to touch is no conflict with anybody.
-        !matches!(self, Self::Touch(_))
-    }
 }
 
 impl Engine {
@@ -110,7 +106,9 @@ impl Engine {
             return self.set_checked(key, value);
         }
         self.turn.give_way();
-        Ok(committed(self.commit_one(None, key, &Lasting(&value))?))
+        let mut woken = Woken::new();
+        let stamp = self.commit_one(None, key, &Lasting(&value), &mut woken)?;
+        Ok(committed(stamp))
     }
 
     #[cold]
@@ -127,12 +125,17 @@ impl Engine {
     pub(crate) fn commit_mutation(&self, key: &Key, op: &Op<'_>) -> Result<Effects> {
         check_single(key, op, self.limits(), self.single)?;
         self.turn.give_way();
-        self.commit_mutation_checked(key, op)
+        self.commit_mutation_checked(key, op, &mut Woken::new())
     }
 
     #[inline]
-    pub(super) fn commit_mutation_checked(&self, key: &Key, op: &Op<'_>) -> Result<Effects> {
-        let stamp = committed(self.commit_one(None, key, op)?);
+    pub(super) fn commit_mutation_checked(
+        &self,
+        key: &Key,
+        op: &Op<'_>,
+        woken: &mut Woken,
+    ) -> Result<Effects> {
+        let stamp = committed(self.commit_one(None, key, op, woken)?);
         Ok(Effects { stamp })
     }
 
@@ -145,7 +148,12 @@ impl Engine {
         let op = Op::Touch(expiry);
         check_single(key, &op, self.limits(), self.single)?;
         self.turn.give_way();
-        let stamp = self.commit_one(Some(Expect::Exists), key, &op)?;
+        let condition = Condition {
+            expect: Expect::Exists,
+            // That there is nothing to touch is a conflict with nobody.
+            is_conflict: false,
+        };
+        let stamp = self.commit_one(Some(condition), key, &op, &mut Woken::new())?;
         Ok(stamp.map(|stamp| Effects { stamp }))
     }
 
@@ -156,10 +164,15 @@ impl Engine {
         expect: Option<Expect>,
         key: &Key,
         op: &Op<'_>,
+        woken: &mut Woken,
     ) -> Result<Outcome> {
+        let condition = expect.map(|expect| Condition {
+            expect,
+            is_conflict: true,
+        });
         let stamp = match op.lasting() {
-            Some(value) => self.commit_one(expect, key, &Lasting(value))?,
-            None => self.commit_one(expect, key, op)?,
+            Some(value) => self.commit_one(condition, key, &Lasting(value), woken)?,
+            None => self.commit_one(condition, key, op, woken)?,
         };
         Ok(match stamp {
             Some(stamp) => Outcome::Committed(Effects { stamp }),
@@ -170,19 +183,19 @@ impl Engine {
     /// One mutation, and perhaps a check of its key; the stamp, or `None` where the check failed.
     fn commit_one(
         &self,
-        expect: Option<Expect>,
+        condition: Option<Condition>,
         key: &Key,
         mutation: &impl Single,
+        woken: &mut Woken,
     ) -> Result<Option<Stamp>> {
         self.prefetch(key);
-        let mut woken = Woken::new();
         let guard = epoch::pin();
         let found = self.find(key, &guard);
         let prepared = mutation.prepare()?;
         let time = CommitTime::new(self);
         let holds = |record: Option<RecordRef<'_, Large>>| {
             let current = || record.and_then(|record| time.current(record));
-            expect.is_none_or(|expect| expect.holds(current()))
+            condition.is_none_or(|condition| condition.expect.holds(current()))
         };
         let held = planted(Planted::UnlockedCheck).then(|| {
             let _stripe = self.stripes.lock_one(self.stripe_of(key.hash_code()));
@@ -194,7 +207,8 @@ impl Engine {
 
         let record = self.find_again(found, key, &guard);
         if !held.unwrap_or_else(|| holds(record)) {
-            stripe.counts.conflict_count += u64::from(mutation.conflicts());
+            let is_conflict = condition.is_some_and(|condition| condition.is_conflict);
+            stripe.counts.conflict_count += u64::from(is_conflict);
             return Ok(None);
         }
         let draft = if let Some(mut draft) = prepared {
@@ -210,13 +224,13 @@ impl Engine {
                 None => self.create(&mut stripe, key, &guard)?,
             };
             let (stamp, version) = publish_one(record, draft, &self.counter);
-            stripe.settle(&Installed { record, version }, stamp, &mut woken);
+            stripe.settle(&Installed { record, version }, stamp, woken);
             self.table(record.hash()).note_newest(record, version);
             stamp
         } else {
             // Deleting a key that is not there (A09).
             let stamp = self.counter.mint();
-            stripe.tell(key.as_bytes(), stamp, &mut woken);
+            stripe.tell(key.as_bytes(), stamp, woken);
             stamp
         };
         stripe.counts.commit_count += 1;

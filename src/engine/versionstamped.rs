@@ -9,21 +9,28 @@
 //! Where others commit at the same time the next stamp is gone sooner than a commit is linked, so it
 //! foresees one a little further ahead. The stamps between are never minted.
 
+use super::calls::Calls;
 use super::commit::Outcome;
 use super::handover::Handover;
 use super::ranged::{Fine, Terms};
 use super::write::{RangeReads, Write};
 use super::{Engine, Stripe};
 use crate::error::Result;
+use crate::mvcc::notify::Woken;
 use crate::mvcc::stripes::Locked;
+use crate::sync::{Planted, epoch, planted};
 use crate::version::Stamp;
 
-/// How far ahead to look for a stamp, the next time further. Little beside the steps of the grace,
-/// which counts stamps too.
+/// How far ahead to look for a stamp, the next time further. The grace counts stamps too, so whoever
+/// jumps far is asked to make way like somebody who has written much.
 const AHEAD: [u64; 3] = [1, 8, 64];
 
-/// Behind every stripe, where nobody mints but who commits messages and nothing else.
-const AHEAD_EXCLUSIVE: u64 = 64;
+/// How much further each time behind every stripe, where nobody mints but who commits messages and
+/// nothing else: they cannot be faster for ever.
+const FURTHER: u64 = 8;
+
+/// As far as that goes. Of 2^62 stamps a few jumps like this are nothing.
+const AHEAD_MAX: u64 = 1 << 32;
 
 impl Engine {
     /// Commits `write`, whose `versionstamped` is not empty, if the ranges hold what they held.
@@ -31,12 +38,13 @@ impl Engine {
         &self,
         write: &Write<'_>,
         reads: Option<&RangeReads>,
+        calls: &mut Calls,
     ) -> Result<Outcome> {
         if write.enqueues.is_empty() {
-            return self.commit_foreseen(write, reads, None);
+            return self.commit_foreseen(write, reads, None, &mut calls.woken);
         }
-        self.with_handover(&write.enqueues, |handover| {
-            self.commit_foreseen(write, reads, Some(handover))
+        self.with_handover(&write.enqueues, calls, |handover, woken| {
+            self.commit_foreseen(write, reads, Some(handover), woken)
         })
     }
 
@@ -45,6 +53,7 @@ impl Engine {
         write: &Write<'_>,
         reads: Option<&RangeReads>,
         mut handover: Option<&mut Handover<'_>>,
+        woken: &mut Woken,
     ) -> Result<Outcome> {
         let mut foreseen = write.without_messages()?;
         let mut locked = Locked::new();
@@ -56,21 +65,27 @@ impl Engine {
                 stamp: Some(stamp),
                 is_exclusive,
             };
-            self.commit_fine(&foreseen, terms, handover.as_deref_mut(), locked)
+            self.commit_fine(&foreseen, terms, handover.as_deref_mut(), locked, woken)
         };
         for ahead in AHEAD {
             if let Fine::Done(outcome) = attempt(ahead, false, &mut locked)? {
                 return Ok(outcome);
             }
             locked.unlock();
+            self.tick_refused();
         }
         // Nothing is in flight now, nobody changes a range, and hardly anybody mints. What is left to
         // fail for is a reader that looks at what is linked between the mint and the decision.
+        // PINNED: before they are locked. Whoever pins for the first time may run what the epoch was
+        // handed, and so what the caller's values do when they are dropped.
+        let _guard = (!planted(Planted::LatePin)).then(epoch::pin);
         self.stripes.lock_all(&mut locked)?;
+        let mut ahead = AHEAD[AHEAD.len() - 1];
         loop {
-            if let Fine::Done(outcome) = attempt(AHEAD_EXCLUSIVE, true, &mut locked)? {
+            if let Fine::Done(outcome) = attempt(ahead, true, &mut locked)? {
                 return Ok(outcome);
             }
+            ahead = ahead.saturating_mul(FURTHER).min(AHEAD_MAX);
         }
     }
 }

@@ -20,6 +20,9 @@
 use super::{Ordering, OutOfMemory, Planted};
 use std::alloc::Layout;
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 use std::sync::atomic;
 use std::time::Duration;
@@ -56,6 +59,8 @@ pub trait Scheduler {
     fn draw(&self) -> u64;
     /// Pins the epoch for this client.
     fn pin(&self) -> crossbeam_epoch::Guard;
+    /// Whether this client has pinned the epoch.
+    fn is_pinned(&self) -> bool;
     /// The epoch of the simulation.
     fn collector(&self) -> crossbeam_epoch::Collector;
     /// Memory that was handed out; freed when the simulation ends, or later.
@@ -66,6 +71,8 @@ std::thread_local! {
     static SCHEDULER: RefCell<Option<Rc<dyn Scheduler>>> = const { RefCell::new(None) };
     static STEPS_LEFT: Cell<u32> = const { Cell::new(u32::MAX) };
     static LIVE: Cell<i64> = const { Cell::new(0) };
+    /// How many locks each client holds, if any.
+    static HELD: RefCell<BTreeMap<u64, u32>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 /// From here on the clients of this thread are scheduled by this one, or run as they are.
@@ -116,7 +123,7 @@ fn wait(wait: Wait) -> bool {
 
 /// The bugs that a simulation finds soon. The others are a matter of orderings, or strike too seldom,
 /// and are for the models.
-pub const PLANTABLE: [Planted; 36] = [
+pub const PLANTABLE: [Planted; 37] = [
     Planted::UnlockedCheck,
     Planted::StaleRecord,
     Planted::UntrackedReads,
@@ -125,6 +132,7 @@ pub const PLANTABLE: [Planted; 36] = [
     Planted::ValidateFirst,
     Planted::StampReuse,
     Planted::ForeseenStamp,
+    Planted::LatePin,
     Planted::DescendingLocks,
     Planted::EarlyGrace,
     Planted::LateRegistration,
@@ -392,7 +400,68 @@ pub(crate) fn load_own<T>(cell: &AtomicPtr<T>) -> *mut T {
     pointer
 }
 
-pub(crate) type MutexGuard<'a, T> = parking_lot::MutexGuard<'a, T>;
+/// A lock that is held by somebody.
+#[derive(Debug)]
+struct Held(u64);
+
+impl Held {
+    fn new() -> Self {
+        let client = scheduler().map_or(u64::MAX, |scheduler| scheduler.client());
+        HELD.with_borrow_mut(|held| *held.entry(client).or_default() += 1);
+        Self(client)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Not to be had while the thread ends, nor needed.
+        let _ = HELD.try_with(|held| {
+            if let Entry::Occupied(mut count) = held.borrow_mut().entry(self.0) {
+                *count.get_mut() -= 1;
+                if *count.get() == 0 {
+                    count.remove();
+                }
+            }
+        });
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct MutexGuard<'a, T> {
+    guard: parking_lot::MutexGuard<'a, T>,
+    _held: Option<Held>,
+}
+
+impl<'a, T> MutexGuard<'a, T> {
+    fn new(guard: parking_lot::MutexGuard<'a, T>) -> Self {
+        let _held = Some(Held::new());
+        Self { guard, _held }
+    }
+
+    /// Of a lock that nobody waits for without bound: the caller's code may run behind it.
+    fn of_patient(guard: parking_lot::MutexGuard<'a, T>) -> Self {
+        let _held = None;
+        Self { guard, _held }
+    }
+
+    pub(crate) fn unlock_fair(this: Self) {
+        parking_lot::MutexGuard::unlock_fair(this.guard);
+    }
+}
+
+impl<T> Deref for MutexGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.guard
+    }
+}
+
+impl<T> DerefMut for MutexGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.guard
+    }
+}
 
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(parking_lot::Mutex<T>);
@@ -407,10 +476,10 @@ impl<T> Mutex<T> {
         let mut again = false;
         loop {
             if let Some(guard) = self.0.try_lock() {
-                return guard;
+                return MutexGuard::new(guard);
             }
             if !wait(Wait::Lock { again }) {
-                return self.0.lock();
+                return MutexGuard::new(self.0.lock());
             }
             again = true;
         }
@@ -418,17 +487,17 @@ impl<T> Mutex<T> {
 
     pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         step();
-        self.0.try_lock()
+        self.0.try_lock().map(MutexGuard::new)
     }
 
     pub(crate) fn try_lock_for(&self, patience: Duration) -> Option<MutexGuard<'_, T>> {
         const TRIES: u32 = 8;
         for _ in 0..TRIES {
             if let Some(guard) = self.0.try_lock() {
-                return Some(guard);
+                return Some(MutexGuard::of_patient(guard));
             }
             if !wait(Wait::Pause(patience / TRIES)) {
-                return self.0.try_lock_for(patience);
+                return self.0.try_lock_for(patience).map(MutexGuard::of_patient);
             }
         }
         None
@@ -452,16 +521,16 @@ impl Condvar {
     }
 
     pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
-        self.0.wait(guard);
+        self.0.wait(&mut guard.guard);
     }
 
     /// With a scheduler it wakes up early, as a condition variable may.
     pub(crate) fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, patience: Duration) {
         if scheduler().is_none() {
-            self.0.wait_for(guard, patience);
+            self.0.wait_for(&mut guard.guard, patience);
             return;
         }
-        MutexGuard::unlocked(guard, || wait(Wait::Pause(patience)));
+        parking_lot::MutexGuard::unlocked(&mut guard.guard, || wait(Wait::Pause(patience)));
     }
 }
 
@@ -471,7 +540,14 @@ pub(crate) mod epoch {
 
     pub(crate) fn pin() -> Guard {
         super::step();
-        super::scheduler().map_or_else(crossbeam_epoch::pin, |scheduler| scheduler.pin())
+        let Some(scheduler) = super::scheduler() else {
+            return crossbeam_epoch::pin();
+        };
+        // Whoever pins for the first time may run what the epoch was handed, and so what the caller's
+        // values do when they are dropped: they may ask for the very lock.
+        let is_held = super::HELD.with_borrow(|held| held.contains_key(&scheduler.client()));
+        assert!(!is_held || scheduler.is_pinned(), "pinned behind a lock");
+        scheduler.pin()
     }
 
     pub(crate) fn default_collector() -> Collector {

@@ -1,6 +1,7 @@
 //! Entries that expire (T01 to T09, S12, X04).
 
 use crate::support::client::{assert_is_ours, give_up};
+use crate::support::threads::unstuck;
 use crate::support::{assert_refused, committed, conflict, everything, keys};
 use kvick::{
     ChangeEvent, ChangeKind, ChangesFrom, Clock, Entry, ErrorKind, Key, Kv, ManualClock, NewValue,
@@ -14,6 +15,8 @@ use std::time::{Duration, Instant};
 
 const MS: Duration = Duration::from_millis(1);
 const MINUTE: Duration = Duration::from_secs(60);
+/// Far more than the reaper takes on a loaded machine, and far less than a minute.
+const LATE: Duration = Duration::from_secs(10);
 /// A minute less a millisecond.
 const NEARLY: Duration = Duration::from_millis(59_999);
 
@@ -205,6 +208,14 @@ fn what_is_not_there_cannot_be_touched() {
     assert_eq!(kv.stats().conflict_count, 0);
     committed(kv.atomic().touch("gone", MINUTE).commit());
     assert!(everything(&kv).is_empty());
+    // A check of the same key is one like any other.
+    let latest = kv.versionstamp();
+    let mut checked = kv.atomic();
+    checked
+        .check_versionstamp("gone", latest)
+        .touch("gone", MINUTE);
+    assert_eq!(conflict(checked.commit()), [0]);
+    assert_eq!(kv.stats().conflict_count, 1);
     assert_empties(&kv);
 }
 
@@ -346,7 +357,7 @@ fn what_has_expired_is_deleted_in_the_background() {
     }
     let begin = Instant::now();
     while kv.stats().version_count > 0 {
-        assert!(begin.elapsed() < MINUTE, "{:?}", kv.stats());
+        assert!(begin.elapsed() < LATE, "{:?}", kv.stats());
         thread::yield_now();
     }
     assert_eq!(kv.stats().bytes, 0);
@@ -360,13 +371,19 @@ fn arithmetic_makes_an_entry_last() {
     for key in ["max", "min", "sum"] {
         kv.set(key, for_a_minute(1_u64)).unwrap();
     }
+    let bigint = NewValue::bigint(1).expire_in(MINUTE);
+    kv.set("bigint", bigint).unwrap();
+    kv.set("number", NewValue::from(1.0).expire_in(MINUTE))
+        .unwrap();
     let mut op = kv.atomic();
     op.sum("sum", 1).min("min", 5).max("max", 5);
+    op.sum_with("bigint", Sum::bigint(1));
+    op.sum_with("number", Sum::number(1.0));
     committed(op.commit());
     clock.advance(MINUTE);
     assert_eq!(
         keys(&kv, Range::all()),
-        ["max", "min", "sum"].map(Into::into)
+        ["bigint", "max", "min", "number", "sum"].map(Into::into)
     );
     assert!(
         everything(&kv)
@@ -614,12 +631,17 @@ fn a_watch_is_shown_what_has_expired() {
 #[test]
 fn a_watch_is_shown_what_has_expired_though_nothing_else_happens() {
     // T07: by the clock of the system, and the thread that keeps time.
-    let kv = Kv::new();
-    kv.set("a", NewValue::from("value").expire_in(20 * MS))
-        .unwrap();
-    let mut watch = kv.watch(["a"]).unwrap().into_iter();
-    let last = watch.find(|emission| emission.entries[0].is_missing());
-    assert!(last.is_some());
+    let last = unstuck(|| {
+        let kv = Kv::new();
+        let begin = Instant::now();
+        kv.set("a", NewValue::from("value").expire_in(20 * MS))
+            .unwrap();
+        let mut watch = kv.watch(["a"]).unwrap().into_iter();
+        let last = watch.find(|emission| emission.entries[0].is_missing());
+        last.map(|_| begin.elapsed())
+    });
+    let late = last.expect("the watch does not end");
+    assert!(late < LATE, "{late:?}");
 }
 
 /// A clock that panics once, when it is asked for the so-manieth time.
@@ -676,6 +698,35 @@ fn a_clock_that_panics_leaves_nothing_half_done() {
 }
 
 #[test]
+fn a_clock_that_panics_leaves_no_key_behind() {
+    // D1: the transaction needs the clock for nothing but its range.
+    for panics_after in 1..10 {
+        let clock = Arc::new(Panicking::default());
+        let kv = Kv::builder().clock(Arc::<Panicking>::clone(&clock));
+        let kv = kv.background_sweep(false).build();
+        kv.set(("range", 1), for_a_minute("value")).unwrap();
+        let before = (everything(&kv), kv.stats().bytes);
+        let asked = clock.asked.load(Ordering::SeqCst);
+        clock
+            .panics_at
+            .store(asked + panics_after, Ordering::SeqCst);
+        let write = || {
+            kv.transact(|tx| {
+                tx.list("range").count()?;
+                tx.set("key", "value");
+                Ok(())
+            })
+        };
+        let written = panic::catch_unwind(AssertUnwindSafe(write));
+        clock.panics_at.store(0, Ordering::SeqCst);
+        if let Err(panic) = written {
+            assert_is_ours(panic);
+            assert_eq!((everything(&kv), kv.stats().bytes), before);
+        }
+    }
+}
+
+#[test]
 fn the_time_does_not_go_back_behind_the_reaper() {
     // T05: what it goes by is what everybody is judged by from then on.
     let (kv, clock) = timed();
@@ -686,6 +737,24 @@ fn the_time_does_not_go_back_behind_the_reaper() {
     kv.sweep();
     assert_eq!(kv.stats().expired_count, 1);
     clock.set(Duration::ZERO);
+    assert_eq!(kv.get("late").unwrap().expires_in(), Some(MINUTE));
+}
+
+#[test]
+fn the_time_does_not_go_back_behind_the_reaper_where_a_reader_was_first() {
+    // T05: the reaper goes by its own moment also where the first of what it deletes is known to have
+    // expired.
+    let (kv, clock) = timed();
+    for (key, minutes) in [("first", 1), ("second", 2), ("late", 4)] {
+        let value = NewValue::from("value").expire_in(minutes * MINUTE);
+        kv.set(key, value).unwrap();
+    }
+    clock.advance(MINUTE);
+    assert!(kv.get("first").unwrap().is_missing());
+    clock.advance(2 * MINUTE);
+    kv.sweep();
+    assert_eq!(kv.stats().expired_count, 2);
+    clock.set(MINUTE);
     assert_eq!(kv.get("late").unwrap().expires_in(), Some(MINUTE));
 }
 

@@ -1,10 +1,13 @@
 //! What an operation gives back of what it has written.
 
 use crate::support::threads::race;
+use crate::support::wakes::poll;
 use crate::support::{assert_refused, everything};
-use kvick::{Entry, ErrorKind, Key, Kv, ManualClock, NewValue, Outcome, Sum};
+use kvick::{AtomicOp, Delivery, Entry, ErrorKind, Key, Kv, ManualClock, NewValue, Outcome, Sum};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Wake, Waker};
 use std::time::Duration;
 
 /// The entries of an operation that commits, with its versionstamp.
@@ -162,4 +165,66 @@ fn sums_of_many_threads_are_given_back_once_each() {
         let distinct: BTreeSet<_> = all.iter().map(|sums| sums[which]).collect();
         assert!(distinct.into_iter().eq(1..=THREADS * each));
     }
+}
+
+/// A waker that may take its time: nothing is freed while a thread is pinned.
+#[derive(Default)]
+struct Slow(AtomicUsize);
+
+impl Wake for Slow {
+    fn wake(self: Arc<Self>) {
+        assert!(!crossbeam_epoch::is_pinned());
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn others_are_woken_when_nothing_is_pinned_any_more() {
+    let kv = Kv::new();
+    let slow = Arc::new(Slow::default());
+    let waker = Waker::from(Arc::clone(&slow));
+    let mut watch = kv.watch(["key"]).unwrap();
+    let mut listener = kv.queue("").listen().unwrap();
+    let mut woken = |write: &dyn Fn(&mut AtomicOp<'_>)| {
+        while poll(&mut watch, &waker).is_ready() {}
+        while poll(&mut listener, &waker).is_ready() {}
+        let mut op = kv.atomic();
+        write(&mut op);
+        assert!(op.commit_returning().unwrap().0.is_committed());
+        slow.0.swap(0, Ordering::Relaxed)
+    };
+    let sum = |_: &mut AtomicOp<'_>| {
+        kv.sum("key", 1).unwrap();
+    };
+    let bounded = |_: &mut AtomicOp<'_>| {
+        kv.sum_with("key", Sum::u64(1)).unwrap();
+    };
+    let extremes = |_: &mut AtomicOp<'_>| {
+        kv.min("key", 0).unwrap();
+        kv.max("key", 9).unwrap();
+    };
+    let one = |op: &mut AtomicOp<'_>| {
+        op.set("key", 1_u64);
+    };
+    let two = |op: &mut AtomicOp<'_>| {
+        op.set("key", 1_u64).set("other", 1_u64);
+    };
+    let stamped = |op: &mut AtomicOp<'_>| {
+        op.set("key", 1_u64).set_versionstamped("log", 1_u64);
+    };
+    let message = |op: &mut AtomicOp<'_>| {
+        op.enqueue("message", Delivery::default());
+    };
+    for write in [&sum as &dyn Fn(&mut AtomicOp<'_>), &bounded, &extremes] {
+        assert_eq!(woken(write), 1);
+    }
+    for write in [&one as &dyn Fn(&mut AtomicOp<'_>), &two, &stamped] {
+        assert_eq!(woken(write), 1);
+        let with_message = |op: &mut AtomicOp<'_>| {
+            write(op);
+            message(op);
+        };
+        assert_eq!(woken(&with_message), 2);
+    }
+    assert_eq!(woken(&message), 1);
 }

@@ -1,6 +1,6 @@
 //! Keys that end in the versionstamp of their commit (A13 to A16, W07).
 
-use crate::support::threads::race;
+use crate::support::threads::{race, unstuck};
 use crate::support::{assert_refused, committed, conflict, everything};
 use kvick::{
     Changed, Delivery, Entry, ErrorKind, Key, KeyPart, Kv, Limits, ManualClock, NewValue, Range,
@@ -295,6 +295,40 @@ fn keys_end_in_their_versionstamps_whatever_else_is_committed_and_read() {
     for (index, count) in counts {
         assert_eq!(count.parse(), Ok(index));
     }
+}
+
+#[test]
+fn a_long_operation_gets_its_versionstamp_while_messages_are_enqueued() {
+    // A13: a message alone takes no lock of a key, and so many are minted while the keys are linked.
+    const KEYS: u64 = 1_000;
+    let times = unstuck(|| {
+        let kv = Kv::new();
+        let is_done = AtomicBool::new(false);
+        race(3, |thread| {
+            if thread > 0 {
+                while !is_done.load(Ordering::Relaxed) {
+                    let alone = Delivery::default().queue(["one", "other"][thread - 1]);
+                    kv.enqueue("message", alone).unwrap();
+                    let mut listener = kv.queue(["one", "other"][thread - 1]).listen().unwrap();
+                    listener.try_recv().unwrap().unwrap().finish().unwrap();
+                }
+                return 0;
+            }
+            let _on_panic = OnPanic(&is_done);
+            let times = 20;
+            for _ in 0..times {
+                let mut op = kv.atomic();
+                for number in 0..KEYS {
+                    op.set_versionstamped(("log", number), number);
+                }
+                committed(op.commit());
+            }
+            is_done.store(true, Ordering::Relaxed);
+            assert_eq!(log(&kv, "log").len() as u64, times * KEYS);
+            times
+        })
+    });
+    assert_eq!(times[0], 20);
 }
 
 #[test]

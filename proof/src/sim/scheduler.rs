@@ -255,6 +255,12 @@ impl Scheduler for Shared {
         participants[own].pin()
     }
 
+    fn is_pinned(&self) -> bool {
+        let participants = self.participants.borrow();
+        let own = self.current.get().unwrap_or(participants.len() - 1);
+        participants[own].is_pinned()
+    }
+
     fn collector(&self) -> Collector {
         self.collector.clone()
     }
