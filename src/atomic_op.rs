@@ -102,7 +102,7 @@ impl<'a> AtomicOp<'a> {
     pub(crate) fn new(kv: &'a Kv) -> Self {
         Self {
             kv,
-            write: Write::default(),
+            write: Write::new(),
         }
     }
 
@@ -286,7 +286,7 @@ impl<'a> AtomicOp<'a> {
     /// Enqueues a message, if the operation commits (Q01): [`Kv::enqueue`].
     pub fn enqueue(&mut self, payload: impl Into<NewValue<'a>>, delivery: Delivery) -> &mut Self {
         let payload = payload.into();
-        self.write.enqueues.push(Enqueue { payload, delivery });
+        self.write.enqueue([Enqueue { payload, delivery }]);
         self
     }
 

@@ -282,7 +282,7 @@ impl Kv {
         prefix: impl Into<Key>,
         value: impl Into<NewValue<'v>>,
     ) -> Result<Versionstamp> {
-        let mut write = Write::default();
+        let mut write = Write::new();
         write.push_versionstamped(&prefix.into(), Op::Set(value.into()));
         match self.writer()?.commit(&write)? {
             Outcome::Committed(effects) => Ok(effects.stamp.into()),

@@ -228,10 +228,8 @@ impl<'a> Transaction<'a> {
     fn commit(self) -> Result<Outcome> {
         let plain: usize = self.writes.iter().map(|(_, ops)| ops.len()).sum();
         let mutations = plain + self.versionstamped.len();
-        let mut write = Write {
-            enqueues: self.enqueues,
-            ..Write::default()
-        };
+        let mut write = Write::new();
+        write.enqueue(self.enqueues);
         write.reserve(self.reads.len(), mutations)?;
         for (key, read) in self.reads {
             let expect = read.map_or(Expect::Absent, Expect::At);

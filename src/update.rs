@@ -182,7 +182,7 @@ impl Kv {
                 entries.push(Entry::new(key.clone(), hit));
             });
             let Updates(updates) = decide(&entries);
-            let mut write = Write::default();
+            let mut write = Write::new();
             let update_count = updates.len();
             // Every update is looked at, also one that has no key: it may be an abort.
             for (index, update) in updates.into_iter().enumerate() {

@@ -8,11 +8,17 @@ use crate::mvcc::notify::Woken;
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     pub(super) woken: Woken,
-    pub(super) signals: Signals,
+    /// None for most commits, which have no messages: to drop that is one comparison.
+    signals: Option<Signals>,
 }
 
 impl Calls {
     pub(super) fn new() -> Self {
         Self::default()
+    }
+
+    /// For a commit with messages.
+    pub(super) fn both(&mut self) -> (&mut Woken, &mut Signals) {
+        (&mut self.woken, self.signals.get_or_insert_default())
     }
 }

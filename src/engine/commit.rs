@@ -185,10 +185,10 @@ impl Engine {
             return self.commit_checked(&write.without_reads(), &mut calls);
         }
         match reads.filter(|reads| !reads.ranges.is_empty()) {
-            reads if !write.versionstamped.is_empty() => {
+            reads if !write.versionstamped().is_empty() => {
                 self.commit_versionstamped(write, reads, &mut calls)
             }
-            reads @ Some(_) if !write.enqueues.is_empty() => {
+            reads @ Some(_) if !write.enqueues().is_empty() => {
                 self.commit_with_messages(write, reads, &mut calls)
             }
             Some(reads) => self.commit_ranged(write, reads, None, &mut calls.woken),
@@ -199,10 +199,10 @@ impl Engine {
     /// Commits what is within the limits. Whoever is to be woken by it is added to `calls`, as in all
     /// of its kind: the caller may be pinned.
     pub(super) fn commit_checked(&self, write: &Write<'_>, calls: &mut Calls) -> Result<Outcome> {
-        if !write.versionstamped.is_empty() {
+        if !write.versionstamped().is_empty() {
             return self.commit_versionstamped(write, None, calls);
         }
-        if !write.enqueues.is_empty() {
+        if !write.enqueues().is_empty() {
             return self.commit_with_messages(write, None, calls);
         }
         let woken = &mut calls.woken;
@@ -226,30 +226,35 @@ impl Engine {
             self.prefetch(&mutation.key);
         }
         let guard = epoch::pin();
-        let mut plan = Plan::new();
-        let stripes = self.plan(write, &mut plan, &guard)?;
-        let time = CommitTime::new(self);
-        let mut failed = FailedChecks::new();
-        let early = planted(Planted::UnlockedCheck).then(|| {
+        // A block, because to drop a plan by a call is to copy it.
+        let (stamp, makes_way) = {
+            let mut plan = Plan::new();
+            let mut stripes = StripeSet::default();
+            self.plan(write, &mut plan, &mut stripes, &guard)?;
+            let time = CommitTime::new(self);
+            let mut failed = FailedChecks::new();
+            let early = planted(Planted::UnlockedCheck).then(|| {
+                let mut locked = Locked::new();
+                self.stripes.lock(&stripes, &mut locked)?;
+                self.failed_checks(write, &plan, &time, &mut failed, &guard)
+            });
             let mut locked = Locked::new();
             self.stripes.lock(&stripes, &mut locked)?;
-            self.failed_checks(write, &plan, &time, &mut failed, &guard)
-        });
-        let mut locked = Locked::new();
-        self.stripes.lock(&stripes, &mut locked)?;
 
-        self.look_up(&mut plan, &guard);
-        early.unwrap_or_else(|| self.failed_checks(write, &plan, &time, &mut failed, &guard))?;
-        if !failed.is_empty() {
-            count_conflict(&mut locked);
-            return Ok(Outcome::Conflict(failed));
-        }
-        plan.apply(write, &time)?;
-        self.provide(&mut plan, &mut locked, &guard)?;
-        self.link(&mut plan);
-        let stamp = publish(handover, || plan.install.publish(&self.counter));
-        let makes_way = self.finish_commit(&plan, stamp, &mut locked, woken, &guard);
-        drop(plan);
+            self.look_up(&mut plan, &guard);
+            early
+                .unwrap_or_else(|| self.failed_checks(write, &plan, &time, &mut failed, &guard))?;
+            if !failed.is_empty() {
+                count_conflict(&mut locked);
+                return Ok(Outcome::Conflict(failed));
+            }
+            plan.apply(write, &time)?;
+            self.provide(&mut plan, &mut locked, &guard)?;
+            self.link(&mut plan);
+            let stamp = publish(handover, || plan.install.publish(&self.counter));
+            let makes_way = self.finish_commit(&plan, stamp, &mut locked, woken, &guard);
+            (stamp, makes_way)
+        };
         self.tick(stamp, guard, makes_way);
         Ok(Outcome::Committed(Effects { stamp }))
     }
@@ -273,14 +278,19 @@ impl Engine {
 
     /// Works out all that needs no lock: the keys and their records, as it seems, the versions that
     /// can be known, the stripes.
+    #[expect(
+        clippy::inline_always,
+        reason = "a part of `commit_many`; such calls are a fortieth of a transfer"
+    )]
+    #[inline(always)]
     pub(super) fn plan<'w, 'g>(
         &self,
         write: &'w Write<'_>,
         plan: &mut Plan<'w, 'g>,
+        stripes: &mut StripeSet,
         guard: &'g Guard,
-    ) -> Result<StripeSet> {
+    ) -> Result<()> {
         plan.reserve(write.mutations.len())?;
-        let mut stripes = StripeSet::default();
         if write.checks.is_empty() && write.mutations.is_empty() {
             // An operation without keys mints a version and is counted like any other (A08), behind
             // a lock that it takes.
@@ -324,7 +334,7 @@ impl Engine {
             let index = u32::try_from(index).expect("fewer than 2^32 keys");
             plan.target_of.push(index);
         }
-        Ok(stripes)
+        Ok(())
     }
 
     /// Finds what is stored under the keys to be written. Their stripes are locked.
@@ -339,6 +349,11 @@ impl Engine {
     /// # Errors
     ///
     /// `OutOfMemory`, where they are many.
+    #[expect(
+        clippy::inline_always,
+        reason = "a part of `commit_many`; such calls are a fortieth of a transfer"
+    )]
+    #[inline(always)]
     pub(super) fn failed_checks(
         &self,
         write: &Write<'_>,
@@ -365,6 +380,11 @@ impl Engine {
     /// Allocates all that is not allocated yet: records for the keys that have none, and room to note
     /// what is superseded. The stripes are locked. From here on nothing can be refused; where something
     /// is, nothing is left of it.
+    #[expect(
+        clippy::inline_always,
+        reason = "a part of `commit_many`; such calls are a fortieth of a transfer"
+    )]
+    #[inline(always)]
     pub(super) fn provide<'g>(
         &self,
         plan: &mut Plan<'_, 'g>,
@@ -485,7 +505,7 @@ impl Engine {
         }
         let makes_way = self.makes_way(stamp, plan.installed.len());
         locked.unlock();
-        self.clear_up(aftermath, guard);
+        self.clear_up(&mut aftermath, guard);
         makes_way
     }
 

@@ -185,10 +185,10 @@ impl Engine {
         let has_keys = !write.checks.is_empty() || !write.mutations.is_empty();
         if !has_keys && reads.is_none() {
             return self
-                .commit_messages(&write.enqueues, &mut calls.signals)
+                .commit_messages(write.enqueues(), calls.both().1)
                 .map(Outcome::Committed);
         }
-        self.with_handover(&write.enqueues, calls, |handover, woken| match reads {
+        self.with_handover(write.enqueues(), calls, |handover, woken| match reads {
             Some(reads) => self.commit_ranged(write, reads, Some(handover), woken),
             None => self.commit_many(write, Some(handover), woken),
         })
@@ -202,12 +202,13 @@ impl Engine {
         commit: impl FnOnce(&mut Handover<'_>, &mut Woken) -> Result<Outcome>,
     ) -> Result<Outcome> {
         let (queues, now, outgoing) = self.write_letters(enqueues)?;
-        let Calls { woken, signals } = calls;
+        let (woken, signals) = calls.both();
         let mut handover = Handover::new(&queues, now, outgoing, signals)?;
         if planted(Planted::EarlyHandover) {
             publish(Some(&mut handover), || self.counter.mint());
         }
         let outcome = commit(&mut handover, woken);
+        drop(handover);
         self.maintenance.wake_for_time();
         outcome
     }
@@ -221,6 +222,7 @@ impl Engine {
         let (queues, now, outgoing) = self.write_letters(enqueues)?;
         let mut handover = Handover::new(&queues, now, outgoing, signals)?;
         let stamp = publish(Some(&mut handover), || self.counter.mint());
+        drop(handover);
         self.queues.count_commit();
         self.maintenance.wake_for_time();
         Ok(Effects { stamp })

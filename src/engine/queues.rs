@@ -433,7 +433,7 @@ impl Engine {
 
     fn try_bury(&self, queue: &Arc<MessageQueue>, taken: &Taken<Posted>) -> Result<Outcome> {
         let letter = &*taken.message.letter;
-        let mut write = Write::default();
+        let mut write = Write::new();
         write.reserve(0, letter.dead_letter_keys.len())?;
         for key in &letter.dead_letter_keys {
             write.mutations.push(Mutation {
@@ -442,9 +442,9 @@ impl Engine {
             });
         }
         let mut calls = Calls::new();
-        let queue = std::slice::from_ref(queue);
-        let mut handover = Handover::of_removal(queue, taken, &mut calls.signals)?;
-        self.commit_many(&write, Some(&mut handover), &mut calls.woken)
+        let (woken, signals) = calls.both();
+        let mut handover = Handover::of_removal(std::slice::from_ref(queue), taken, signals)?;
+        self.commit_many(&write, Some(&mut handover), woken)
     }
 
     /// Wakes the listeners of messages that are due by now, and buries what could not be buried

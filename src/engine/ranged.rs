@@ -23,7 +23,7 @@ use crate::key::Bounds;
 use crate::mvcc::chain::{Draft, RecordRef, VersionRef};
 use crate::mvcc::notify::Woken;
 use crate::mvcc::publish::{Install, Refused, Verdict};
-use crate::mvcc::stripes::Locked;
+use crate::mvcc::stripes::{Locked, StripeSet};
 use crate::sync::epoch::{self, Guard};
 use crate::sync::reserve;
 use crate::version::Stamp;
@@ -105,7 +105,8 @@ impl Engine {
     ) -> Result<Fine> {
         let guard = epoch::pin();
         let mut plan = Plan::new();
-        let stripes = self.plan(write, &mut plan, &guard)?;
+        let mut stripes = StripeSet::default();
+        self.plan(write, &mut plan, &mut stripes, &guard)?;
         let time = CommitTime::new(self);
         if !terms.is_exclusive {
             self.stripes.lock(&stripes, locked)?;
@@ -172,7 +173,7 @@ impl Engine {
     ) -> Result<Outcome> {
         let guard = epoch::pin();
         let mut plan = Plan::new();
-        self.plan(write, &mut plan, &guard)?;
+        self.plan(write, &mut plan, &mut StripeSet::default(), &guard)?;
         let time = CommitTime::new(self);
         let mut locked = Locked::new();
         self.stripes.lock_all(&mut locked)?;

@@ -10,7 +10,7 @@
 
 use super::commit::{Installed, Plan};
 use super::payload::{self, Large};
-use super::sweep::{Aftermath, REAPER_SWEEPS};
+use super::sweep::REAPER_SWEEPS;
 use super::{Engine, Stripe};
 use crate::error::Result;
 use crate::moment::Moment;
@@ -140,7 +140,6 @@ impl Engine {
     ) -> Result<bool> {
         let mut woken = Woken::new();
         let guard = epoch::pin();
-        let mut aftermath = Aftermath::new();
         let mut coming = SmallVec::<[_; REAP_BATCH + REAPER_SWEEPS]>::new();
         let held = self.stripes.lock_one(stripe);
         coming.extend(held.timers.due(now).take(REAP_BATCH));
@@ -163,10 +162,7 @@ impl Engine {
         let mut held = self.stripes.lock_one(stripe);
         let reaped = self.reap_due(&mut held, now, tombstones, &mut woken, &guard);
         drop(held);
-        let mut held = self.stripes.lock_one(stripe);
-        self.sweep_for_reaper(&mut held, &mut aftermath, retiring, &guard);
-        drop(held);
-        self.clear_up(aftermath, &guard);
+        self.sweep_for_reaper(stripe, retiring, &guard);
         if let Some(stamp) = reaped? {
             self.tick(stamp, guard, false);
         }

@@ -201,43 +201,46 @@ impl Engine {
             let _stripe = self.stripes.lock_one(self.stripe_of(key.hash_code()));
             holds(self.find(key, &guard))
         });
-        let mut aftermath = Aftermath::new();
-        let mut stripe = self.stripes.lock_one(self.stripe_of(key.hash_code()));
-        stripe.sweep.prefetch();
+        let (stamp, makes_way) = {
+            let mut aftermath = Aftermath::new();
+            let mut stripe = self.stripes.lock_one(self.stripe_of(key.hash_code()));
+            stripe.sweep.prefetch();
 
-        let record = self.find_again(found, key, &guard);
-        if !held.unwrap_or_else(|| holds(record)) {
-            let is_conflict = condition.is_some_and(|condition| condition.is_conflict);
-            stripe.counts.conflict_count += u64::from(is_conflict);
-            return Ok(None);
-        }
-        let draft = if let Some(mut draft) = prepared {
-            mutation.expire(&mut draft, &time);
-            Some(draft)
-        } else {
-            mutation.apply(record, &time)?
-        };
-        let stamp = if let Some(draft) = draft {
-            stripe.sweep.reserve(1)?;
-            let record = match record {
-                Some(record) => record,
-                None => self.create(&mut stripe, key, &guard)?,
+            let record = self.find_again(found, key, &guard);
+            if !held.unwrap_or_else(|| holds(record)) {
+                let is_conflict = condition.is_some_and(|condition| condition.is_conflict);
+                stripe.counts.conflict_count += u64::from(is_conflict);
+                return Ok(None);
+            }
+            let draft = if let Some(mut draft) = prepared {
+                mutation.expire(&mut draft, &time);
+                Some(draft)
+            } else {
+                mutation.apply(record, &time)?
             };
-            let (stamp, version) = publish_one(record, draft, &self.counter);
-            stripe.settle(&Installed { record, version }, stamp, woken);
-            self.table(record.hash()).note_newest(record, version);
-            stamp
-        } else {
-            // Deleting a key that is not there (A09).
-            let stamp = self.counter.mint();
-            stripe.tell(key.as_bytes(), stamp, woken);
-            stamp
+            let stamp = if let Some(draft) = draft {
+                stripe.sweep.reserve(1)?;
+                let record = match record {
+                    Some(record) => record,
+                    None => self.create(&mut stripe, key, &guard)?,
+                };
+                let (stamp, version) = publish_one(record, draft, &self.counter);
+                stripe.settle(&Installed { record, version }, stamp, woken);
+                self.table(record.hash()).note_newest(record, version);
+                stamp
+            } else {
+                // Deleting a key that is not there (A09).
+                let stamp = self.counter.mint();
+                stripe.tell(key.as_bytes(), stamp, woken);
+                stamp
+            };
+            stripe.counts.commit_count += 1;
+            self.sweep_some(&mut stripe, &mut aftermath, &guard);
+            let makes_way = self.makes_way(stamp, 1);
+            drop(stripe);
+            self.clear_up(&mut aftermath, &guard);
+            (stamp, makes_way)
         };
-        stripe.counts.commit_count += 1;
-        self.sweep_some(&mut stripe, &mut aftermath, &guard);
-        let makes_way = self.makes_way(stamp, 1);
-        drop(stripe);
-        self.clear_up(aftermath, &guard);
         self.tick(stamp, guard, makes_way);
         Ok(Some(stamp))
     }

@@ -23,6 +23,7 @@ use crate::version::Stamp;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::mem;
+use std::mem::ManuallyDrop;
 
 /// How many pieces of garbage a commit looks at in each of its stripes, at least. It adds one or two
 /// for each key that it writes there.
@@ -101,15 +102,29 @@ impl Garbage {
 /// What a sweep leaves to be done when no stripe is locked any more: [`Engine::clear_up`].
 pub(super) struct Aftermath<'g> {
     unreachable: Unreachable<Large>,
-    /// The low keys of leaves that are empty.
-    emptied: SmallVec<[&'g [u8]; 1]>,
+    /// The low keys of leaves that are empty. Dropped by hand: most often that is one comparison.
+    emptied: ManuallyDrop<SmallVec<[&'g [u8]; 1]>>,
 }
 
 impl Aftermath<'_> {
     pub(super) fn new() -> Self {
         Self {
             unreachable: Unreachable::new(),
-            emptied: SmallVec::new(),
+            emptied: ManuallyDrop::new(SmallVec::new()),
+        }
+    }
+
+    #[cold]
+    fn give_back_room(&mut self) {
+        *self.emptied = SmallVec::new();
+    }
+}
+
+impl Drop for Aftermath<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.emptied.spilled() {
+            self.give_back_room();
         }
     }
 }
@@ -396,7 +411,8 @@ impl Engine {
     }
 
     /// Removes the record of a deleted key, if nobody needs the tombstone; unless the key has been
-    /// set again.
+    /// set again. By a call: it takes kilobytes of the stack, which most sweeps do without.
+    #[inline(never)]
     fn bury<'g>(
         &'g self,
         stripe: &mut Stripe,
@@ -465,7 +481,7 @@ impl Engine {
     /// remember it. How many pieces were handed to the epoch.
     #[cold]
     fn unlink_later<'g>(&self, low: &'g [u8], aftermath: &mut Aftermath<'g>, guard: &Guard) -> u64 {
-        if reserve(&mut aftermath.emptied, 1).is_err() {
+        if reserve(&mut *aftermath.emptied, 1).is_err() {
             return self.index.unlink(low, guard);
         }
         aftermath.emptied.push(low);
@@ -473,12 +489,8 @@ impl Engine {
     }
 
     /// Does what is left to be done by a commit, or a sweep, that holds no lock any more.
-    #[expect(
-        clippy::inline_always,
-        reason = "most often it is two comparisons, and what it is given would be copied"
-    )]
-    #[inline(always)]
-    pub(super) fn clear_up(&self, mut aftermath: Aftermath<'_>, guard: &Guard) {
+    #[inline]
+    pub(super) fn clear_up(&self, aftermath: &mut Aftermath<'_>, guard: &Guard) {
         aftermath.unreachable.free();
         if !aftermath.emptied.is_empty() {
             self.unlink_leaves(&aftermath.emptied, guard);
@@ -491,16 +503,25 @@ impl Engine {
         self.deferred.add(deferred.sum());
     }
 
-    /// Sweeps about as much in a stripe that is locked as a commit of the reaper leaves there.
-    pub(super) fn sweep_for_reaper<'g>(
-        &'g self,
-        stripe: &mut Stripe,
-        aftermath: &mut Aftermath<'g>,
+    /// Sweeps about as much in a stripe as a commit of the reaper leaves there. It is not locked.
+    pub(super) fn sweep_for_reaper(
+        &self,
+        stripe: usize,
         retiring: &mut Retiring<'_, Large>,
-        guard: &'g Guard,
+        guard: &Guard,
     ) {
-        self.sweep_stripe(stripe, REAPER_BUDGET, aftermath, Some(retiring), guard);
+        let mut aftermath = Aftermath::new();
+        let mut stripe = self.stripes.lock_one(stripe);
+        self.sweep_stripe(
+            &mut stripe,
+            REAPER_BUDGET,
+            &mut aftermath,
+            Some(retiring),
+            guard,
+        );
         self.deferred.add(mem::take(&mut stripe.sweep.deferred));
+        drop(stripe);
+        self.clear_up(&mut aftermath, guard);
     }
 
     /// Forgets all that can be forgotten now, and frees it. Whether something is left: held by an
@@ -559,7 +580,7 @@ impl Engine {
         let is_left = !stripe.sweep.is_empty();
         self.deferred.add(mem::take(&mut stripe.sweep.deferred));
         drop(stripe);
-        self.clear_up(aftermath, &guard);
+        self.clear_up(&mut aftermath, &guard);
         if self.deferred.is_due() {
             self.deferred.flush(&guard);
         }

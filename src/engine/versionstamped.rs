@@ -40,10 +40,10 @@ impl Engine {
         reads: Option<&RangeReads>,
         calls: &mut Calls,
     ) -> Result<Outcome> {
-        if write.enqueues.is_empty() {
+        if write.enqueues().is_empty() {
             return self.commit_foreseen(write, reads, None, &mut calls.woken);
         }
-        self.with_handover(&write.enqueues, calls, |handover, woken| {
+        self.with_handover(write.enqueues(), calls, |handover, woken| {
             self.commit_foreseen(write, reads, Some(handover), woken)
         })
     }
@@ -59,7 +59,7 @@ impl Engine {
         let mut locked = Locked::new();
         let mut attempt = |ahead, is_exclusive, locked: &mut Locked<'e, Stripe>| {
             let stamp = Stamp::new(self.counter.latest().get() + ahead);
-            foreseen.end_keys(&write.versionstamped, stamp);
+            foreseen.end_keys(write.versionstamped(), stamp);
             let terms = Terms {
                 reads,
                 stamp: Some(stamp),

@@ -11,6 +11,7 @@ use crate::sync::reserve;
 use crate::value::NewValue;
 use crate::version::{Stamp, Versionstamp};
 use smallvec::SmallVec;
+use std::mem::ManuallyDrop;
 
 /// What a check wants of its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -193,13 +194,56 @@ pub(crate) struct RangeReads {
 pub(crate) struct Write<'a> {
     pub(crate) checks: SmallVec<[Check; 4]>,
     pub(crate) mutations: SmallVec<[Mutation<'a>; 4]>,
-    /// The mutations whose keys end in the stamp of the commit, by index, and what these keys begin
-    /// with. Until the stamp is known they end in zeros.
-    pub(crate) versionstamped: Vec<(usize, Key)>,
-    pub(crate) enqueues: Vec<Enqueue<'a>>,
+    /// What most operations do not have, and so do not pay for.
+    rest: Seldom<Rest<'a>>,
+}
+
+/// What is there so seldom that to drop it has to be one comparison, and no call.
+#[derive(Clone, Debug)]
+struct Seldom<T>(ManuallyDrop<Option<Box<T>>>);
+
+impl<T> Seldom<T> {
+    const NONE: Self = Self(ManuallyDrop::new(None));
+
+    #[cold]
+    fn clear(&mut self) {
+        *self.0 = None;
+    }
+}
+
+impl<T> Drop for Seldom<T> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.0.is_some() {
+            self.clear();
+        }
+    }
+}
+
+impl<T> Default for Seldom<T> {
+    #[inline]
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+struct Rest<'a> {
+    versionstamped: Vec<(usize, Key)>,
+    enqueues: Vec<Enqueue<'a>>,
 }
 
 impl<'a> Write<'a> {
+    /// Nothing yet. By a call, which makes it where it stays; inlined, it would be copied there whole.
+    #[inline(never)]
+    pub(crate) fn new() -> Self {
+        Self {
+            checks: SmallVec::new(),
+            mutations: SmallVec::new(),
+            rest: Seldom::NONE,
+        }
+    }
+
     /// Sees to it that so many more find room.
     ///
     /// # Errors
@@ -211,6 +255,30 @@ impl<'a> Write<'a> {
         Ok(reserve(&mut self.mutations, mutations)?)
     }
 
+    /// The mutations whose keys end in the stamp of the commit, by index, and what these keys begin
+    /// with. Until the stamp is known they end in zeros.
+    #[inline]
+    pub(crate) fn versionstamped(&self) -> &[(usize, Key)] {
+        self.rest
+            .0
+            .as_ref()
+            .map_or(&[], |rest| &rest.versionstamped)
+    }
+
+    #[inline]
+    pub(crate) fn enqueues(&self) -> &[Enqueue<'a>] {
+        self.rest.0.as_ref().map_or(&[], |rest| &rest.enqueues)
+    }
+
+    /// Adds messages.
+    pub(crate) fn enqueue(&mut self, enqueues: impl IntoIterator<Item = Enqueue<'a>>) {
+        let mut enqueues = enqueues.into_iter().peekable();
+        if enqueues.peek().is_some() {
+            let rest = self.rest.0.get_or_insert_default();
+            rest.enqueues.extend(enqueues);
+        }
+    }
+
     /// Adds a mutation of the key that begins so, and ends in the stamp of the commit. Without a
     /// beginning it is that of the empty key, and refused as such.
     pub(crate) fn push_versionstamped(&mut self, prefix: &Key, op: Op<'a>) {
@@ -218,7 +286,8 @@ impl<'a> Write<'a> {
             prefix.clone()
         } else {
             let index = self.mutations.len();
-            self.versionstamped.push((index, prefix.clone()));
+            let rest = self.rest.0.get_or_insert_default();
+            rest.versionstamped.push((index, prefix.clone()));
             prefix.join(Versionstamp::from(Stamp::ZERO))
         };
         self.mutations.push(Mutation { key, op });
@@ -239,7 +308,7 @@ impl<'a> Write<'a> {
 
     /// The keys of the mutations, in their order, of a commit with this stamp.
     pub(super) fn keys_at(&self, stamp: Stamp) -> impl Iterator<Item = Key> {
-        let mut versionstamped = self.versionstamped.iter().peekable();
+        let mut versionstamped = self.versionstamped().iter().peekable();
         (0..).zip(&self.mutations).map(move |(index, mutation)| {
             let ending = versionstamped.next_if(|(ending, _)| *ending == index);
             match ending {
@@ -297,7 +366,7 @@ impl<'a> Write<'a> {
                 return false;
             }
         }
-        self.enqueues.is_empty()
+        self.enqueues().is_empty()
             && self.checks.len() <= limits.checks_max
             && self.mutations.len() <= limits.mutations_max
             && total_bytes <= limits.total_bytes_max
@@ -324,8 +393,8 @@ impl<'a> Write<'a> {
 
     /// Mutations and messages are counted together (L03).
     fn check_counts(&self, limits: &Limits) -> Result<()> {
-        limits.check_mutations(self.mutations.len() + self.enqueues.len())?;
-        let mut enqueues = self.enqueues.iter();
+        limits.check_mutations(self.mutations.len() + self.enqueues().len())?;
+        let mut enqueues = self.enqueues().iter();
         enqueues.try_for_each(|enqueue| enqueue.delivery.check(limits))
     }
 
@@ -338,7 +407,7 @@ impl<'a> Write<'a> {
             total_bytes += total;
             key_bytes += keys;
         }
-        for enqueue in &self.enqueues {
+        for enqueue in self.enqueues() {
             total_bytes = total_bytes.saturating_add(enqueue.check_payload(limits)?);
         }
         limits.check_total(total_bytes)?;

@@ -158,29 +158,31 @@ impl Registry {
 
     /// The horizon now.
     pub(crate) fn horizon(&self) -> Horizon {
-        if planted(Planted::SlotsFirst) {
-            let snapshots = self.snapshots();
-            let grace = self.grace();
-            return Horizon { grace, snapshots };
-        }
+        // Made where it stays: a list that is returned is copied whole, also where it is empty, and
+        // what happens to lie there may have been written in smaller pieces just now.
+        let mut horizon = Horizon {
+            grace: self.grace(),
+            snapshots: SmallVec::new(),
+        };
         // HORIZON: the grace first. MODEL: registry::horizon_sees_whoever_came_before_the_grace.
-        let grace = self.grace();
-        let snapshots = self.snapshots();
-        Horizon { grace, snapshots }
+        self.add_snapshots(&mut horizon.snapshots);
+        if planted(Planted::SlotsFirst) {
+            horizon.grace = self.grace();
+        }
+        horizon
     }
 
     /// The stamps at which snapshots are open, ascending, each once.
-    fn snapshots(&self) -> SmallVec<[Stamp; 4]> {
+    #[inline]
+    fn add_snapshots(&self, snapshots: &mut SmallVec<[Stamp; 4]>) {
         // ORDERING: E-RELEASE where it is zero: the last snapshots have done their reads.
-        if self.open_count.load(Ordering::Acquire) == 0 {
-            return SmallVec::new();
+        if self.open_count.load(Ordering::Acquire) > 0 {
+            self.collect(snapshots);
         }
-        self.collect()
     }
 
     #[cold]
-    fn collect(&self) -> SmallVec<[Stamp; 4]> {
-        let mut snapshots = SmallVec::new();
+    fn collect(&self, snapshots: &mut SmallVec<[Stamp; 4]>) {
         // ORDERING: Relaxed, as in `register`: E-GRACE has brought every number that matters.
         let used = usize::try_from(self.used.load(Ordering::Relaxed)).unwrap_or(SNAPSHOT_SLOTS);
         for slot in self.slots.iter().take(used) {
@@ -197,7 +199,6 @@ impl Registry {
         }
         snapshots.sort_unstable();
         snapshots.dedup();
-        snapshots
     }
 
     /// Whether it is time to advance the grace, seen from a commit with this stamp; at most one

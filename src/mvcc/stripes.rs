@@ -55,6 +55,11 @@ impl<W> Stripes<W> {
     }
 
     /// Locks all stripes of a set, in ascending order. The caller holds none.
+    #[expect(
+        clippy::inline_always,
+        reason = "a part of `commit_many`, like those of `engine::commit`"
+    )]
+    #[inline(always)]
     pub(crate) fn lock<'a>(
         &'a self,
         set: &StripeSet,

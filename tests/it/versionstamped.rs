@@ -273,9 +273,8 @@ fn keys_end_in_their_versionstamps_whatever_else_is_committed_and_read() {
                     committed(op.commit());
                 }
             }
-            if log(&kv, ("log",)).len() == WRITERS * EACH {
-                is_done.store(true, Ordering::Relaxed);
-            }
+            let is_last = log(&kv, ("log",)).len() == WRITERS * EACH;
+            is_done.fetch_or(is_last, Ordering::Relaxed);
             0
         }
     });

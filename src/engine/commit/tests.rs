@@ -12,7 +12,7 @@ use crate::expiry::Expiry;
 use crate::key::Key;
 use crate::limits::Limits;
 use crate::mvcc::chain::RecordRef;
-use crate::mvcc::stripes::Locked;
+use crate::mvcc::stripes::{Locked, StripeSet};
 use crate::sync::epoch;
 use crate::value::{NewValue, Value};
 use smallvec::smallvec;
@@ -48,17 +48,15 @@ fn what_can_be_known_is_known_before_the_locks() {
     let engine = engine(4);
     let set = engine.commit_mutation(&Key::from("old"), &Op::Set(1_u64.into()));
     set.expect("a key can be set");
-    let write = Write {
-        mutations: smallvec![
-            mutation("old", Op::Set(2_u64.into())),
-            mutation("new", Op::Set(3_u64.into())),
-            mutation("sum", Op::Sum(4)),
-        ],
-        ..Write::default()
-    };
+    let mut write = Write::new();
+    write.mutations = smallvec![
+        mutation("old", Op::Set(2_u64.into())),
+        mutation("new", Op::Set(3_u64.into())),
+        mutation("sum", Op::Sum(4)),
+    ];
     let (guard, mut plan) = (epoch::pin(), Plan::new());
     engine
-        .plan(&write, &mut plan, &guard)
+        .plan(&write, &mut plan, &mut StripeSet::default(), &guard)
         .expect("there is memory");
     let found = plan.targets.iter().map(|target| target.record.is_some());
     assert!(found.eq([true, false, false]));
@@ -75,26 +73,25 @@ fn the_stripes_of_the_keys_are_locked_and_no_others() {
             .map(|number| Key::from((count, number)))
             .collect();
         let (checked, written) = keys.split_at(count / 2);
-        let write = Write {
-            checks: checked
-                .iter()
-                .map(|key| Check {
-                    key: key.clone(),
-                    expect: Expect::Absent,
-                })
-                .collect(),
-            mutations: written
-                .iter()
-                .map(|key| Mutation {
-                    key: key.clone(),
-                    op: Op::Delete,
-                })
-                .collect(),
-            ..Write::default()
-        };
+        let mut write = Write::new();
+        write.checks = checked
+            .iter()
+            .map(|key| Check {
+                key: key.clone(),
+                expect: Expect::Absent,
+            })
+            .collect();
+        write.mutations = written
+            .iter()
+            .map(|key| Mutation {
+                key: key.clone(),
+                op: Op::Delete,
+            })
+            .collect();
         let (guard, mut plan, mut locked) = (epoch::pin(), Plan::new(), Locked::new());
-        let set = engine.plan(&write, &mut plan, &guard);
-        let set = set.expect("there is memory");
+        let mut set = StripeSet::default();
+        let planned = engine.plan(&write, &mut plan, &mut set, &guard);
+        planned.expect("there is memory");
         engine
             .stripes
             .lock(&set, &mut locked)
@@ -135,7 +132,7 @@ fn what_is_plainly_within_the_limits_is_within_them() {
             let key = Key::raw(&b"key.."[..key_bytes]);
             let value = NewValue::from(&b"value"[..value_bytes]);
             for op in [Op::Set(value), Op::Delete, Op::Sum(1)] {
-                let mut write = Write::default();
+                let mut write = Write::new();
                 write.mutations.push(Mutation {
                     key: key.clone(),
                     op,
