@@ -15,7 +15,7 @@ use crate::kvick::{self, Kvick};
 use crate::op::{Change, Op, Read, Request, Row, Write, Written};
 use crate::plant::Planted;
 use crate::ranks::{Ranks, Stamp};
-use ::kvick::{Key, Snapshot};
+use ::kvick::{Key, Snapshot, Versionstamp};
 use std::fmt;
 use std::ops::Add;
 
@@ -31,6 +31,8 @@ pub(crate) struct Tally {
     pub(crate) refused: u64,
     pub(crate) ranges: u64,
     pub(crate) entries: u64,
+    /// Operations with keys that end in their versionstamp.
+    pub(crate) versionstamped: u64,
     /// Operations that were refused, and that Deno did in part.
     pub(crate) d1: u64,
     /// Ranges in which Deno left the prefix.
@@ -119,6 +121,7 @@ impl Pair {
                 if !self.ours.push(*our_stamp) || !self.theirs.push(*their_stamp) {
                     return Err(unlike("a versionstamp that is no larger", &ours, &theirs));
                 }
+                self.tally.versionstamped += u64::from(write.has_versionstamped());
                 self.note(write);
                 Ok(())
             }
@@ -141,6 +144,8 @@ impl Pair {
         for mutation in &write.mutations {
             match mutation.change {
                 Change::Delete => self.known.current.remove(&mutation.key),
+                // Each has a key of its own, which no later operation names.
+                Change::SetVersionstamped(_) => continue,
                 _ => self.known.current.insert(mutation.key.clone(), rank),
             };
         }
@@ -150,7 +155,7 @@ impl Pair {
     /// before the mistake. kvick is then made to do that too, so that both go on from the same.
     fn refused(&mut self, write: &Write, before: &Snapshot) -> Result<(), Unlike> {
         let keys = write.keys();
-        let requests: Vec<_> = keys.iter().map(|key| Request::one(key)).collect();
+        let requests = write.written();
         let was = read(before, &requests);
         let is = read(&self.kvick.snapshot(), &requests);
         let theirs = self.deno.read(&requests);
@@ -225,8 +230,18 @@ impl Pair {
 
     /// That two answers are the same, versionstamps by their ranks.
     fn same(&self, ours: &Read, theirs: &Read) -> Result<(), Unlike> {
+        // A key may end in the versionstamp of its commit, which is another on each side.
+        let same_key = |our_row: &Row, their_row: &Row| {
+            let ours = our_row
+                .key
+                .strip_suffix(&versionstamp_part(our_row.stamp)[..]);
+            let theirs = their_row
+                .key
+                .strip_suffix(&versionstamp_part(their_row.stamp)[..]);
+            our_row.key == their_row.key || (ours.is_some() && ours == theirs)
+        };
         let same_rows = |(our_row, their_row): (&Row, &Row)| {
-            our_row.key == their_row.key
+            same_key(our_row, their_row)
                 && our_row.value == their_row.value
                 && self.ours.rank(our_row.stamp) == self.theirs.rank(their_row.stamp)
         };
@@ -250,6 +265,13 @@ impl Pair {
             deno: their_text,
         })
     }
+}
+
+/// The last part of a key that ends in a versionstamp.
+fn versionstamp_part(stamp: Stamp) -> Vec<u8> {
+    Key::from(Versionstamp::from_bytes(stamp))
+        .as_bytes()
+        .to_vec()
 }
 
 fn read(snapshot: &Snapshot, requests: &[Request]) -> Read {
@@ -324,6 +346,7 @@ impl Add for Tally {
             refused: self.refused + other.refused,
             ranges: self.ranges + other.ranges,
             entries: self.entries + other.entries,
+            versionstamped: self.versionstamped + other.versionstamped,
             d1: self.d1 + other.d1,
             d9: self.d9 + other.d9,
         }

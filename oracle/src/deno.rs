@@ -124,6 +124,7 @@ fn mutation(mutation: &Mutation) -> denokv_proto::Mutation {
             max_v8: bytes(sum.max.as_ref()),
             clamp: sum.is_clamped,
         },
+        Change::SetVersionstamped(set) => MutationKind::SetSuffixVersionstampedKey(value(set)),
         Change::Min(operand) => MutationKind::Min(KvValue::U64(*operand)),
         Change::Max(operand) => MutationKind::Max(KvValue::U64(*operand)),
     };

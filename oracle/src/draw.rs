@@ -22,6 +22,9 @@ const MANY_KEYS: Range<u64> = 100..600;
 /// The longest key that kvick and the runtime write, in bytes.
 const LONGEST_KEY_BYTES: usize = 2_048;
 
+/// What a versionstamp adds to the length of a key that ends in it.
+const VERSIONSTAMP_BYTES: usize = 22;
+
 /// The largest value, in bytes.
 const LARGEST_VALUE_BYTES: usize = 65_536;
 
@@ -139,14 +142,19 @@ impl Draw {
             if self.random.gen_bool(0.5) {
                 key = self.key();
             }
-            let change = self.change();
+            let change = self.change(key.as_bytes().len());
             let key = key.clone();
             mutations.push(Mutation { key, change });
         }
         mutations
     }
 
-    fn change(&mut self) -> Change {
+    fn change(&mut self, key_bytes: usize) -> Change {
+        // More and more of them are there.
+        let is_short = key_bytes + VERSIONSTAMP_BYTES <= LONGEST_KEY_BYTES;
+        if is_short && self.random.gen_bool(0.03) {
+            return Change::SetVersionstamped(self.value());
+        }
         let operand = match self.random.gen_range(0..6) {
             0 => 0,
             1 => 1,

@@ -134,6 +134,7 @@ fn commit(kv: &Kv, write: &Write, ranks: &Ranks) -> Written {
         let committed = match change {
             Change::Set(value) => Some(kv.set(key, value)),
             Change::Delete => Some(kv.delete(key)),
+            Change::SetVersionstamped(value) => Some(kv.set_versionstamped(key, value)),
             Change::Sum(_) | Change::Min(_) | Change::Max(_) | Change::SumOf(_) => None,
         };
         match committed {
@@ -161,6 +162,7 @@ fn commit(kv: &Kv, write: &Write, ranks: &Ranks) -> Written {
             Change::Min(operand) => operation.min(key, *operand),
             Change::Max(operand) => operation.max(key, *operand),
             Change::SumOf(sum) => operation.sum_with(key, as_user(sum)),
+            Change::SetVersionstamped(value) => operation.set_versionstamped(key, value),
         };
     }
     match operation.commit() {

@@ -58,6 +58,7 @@ fn run(options: &Options) -> Result<(), String> {
         refused,
         ranges,
         entries,
+        versionstamped,
         d1,
         d9,
     } = tally;
@@ -65,7 +66,7 @@ fn run(options: &Options) -> Result<(), String> {
     let rate = operations as f64 / seconds;
     println!(
         "{operations} operations in {seconds:.1} s, {rate:.0} a second: {committed} commits, {conflicts} conflicts, \
-         {refused} refusals, {ranges} ranges of {entries} entries"
+         {refused} refusals, {ranges} ranges of {entries} entries, {versionstamped} commits with versionstamped keys"
     );
     println!("operations {operations}, undocumented differences 0, D1 {d1}, D9 {d9}");
     Ok(())

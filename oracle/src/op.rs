@@ -1,7 +1,4 @@
 //! What both engines are asked, and what they answer.
-//!
-//! What is still to come has its place here: keys that end in the versionstamp of their commit are more
-//! cases of [`Change`], an expiry is a field of [`Mutation`].
 
 use crate::ranks::{Rank, Stamp};
 use kvick::{Key, Value};
@@ -50,6 +47,8 @@ pub(crate) enum Change {
     Min(u64),
     Max(u64),
     SumOf(Sum),
+    /// Sets the key that ends in the versionstamp of the commit, and begins like the one that is named.
+    SetVersionstamped(Value),
 }
 
 /// A sum of V8 values.
@@ -165,6 +164,11 @@ impl Request {
 }
 
 impl Write {
+    pub(crate) fn has_versionstamped(&self) -> bool {
+        let mut changes = self.mutations.iter().map(|mutation| &mutation.change);
+        changes.any(|change| matches!(change, Change::SetVersionstamped(_)))
+    }
+
     /// The keys that are mutated, each once.
     pub(crate) fn keys(&self) -> Vec<&Key> {
         let mut keys: Vec<_> = self
@@ -175,6 +179,24 @@ impl Write {
         keys.sort_unstable();
         keys.dedup();
         keys
+    }
+
+    /// What reads everything that it may write: its keys, each once, and what is below those that
+    /// begin others.
+    pub(crate) fn written(&self) -> Vec<Request> {
+        let mut requests: Vec<_> = self.keys().into_iter().map(Request::one).collect();
+        for Mutation { key, change } in &self.mutations {
+            if let Change::SetVersionstamped(_) = change {
+                requests.push(Request {
+                    select: Select::Below {
+                        prefix: key.clone(),
+                        cut: Cut::Nothing,
+                    },
+                    ..Request::all()
+                });
+            }
+        }
+        requests
     }
 
     /// The first of the mutations, unchecked.

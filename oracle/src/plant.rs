@@ -25,10 +25,12 @@ pub(crate) enum Planted {
     V8AsBytes,
     RefusedInPart,
     PrefixLeft,
+    VersionstampLeftOut,
+    VersionstampOfBefore,
 }
 
 impl Planted {
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::SumSaturates,
         Self::MinOfNothingIsZero,
         Self::MaxKeepsVersion,
@@ -45,6 +47,8 @@ impl Planted {
         Self::V8AsBytes,
         Self::RefusedInPart,
         Self::PrefixLeft,
+        Self::VersionstampLeftOut,
+        Self::VersionstampOfBefore,
     ];
 
     /// The mistake of this name.
@@ -78,6 +82,18 @@ impl Planted {
                 Change::Set(value) => now(key).is_some_and(|now| now.value() == Some(value)),
                 _ => false,
             }),
+            Self::VersionstampLeftOut => alter(&mut write, |_, change| match change {
+                Change::SetVersionstamped(value) => Some(Change::Set(value.clone())),
+                _ => None,
+            }),
+            Self::VersionstampOfBefore => {
+                let before = kv.versionstamp();
+                for Mutation { key, change } in &mut write.mutations {
+                    if let Change::SetVersionstamped(value) = change {
+                        (*key, *change) = (key.join(before), Change::Set(value.clone()));
+                    }
+                }
+            }
             Self::LastMutationOnly => {
                 let all = write.mutations.clone();
                 let mut index = 0;

@@ -22,6 +22,7 @@ fn kvick_does_what_deno_does_but_for_the_decisions() {
         (tally.conflicts, "conflicts"),
         (tally.refused, "refusals"),
         (tally.entries, "entries"),
+        (tally.versionstamped, "keys that end in versionstamps"),
         (tally.d1, "D1"),
         (tally.d9, "D9"),
     ] {
