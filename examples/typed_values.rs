@@ -9,15 +9,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Order {
     customer: String,
-    lines: Vec<Line>,
+    lines: Vec<(String, u32)>,
     placed: Date,
     state: State,
-}
-
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct Line {
-    article: String,
-    count: u32,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -30,10 +24,7 @@ fn main() -> kvick::Result<()> {
     let kv = Kv::new();
     let order = Order {
         customer: "Zoë".to_owned(),
-        lines: vec![Line {
-            article: "tea".to_owned(),
-            count: 3,
-        }],
+        lines: vec![("tea".to_owned(), 3)],
         placed: Date(1_763_800_000_000.0), // a `Date` in JavaScript
         state: State::Open,
     };
@@ -54,13 +45,8 @@ fn main() -> kvick::Result<()> {
     assert_eq!(kv.get_as::<u64>("shipped")?, Some(1)); // what `sum` works on reads as a number
 
     // What does not fit is told with its place.
-    let refused = kv.get(("order", 7))?.to::<(String, u32)>().map(drop);
-    let refusal = refused.expect_err("an order is no tuple");
-    assert_eq!(refusal.kind(), ErrorKind::TypeMismatch);
-    assert!(
-        refusal
-            .to_string()
-            .contains("expected a tuple of size 2, found an object")
-    );
+    let refused = kv.get(("order", 7))?.to::<(String, u32)>();
+    let refused = refused.expect_err("an order is no tuple"); // it says: found an object
+    assert_eq!(refused.kind(), ErrorKind::TypeMismatch);
     Ok(())
 }

@@ -138,8 +138,9 @@ impl<'a> AtomicOp<'a> {
     /// The key must not be of a newer version than this one: of this one, an older one, or missing,
     /// however long it has been.
     ///
-    /// With [`Kv::versionstamp`], or that of a snapshot, it says that nothing has been written to the
-    /// key since, whatever was there, without reading it.
+    /// With [`Kv::versionstamp`], or that of a snapshot, it says that the key has not been set since,
+    /// whatever was there, without reading it. What was deleted or has expired since leaves no version
+    /// and passes: with [`check_exists`](Self::check_exists) as well, it does not.
     ///
     /// ```
     /// # let kv = kvick::Kv::new();
@@ -150,6 +151,9 @@ impl<'a> AtomicOp<'a> {
     /// assert!(derived.commit()?.is_committed());
     /// kv.set("config", "new")?;
     /// assert!(!derived.commit()?.is_committed());
+    /// kv.delete("config")?;
+    /// assert!(derived.commit()?.is_committed());
+    /// assert!(!derived.check_exists("config").commit()?.is_committed());
     /// # Ok::<(), kvick::Error>(())
     /// ```
     pub fn check_not_newer(

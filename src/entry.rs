@@ -12,7 +12,8 @@ use std::time::Duration;
 ///
 /// That a key is missing is something a read can find, and keep: an entry always has its key, so
 /// [`check`](crate::AtomicOp::check) protects what was read whether it was there or not.
-/// A value says nothing about that: absence is told by the lack of a versionstamp alone (V02).
+/// A value says nothing about that: absence is told by the lack of a versionstamp alone (V02), or,
+/// in a transaction, which sees what it is about to write, by [`exists`](Self::exists).
 ///
 /// ```
 /// let kv = kvick::Kv::new();
@@ -101,6 +102,11 @@ impl Entry {
     /// The number, of an entry whose value is a `u64`.
     pub fn as_u64(&self) -> Option<u64> {
         self.value()?.as_u64()
+    }
+
+    /// The serialised bytes, of an entry whose value is of the kind V8.
+    pub fn as_v8(&self) -> Option<&[u8]> {
+        self.value()?.as_v8()
     }
 
     /// The number of JavaScript, of an entry whose value is one.
@@ -203,6 +209,11 @@ impl<'a> EntryRef<'a> {
     #[inline]
     pub fn as_u64(self) -> Option<u64> {
         self.value().as_u64()
+    }
+
+    /// The serialised bytes, of an entry whose value is of the kind V8.
+    pub fn as_v8(self) -> Option<&'a [u8]> {
+        self.value().as_v8()
     }
 
     /// The number of JavaScript, of an entry whose value is one.

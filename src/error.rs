@@ -96,7 +96,8 @@ pub enum ErrorKind {
     OutOfMemory,
     /// A write to an engine that only reads.
     ReadOnly,
-    /// The engine was closed.
+    /// The engine was closed, or the last handle to it is gone and a stream or a listener is left; or
+    /// a watch is waited for that watches no key.
     Closed,
     /// An error of the caller's own, passed through: see [`Error::other`].
     Other,
@@ -153,6 +154,9 @@ enum Cause {
         bound: &'static str,
         operand: &'static str,
     },
+    SumOutOfRange {
+        what: String,
+    },
     UpdateCount {
         got: usize,
         keys: usize,
@@ -202,6 +206,7 @@ impl Error {
             | Cause::NotV8Scalar { .. }
             | Cause::CannotSum { .. }
             | Cause::BoundOfAnotherType { .. } => ErrorKind::TypeMismatch,
+            Cause::SumOutOfRange { .. } => ErrorKind::SumOutOfRange,
             Cause::UpdateCount { .. } => ErrorKind::InvalidUpdate,
             Cause::BackoffTooMany { .. } | Cause::BackoffTooLong { .. } => {
                 ErrorKind::InvalidEnqueue
@@ -383,9 +388,9 @@ impl Error {
         Cause::Text(ErrorKind::TypeMismatch, text).into()
     }
 
-    pub(crate) fn sum_out_of_range() -> Self {
-        let text = "The result of a Sum operation would exceed its range limit";
-        Cause::Text(ErrorKind::SumOutOfRange, text).into()
+    /// `what` says which result is beyond which bound.
+    pub(crate) fn sum_out_of_range(what: String) -> Self {
+        Cause::SumOutOfRange { what }.into()
     }
 
     pub(crate) fn invalid_update(got: usize, keys: usize) -> Self {
@@ -551,6 +556,10 @@ impl fmt::Display for Error {
             Cause::BoundOfAnotherType { bound, operand } => write!(
                 f,
                 "Min/max parameters have different types than the operand: {bound} beside {operand}"
+            ),
+            Cause::SumOutOfRange { what } => write!(
+                f,
+                "The result of a Sum operation would exceed its range limit: {what}"
             ),
             Cause::UpdateCount { got, keys } => {
                 write!(f, "one update is wanted for each of {keys} keys, got {got}")

@@ -157,6 +157,11 @@ impl Kv {
         self.engine.close();
     }
 
+    /// Whether it was closed, by whichever handle.
+    pub fn is_closed(&self) -> bool {
+        self.engine.is_closed()
+    }
+
     /// Reads one key: the newest version.
     ///
     /// A value of up to 1,024 bytes is copied, a larger one shared. Expected constant time.

@@ -72,6 +72,12 @@ impl Message {
         self.posted.attempt()
     }
 
+    /// Whether there will be no other attempt: if this one fails, the payload is written to the keys
+    /// for undelivered messages (Q07), or forgotten where there are none.
+    pub fn is_last_attempt(&self) -> bool {
+        self.posted.is_last_attempt()
+    }
+
     /// The name of the queue; empty for the unnamed one.
     pub fn queue(&self) -> &str {
         self.source.queue.name()

@@ -10,8 +10,8 @@ use crate::version::Versionstamp;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Keys that have a value. One that has expired counts until it is deleted, for up to 100
-    /// milliseconds.
+    /// Keys that have a value. One that has expired counts until it is deleted: for some 100
+    /// milliseconds, unless a great deal expires at once.
     pub entry_count: usize,
     /// Versions that are kept: one for each entry, and what was superseded or deleted and is still
     /// seen by an open snapshot or waits to be freed.

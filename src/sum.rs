@@ -193,6 +193,34 @@ impl Kv {
         self.calculate(key.into(), &Op::Max(operand))
     }
 
+    /// [`min`](Self::min) with an operand as a client sent it, and perhaps an expiry: by itself, what
+    /// is written does not expire.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`sum`](Self::sum); `TypeMismatch` also where the operand is anything but a `u64`
+    /// (S03).
+    pub fn min_with<'v>(
+        &self,
+        key: impl Into<Key>,
+        operand: impl Into<NewValue<'v>>,
+    ) -> Result<Entry> {
+        self.calculate(key.into(), &Op::min(&operand.into()))
+    }
+
+    /// [`max`](Self::max) with an operand as a client sent it: see [`min_with`](Self::min_with).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`min_with`](Self::min_with).
+    pub fn max_with<'v>(
+        &self,
+        key: impl Into<Key>,
+        operand: impl Into<NewValue<'v>>,
+    ) -> Result<Entry> {
+        self.calculate(key.into(), &Op::max(&operand.into()))
+    }
+
     fn calculate(&self, key: Key, op: &Op<'_>) -> Result<Entry> {
         let engine = self.writer()?;
         let left = engine.commit_mutation_returning(&key, op, |left| left.map(Hit::to_owned))?;

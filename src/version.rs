@@ -107,16 +107,18 @@ impl fmt::Debug for Versionstamp {
 /// Why a text is no versionstamp: it is not exactly twenty hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ParseVersionstampError {
-    digits: usize,
+    len: usize,
+    /// Where something else than a digit is, of as many bytes as there should be.
+    at: Option<usize>,
 }
 
 impl fmt::Display for ParseVersionstampError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "versionstamp must be 20 hexadecimal digits, got {} bytes of text",
-            self.digits
-        )
+        f.write_str("versionstamp must be 20 hexadecimal digits, got ")?;
+        match self.at {
+            None => write!(f, "{} bytes of text", self.len),
+            Some(at) => write!(f, "something else at byte {at}"),
+        }
     }
 }
 
@@ -127,7 +129,11 @@ impl FromStr for Versionstamp {
 
     /// Twenty hexadecimal digits, upper or lower case (A05).
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let error = ParseVersionstampError { digits: text.len() };
+        let at = text.bytes().position(|byte| !byte.is_ascii_hexdigit());
+        let error = ParseVersionstampError {
+            len: text.len(),
+            at: at.filter(|_| text.len() == 20),
+        };
         let digits: &[u8; 20] = text.as_bytes().try_into().map_err(|_| error)?;
         let digit = |byte: u8| char::from(byte).to_digit(16).ok_or(error);
         let mut bytes = [0; 10];

@@ -5,6 +5,7 @@
 #![cfg(loom)]
 #![allow(
     dead_code,
+    unused_imports,
     unreachable_pub,
     reason = "the models use a part of what the engine uses"
 )]

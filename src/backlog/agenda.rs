@@ -35,7 +35,7 @@ struct Noted {
 impl Agenda {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
-            noted: Mutex::default(),
+            noted: Mutex::new(Noted::default()),
         })
     }
 

@@ -181,25 +181,50 @@ fn parse<'v>(value: &'v NewValue<'_>, what: &'static str) -> Result<Term<'v>> {
     Term::parse(value.as_ref()).ok_or_else(|| Error::not_v8_scalar(what))
 }
 
-impl<T: PartialOrd + Copy> Terms<T> {
+/// A number as an error tells of it.
+trait Told {
+    fn told(&self) -> String;
+}
+
+impl Told for f64 {
+    fn told(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
+impl Told for Integer<'_> {
+    fn told(&self) -> String {
+        let magnitude = self.magnitude();
+        let mut bytes = [0; size_of::<u128>()];
+        let Some(digits) = bytes.get_mut(..magnitude.len()) else {
+            return format!("a bigint of {} bytes", magnitude.len());
+        };
+        digits.copy_from_slice(magnitude);
+        let sign = if self.is_negative() { "-" } else { "" };
+        format!("{sign}{}", u128::from_le_bytes(bytes))
+    }
+}
+
+impl<T: PartialOrd + Copy + Told> Terms<T> {
     /// The sum, if it is within the bounds, or else the bound. The lower one comes first, so where
     /// they contradict each other the upper one has the last word.
     fn within(&self, mut sum: T, is_clamped: bool) -> Result<T> {
-        let clamp = |bound| {
+        let clamp = |sum: T, side, bound: T| {
+            let what = || format!("{} is {side} {}", sum.told(), bound.told());
             is_clamped
                 .then_some(bound)
-                .ok_or_else(Error::sum_out_of_range)
+                .ok_or_else(|| Error::sum_out_of_range(what()))
         };
         // What is compared with NaN is not beyond it, and NaN is not beyond anything.
         if let Some(min) = self.min
             && sum < min
         {
-            sum = clamp(min)?;
+            sum = clamp(sum, "below", min)?;
         }
         if let Some(max) = self.max
             && sum > max
         {
-            sum = clamp(max)?;
+            sum = clamp(sum, "above", max)?;
         }
         Ok(sum)
     }

@@ -109,6 +109,15 @@ impl Posted {
     pub(crate) fn attempt(&self) -> u32 {
         self.failed_attempts.saturating_add(1)
     }
+
+    /// How long it waits when that attempt has failed, if there is to be another.
+    fn next_interval(&self) -> Option<Duration> {
+        Delivery::interval_after(self.letter.intervals.as_deref(), self.attempt())
+    }
+
+    pub(crate) fn is_last_attempt(&self) -> bool {
+        self.next_interval().is_none()
+    }
 }
 
 impl Queued for Posted {
@@ -399,10 +408,9 @@ impl Engine {
             queue.backlog.put_back(taken);
             return;
         }
-        let failed = taken.message.attempt();
-        taken.message.failed_attempts = failed;
-        let intervals = taken.message.letter.intervals.as_deref();
-        let Some(interval) = Delivery::interval_after(intervals, failed) else {
+        let interval = taken.message.next_interval();
+        taken.message.failed_attempts = taken.message.attempt();
+        let Some(interval) = interval else {
             self.bury_message(queue, taken);
             return;
         };

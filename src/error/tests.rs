@@ -125,9 +125,9 @@ fn refusals_keep_denos_words() {
             "Cannot use min/max parameters with KvU64 operands",
         ),
         (
-            Error::sum_out_of_range(),
+            Error::sum_out_of_range("45 is above 44".to_owned()),
             ErrorKind::SumOutOfRange,
-            "The result of a Sum operation would exceed its range limit",
+            "The result of a Sum operation would exceed its range limit: 45 is above 44",
         ),
         (
             Error::invalid_update(1, 2),
@@ -215,5 +215,8 @@ fn a_text_that_is_no_versionstamp_is_an_error() {
     let error = parse("12").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidVersionstamp);
     let text = "versionstamp must be 20 hexadecimal digits, got 2 bytes of text";
+    assert_eq!(error.to_string(), text);
+    let error = parse("000000000000x0000000").unwrap_err();
+    let text = "versionstamp must be 20 hexadecimal digits, got something else at byte 12";
     assert_eq!(error.to_string(), text);
 }

@@ -51,7 +51,8 @@ fn record_and_check_on(kv: Builder, workload: &Workload, random: &mut StdRng, st
 
 #[test]
 fn a_mixed_history_is_strictly_serializable() {
-    // R03, R13, A01 to A04, A08, A09, A12, S01, S04, V03 to V05, Q01 to Q03, Q06, Q07, Q10, Q11
+    // R03, R13, A01 to A04, A08, A09, A12, S01, S04, V03 to V05, Q01 to Q03, Q06, Q07, Q10, Q11,
+    // W02
     let test = "history::a_mixed_history_is_strictly_serializable";
     for_seeds(test, 4, 4_000, |mut random, steps| {
         for threads in [2, 4] {

@@ -6,9 +6,9 @@ use crate::support::threads::race;
 use crate::support::{assert_refused, committed, everything};
 use bytes::Bytes;
 use kvick::{
-    AtomicOp, Blocking, ChangeEvent, ChangeStream, Cursor, Emission, Entries, Entry, Error,
-    ErrorKind, Key, Keys, Kv, List, ManualClock, Outcome, Range, RangeChange, RangeWatch,
-    RetryPolicy, Snapshot, Stats, Transacted, Update, Value, Versionstamp, Watch,
+    AtomicOp, Blocking, ChangeEvent, ChangeStream, Cursor, Delivery, Emission, Entries, Entry,
+    Error, ErrorKind, Key, Keys, Kv, List, ManualClock, Outcome, Range, RangeChange, RangeWatch,
+    RetryPolicy, Snapshot, Stats, Sum, Transacted, Update, Value, Versionstamp, Watch,
 };
 use std::fmt::Debug;
 use std::num::NonZeroU32;
@@ -134,11 +134,20 @@ fn after_close_every_operation_is_refused() {
     assert_closed(kv.get("key"));
     assert_closed(kv.get_many(["key"]));
     assert_closed(kv.with_entry("key", |_| ()));
+    assert!(kv.is_closed() && kv.read_only().is_closed());
     assert_closed(kv.set("key", 2_u64));
+    assert_closed(kv.set_versionstamped("key", 2_u64));
+    assert_closed(kv.touch("key", None));
+    assert_closed(kv.sum("key", 1));
+    assert_closed(kv.sum_with("key", Sum::u64(1)));
+    assert_closed(kv.min("key", 1));
+    assert_closed(kv.max_with("key", 1_u64));
+    assert_closed(kv.enqueue("message", Delivery::default()));
     assert_closed(kv.delete("key"));
     assert_closed(kv.delete_range(()));
     assert_closed(kv.delete_prefix("key"));
     assert_closed(kv.atomic().commit());
+    assert_closed(kv.atomic().commit_returning());
     assert_closed(kv.atomic().check_exists("key").sum("key", 1).commit());
     assert_closed(kv.list(()).entries());
     assert_closed(kv.list(()).keys());
@@ -188,10 +197,18 @@ fn a_read_only_handle_reads_and_does_not_write() {
     let before = everything(&kv);
 
     assert_read_only(reader.set("key", 2_u64));
+    assert_read_only(reader.set_versionstamped("key", 2_u64));
+    assert_read_only(reader.touch("key", None));
+    assert_read_only(reader.sum("key", 1));
+    assert_read_only(reader.sum_with("key", Sum::u64(1)));
+    assert_read_only(reader.min_with("key", 1_u64));
+    assert_read_only(reader.max("key", 1));
+    assert_read_only(reader.enqueue("message", Delivery::default()));
     assert_read_only(reader.delete("key"));
     assert_read_only(reader.delete_range(()));
     assert_read_only(reader.delete_prefix(()));
     assert_read_only(reader.atomic().commit());
+    assert_read_only(reader.atomic().commit_returning());
     assert_read_only(
         reader
             .atomic()

@@ -312,7 +312,7 @@ fn a_list_of_a_snapshot_is_of_the_snapshot_in_batches_as_well() {
 
 #[test]
 fn a_list_has_a_snapshot_open_only_between_its_batches() {
-    // R13
+    // R13, R14
     let kv = numbers(250);
     let open = || kv.stats().open_snapshot_count;
     let mut entries = kv.list("n").entries().unwrap();

@@ -18,8 +18,9 @@ fn returned((outcome, entries): (Outcome, Vec<Entry>)) -> (kvick::Versionstamp, 
 
 #[test]
 fn arithmetic_gives_back_what_it_came_to() {
-    // S01, S04 to S06, S09
-    let kv = Kv::new();
+    // S01, S03 to S06, S09
+    let clock = Arc::new(ManualClock::default());
+    let kv = Kv::builder().clock(clock).build();
     for sum in [7, 14] {
         let entry = kv.sum("count", 7).unwrap();
         assert_eq!(entry.as_u64(), Some(sum));
@@ -31,6 +32,17 @@ fn arithmetic_gives_back_what_it_came_to() {
     assert_eq!(kv.min("count", 10).unwrap().as_u64(), Some(9));
     assert_eq!(kv.max("count", 10).unwrap().as_u64(), Some(10));
     assert_eq!(kv.max("new", 1).unwrap().as_u64(), Some(1));
+    let minute = Duration::from_secs(60);
+    let lowest = NewValue::from(5_u64).expire_in(minute);
+    let entry = kv.min_with("count", lowest).unwrap();
+    assert_eq!(
+        (entry.as_u64(), entry.expires_in()),
+        (Some(5), Some(minute))
+    );
+    let highest = NewValue::from(6_u64).keep_expiry();
+    assert_eq!(kv.max_with("count", highest).unwrap().as_u64(), Some(6));
+    assert_refused(kv.min_with("count", "6"), ErrorKind::TypeMismatch, "");
+    assert_eq!(kv.max("count", 7).unwrap().expires_in(), None);
     let big = kv.sum_with("big", Sum::bigint(1_u128 << 80)).unwrap();
     assert_eq!(big, kv.get("big").unwrap());
     let clamped = Sum::number(2.0).at_most(3.0).clamped();

@@ -362,16 +362,22 @@ fn a_sum_beyond_its_bounds_is_refused_or_clamped() {
     // S09
     let at_most = |operand: i32, max: i32| Sum::bigint(operand).at_most(BigInt::from(max));
     let at_least = |operand: i32, min: i32| Sum::bigint(operand).at_least(BigInt::from(min));
-    let out_of_range = || {
-        let text = "The result of a Sum operation would exceed its range limit";
-        Err((ErrorKind::SumOutOfRange, text.to_owned()))
+    let out_of_range = |what: &str| {
+        let text = "The result of a Sum operation would exceed its range limit: ";
+        Err((ErrorKind::SumOutOfRange, format!("{text}{what}")))
     };
     let stored = || Some(bigint(43));
-    assert_eq!(sum(stored(), &at_most(2, 44)), out_of_range());
+    assert_eq!(
+        sum(stored(), &at_most(2, 44)),
+        out_of_range("45 is above 44")
+    );
     assert_sum(stored(), &at_most(1, 44), bigint(44));
     assert_sum(stored(), &at_most(10, 50).clamped(), bigint(50));
     assert_sum(stored(), &at_most(6, 50).clamped(), bigint(49));
-    assert_eq!(sum(stored(), &at_least(-44, 0)), out_of_range());
+    assert_eq!(
+        sum(stored(), &at_least(-44, 0)),
+        out_of_range("-1 is below 0")
+    );
     assert_sum(stored(), &at_least(-43, 0), bigint(0));
     assert_sum(stored(), &at_least(-100, -10).clamped(), bigint(-10));
     // The upper bound has the last word.
@@ -379,13 +385,13 @@ fn a_sum_beyond_its_bounds_is_refused_or_clamped() {
     assert_sum(stored(), &contradiction, bigint(50));
     assert_eq!(
         sum(stored(), &at_least(0, 40).at_most(BigInt::from(42))),
-        out_of_range()
+        out_of_range("43 is above 42")
     );
 
     let stored = || Some(NewValue::number(1.5));
     assert_eq!(
         sum(stored(), &Sum::number(1.0).at_most(2.0)),
-        out_of_range()
+        out_of_range("2.5 is above 2.0")
     );
     assert_sum(stored(), &Sum::number(0.5).at_most(2.0), 2.0.into());
     assert_sum(
@@ -395,7 +401,7 @@ fn a_sum_beyond_its_bounds_is_refused_or_clamped() {
     );
     assert_eq!(
         sum(stored(), &Sum::number(-2.0).at_least(0.0)),
-        out_of_range()
+        out_of_range("-0.5 is below 0.0")
     );
     assert_sum(stored(), &Sum::number(-1.5).at_least(0.0), 0.0.into());
     assert_sum(

@@ -193,6 +193,29 @@ fn a_storm_is_one_emission_of_the_last_state() {
 }
 
 #[test]
+fn a_watch_that_is_not_asked_takes_no_memory() {
+    // W05: however much is written meanwhile.
+    alone("watch::a_watch_that_is_not_asked_takes_no_memory", || {
+        let kv = Kv::builder().background_sweep(false).build();
+        let mut watch = begun(&kv, ["a", "b"]);
+        let storm = |rounds: u64| {
+            for number in 0..rounds {
+                let mut op = kv.atomic();
+                op.set("a", number).delete("b").set("c", number);
+                committed(op.commit());
+            }
+        };
+        storm(1_000);
+        let before = live_bytes();
+        storm(20_000);
+        let more = live_bytes() - before;
+        assert!(more < 65_536, "{more} bytes more");
+        let emission = watch.try_recv().unwrap().unwrap();
+        assert_eq!(numbers(&emission), [Some(19_999), None]);
+    });
+}
+
+#[test]
 fn a_storm_wakes_a_task_once() {
     // W05
     let kv = Kv::new();

@@ -131,6 +131,9 @@ impl Report {
     }
 }
 
+/// What only a server can show.
+const SERVER_GROUP: char = 'P';
+
 /// How many statements there are of each verdict.
 #[derive(Default)]
 struct Counts {
@@ -157,10 +160,14 @@ fn judge(
         match &row.proof {
             Proof::NoneYet => {
                 counts.none_yet += 1;
+                problems.push(format!("{name} has no test yet"));
                 lines.push(format!("{name} | - | no test yet"));
             }
             Proof::Server => {
                 counts.server += 1;
+                if !name.starts_with(SERVER_GROUP) {
+                    problems.push(format!("{name} is not a matter of a server alone"));
+                }
                 lines.push(format!("{name} | - | server"));
             }
             Proof::NotApplicable(reason) => {
@@ -213,7 +220,13 @@ mod tests {
     /// A document with a row for every statement, in which `tests` stands for those of `A01`.
     fn document(tests: &str) -> String {
         let rows = statements().into_iter().map(|name| {
-            let tests = if name == "A01" { tests } else { "none yet" };
+            let tests = if name == "A01" {
+                tests
+            } else if name.starts_with('P') {
+                "server"
+            } else {
+                "not applicable: nothing"
+            };
             format!("| {name} | Something holds. | = | {tests} |\n")
         });
         rows.collect()
@@ -229,29 +242,20 @@ mod tests {
 
     #[test]
     fn each_statement_has_its_verdict() {
-        let document = document("`a::one`, `a::two`")
-            .replace(
-                "P01 | Something holds. | = | none yet",
-                "P01 | It serves. | + | server",
-            )
-            .replace(
-                "S03 | Something holds. | = | none yet",
-                "S03 | No. | = | not applicable: types",
-            );
+        let document = document("`a::one`, `a::two`");
         let report = judge(&document, |_, _| Ok("passed")).unwrap();
         assert_eq!(report.problems, [""; 0]);
         for line in [
             "A01: Something holds.\nA01 | a::one | passed\nA01 | a::two | passed\n",
-            "A02: Something holds.\nA02 | - | no test yet\n",
-            "P01: It serves.\nP01 | - | server\n",
-            "S03: No.\nS03 | - | not applicable: types\n",
+            "P01: Something holds.\nP01 | - | server\n",
+            "S03: Something holds.\nS03 | - | not applicable: nothing\n",
         ] {
             assert!(report.table.contains(line), "{line}");
         }
         assert_eq!(
             report.summary,
-            "statements 123: with tests 1 (of which FAILED 0), no test yet 120, server 1, \
-             not applicable 1; tests 2"
+            "statements 123: with tests 1 (of which FAILED 0), no test yet 0, server 13, \
+             not applicable 109; tests 2"
         );
     }
 
@@ -272,9 +276,23 @@ mod tests {
     }
 
     #[test]
+    fn a_statement_that_nothing_tests_fails_the_report() {
+        let nothing = "A02 | Something holds. | = | not applicable: nothing";
+        for (instead, problem) in [
+            ("none yet", "A02 has no test yet"),
+            ("server", "A02 is not a matter of a server alone"),
+        ] {
+            let instead = format!("A02 | Something holds. | = | {instead}");
+            let document = document("`a::one`").replace(nothing, &instead);
+            let report = judge(&document, |_, _| Ok("passed")).unwrap();
+            assert_eq!(report.outcome(), Err(problem.to_owned()));
+        }
+    }
+
+    #[test]
     fn a_statement_without_a_row_fails_the_report() {
-        let document =
-            document("`a::one`").replace("| A02 | Something holds. | = | none yet |\n", "");
+        let row = "| A02 | Something holds. | = | not applicable: nothing |\n";
+        let document = document("`a::one`").replace(row, "");
         let report = judge(&document, |_, _| Ok("passed")).unwrap();
         assert_eq!(report.outcome(), Err("A02 is in no row".to_owned()));
     }
