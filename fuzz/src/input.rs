@@ -285,6 +285,7 @@ impl Input<'_> {
             1 => Expect::Exists,
             2 => Expect::At(self.pick(stale)),
             3 => Expect::At(self.versionstamp()),
+            4 => Expect::NotNewer(self.versionstamp()),
             _ => current(&key).map_or(Expect::Absent, Expect::At),
         };
         Check { key, expect }

@@ -4,10 +4,12 @@
 //! workspace member `proof`, which compiles this file by its path).
 
 use super::checker::{Did, Event, Recorder, Seen, Span};
-use super::model::{Check, Expect, Mutation, Op, add_check, add_mutation, committed_at};
+use super::model::{
+    BoundedSum, Check, Expect, Mutation, Op, add_check, add_mutation, committed_at,
+};
 use super::queueing::all_but_letters;
 use super::selector::Selector;
-use super::workload::{Step, Workload, expires};
+use super::workload::{Scalar, Step, Workload, adds_up, expires};
 use kvick::{
     Delivery, Entry, EntryRef, Error, ErrorKind, Key, Kv, Message, NewValue, Outcome, RetryPolicy,
     Snapshot, Transacted, Transaction, Update, Value, Versionstamp,
@@ -147,10 +149,40 @@ impl<'a> Client<'a> {
                 5 | 6 => Op::Set(self.value()),
                 _ => Op::Delete,
             }
+        } else if let Some(scalar) = adds_up(&key) {
+            self.summing(scalar)
         } else {
             self.lasting()
         };
         Mutation { key, op }
+    }
+
+    /// A number or a bigint of JavaScript, none of them large.
+    fn scalar(&mut self, scalar: Scalar) -> Value {
+        let number: i32 = self.random.random_range(-1_000..1_000);
+        let scalar = match scalar {
+            Scalar::Number => NewValue::number(f64::from(number) / 4.0),
+            Scalar::BigInt => NewValue::bigint(number),
+        };
+        scalar.into()
+    }
+
+    /// What is done where numbers or bigints are kept: mostly they are added to, within bounds or not.
+    fn summing(&mut self, scalar: Scalar) -> Op {
+        match self.random.random_range(0..6) {
+            0 => Op::Set(self.scalar(scalar)),
+            1 => Op::Delete,
+            _ => {
+                let mut bound = |often| self.random.random_bool(often).then(|| self.scalar(scalar));
+                let (min, max) = (bound(0.2), bound(0.2));
+                Op::SumWith(BoundedSum {
+                    operand: self.scalar(scalar),
+                    min,
+                    max,
+                    is_clamped: self.random.random_bool(0.7),
+                })
+            }
+        }
     }
 
     fn lasting(&mut self) -> Op {
@@ -170,9 +202,10 @@ impl<'a> Client<'a> {
     /// A check of what is there now, or of something else.
     fn check(&mut self) -> Check {
         let key = self.key();
-        let expect = match self.random.random_range(0..10) {
+        let expect = match self.random.random_range(0..11) {
             0 => Expect::Exists,
             1 => Expect::Absent,
+            2 => Expect::NotNewer(self.kv.versionstamp()),
             _ => expectation(&self.kv.get(&key).expect("a key can be read")),
         };
         Check { key, expect }
@@ -230,11 +263,65 @@ impl<'a> Client<'a> {
 
     fn set(&mut self) {
         let (key, value) = (self.key(), self.value());
+        if !expires(&key) && self.random.random_bool(0.3) {
+            return self.calculate(key);
+        }
         let (versionstamp, span) = self.recorder.time(|| self.kv.set(&key, &value));
         if let Some(versionstamp) = granted(versionstamp) {
             let op = Op::Set(value);
             self.committed(span, versionstamp, vec![Mutation { key, op }]);
         }
+    }
+
+    /// Changes a number, and is told what it is then.
+    fn calculate(&mut self, key: Key) {
+        let operand = self.random.random_range(0..1_000_000);
+        let op = match adds_up(&key) {
+            Some(scalar) => self.summing(scalar),
+            None => match self.random.random_range(0..3) {
+                0 => Op::Sum(operand),
+                1 => Op::Min(operand),
+                _ => Op::Max(operand),
+            },
+        };
+        let (kv, mutations) = (self.kv, vec![Mutation { key, op }]);
+        let [Mutation { key, op }] = &mutations[..] else {
+            return;
+        };
+        let (left, span) = self.recorder.time(|| {
+            Some(match op {
+                Op::Sum(operand) => kv.sum(key, *operand),
+                Op::Min(operand) => kv.min(key, *operand),
+                Op::Max(operand) => kv.max(key, *operand),
+                Op::SumWith(sum) => kv.sum_with(key, sum.as_sum()),
+                _ => return None,
+            })
+        });
+        let Some(left) = left else { return };
+        match left {
+            Ok(left) => {
+                let versionstamp = left.versionstamp().expect("it is there then");
+                self.committed(span, versionstamp, mutations);
+                self.left(span, versionstamp, &[left]);
+            }
+            Err(error) if does_not_fit(&error) => {
+                let checks = Vec::new();
+                let did = Did::Refusal { checks, mutations };
+                self.events.push(Event { span, did });
+            }
+            Err(error) => refused(&error),
+        }
+    }
+
+    /// Notes what a commit gave back of what it has written. Of what expires it may be more than is
+    /// seen by others.
+    fn left(&mut self, span: Span, versionstamp: Versionstamp, left: &[Entry]) {
+        let lasting = left.iter().filter(|entry| !expires(entry.key()));
+        let did = Did::Read {
+            at: Some(versionstamp),
+            seen: lasting.map(Seen::one).collect(),
+        };
+        self.events.push(Event { span, did });
     }
 
     fn touch(&mut self) {
@@ -313,7 +400,21 @@ impl<'a> Client<'a> {
         for sent in &sent {
             operation.enqueue(&sent.payload, sent.delivery());
         }
-        let (outcome, span) = self.recorder.time(|| operation.commit());
+        let returns = self.random.random_bool(0.3);
+        let (done, span) = self.recorder.time(|| {
+            if returns {
+                operation.commit_returning()
+            } else {
+                operation.commit().map(|outcome| (outcome, Vec::new()))
+            }
+        });
+        if let Ok((Outcome::Committed { versionstamp }, left)) = &done
+            && returns
+        {
+            assert_eq!(left.len(), mutations.len());
+            self.left(span, *versionstamp, left);
+        }
+        let outcome = done.map(|(outcome, _)| outcome);
         if !matches!(outcome, Ok(Outcome::Committed { .. })) {
             self.recorder.letters.take_back(&sent);
         }
@@ -329,7 +430,7 @@ impl<'a> Client<'a> {
                 checks,
                 failed: failed_checks,
             },
-            Err(error) if error.kind() == ErrorKind::TypeMismatch => {
+            Err(error) if does_not_fit(&error) => {
                 let mutations = committed_at(NEVER, mutations);
                 Did::Refusal { checks, mutations }
             }
@@ -416,7 +517,7 @@ impl<'a> Client<'a> {
                 seen: abandoned,
             },
             Ok(other) => panic!("nothing else aborts or gives up: {other:?}"),
-            Err(error) if error.kind() == ErrorKind::TypeMismatch => Did::Refusal {
+            Err(error) if does_not_fit(&error) => Did::Refusal {
                 checks: Vec::new(),
                 mutations: committed_at(NEVER, as_written(mutations)),
             },
@@ -653,6 +754,14 @@ impl Ranged {
 /// The result, unless the allocator refused.
 pub(super) fn granted<T>(result: kvick::Result<T>) -> Option<T> {
     result.map_err(|error| refused(&error)).ok()
+}
+
+/// Whether a mutation does not fit what is stored.
+fn does_not_fit(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::TypeMismatch | ErrorKind::SumOutOfRange
+    )
 }
 
 /// The one reason for which anything here may fail, and only where something does refuse memory.

@@ -18,6 +18,8 @@ pub(crate) enum Expect {
     Absent,
     Exists,
     At(Versionstamp),
+    /// Of this version, an older one, or missing.
+    NotNewer(Versionstamp),
 }
 
 #[derive(Clone, Debug)]
@@ -76,6 +78,7 @@ pub(crate) fn add_check(operation: &mut AtomicOp<'_>, check: &Check) {
         Expect::Absent => operation.check_absent(&check.key),
         Expect::Exists => operation.check_exists(&check.key),
         Expect::At(versionstamp) => operation.check_versionstamp(&check.key, versionstamp),
+        Expect::NotNewer(versionstamp) => operation.check_not_newer(&check.key, versionstamp),
     };
 }
 
@@ -291,6 +294,7 @@ impl Model {
                 Expect::Absent => current.is_some(),
                 Expect::Exists => current.is_none(),
                 Expect::At(versionstamp) => current != Some(versionstamp),
+                Expect::NotNewer(versionstamp) => current > Some(versionstamp),
             }
         });
         failed.map(|(index, _)| index).collect()

@@ -55,6 +55,22 @@ pub(crate) enum Step {
     Settle,
 }
 
+/// Whether a key is one of those of which numbers and bigints of JavaScript are kept: the first or the
+/// others.
+pub(crate) fn adds_up(key: &Key) -> Option<Scalar> {
+    [("n", Scalar::Number), ("i", Scalar::BigInt)]
+        .into_iter()
+        .find(|(prefix, _)| key.as_bytes().starts_with(Key::from(*prefix).as_bytes()))
+        .map(|(_, scalar)| scalar)
+}
+
+/// What is added up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scalar {
+    Number,
+    BigInt,
+}
+
 const MIXED: [(Step, u32); 21] = [
     (Step::Set, 10),
     (Step::Delete, 6),
@@ -101,6 +117,8 @@ pub(crate) fn wide(clients: usize) -> Workload {
             ("b", 2).into(),
             ("b", 3).into(),
             ("c",).into(),
+            ("i", 1).into(),
+            ("n", 1).into(),
             ("t", 1).into(),
             ("t", 2).into(),
             ("t", 3).into(),
@@ -119,7 +137,7 @@ pub(crate) fn wide(clients: usize) -> Workload {
     }
 }
 
-/// Four keys that everybody wants.
+/// Five keys that everybody wants.
 pub(crate) fn hot(clients: usize) -> Workload {
     Workload {
         clients,
@@ -127,6 +145,7 @@ pub(crate) fn hot(clients: usize) -> Workload {
             ("a", 1).into(),
             ("a", 2).into(),
             ("b",).into(),
+            ("n",).into(),
             ("t",).into(),
         ],
         selectors: vec![Selector::All, Selector::Prefix("a".into())],
