@@ -120,7 +120,11 @@ impl<'w> Plan<'w, '_> {
     }
 
     /// Works out the versions that depend on what was looked up, or on what time it is.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "most often it is one comparison, in what is frequent"
+    )]
+    #[inline(always)]
     pub(super) fn apply(&mut self, write: &'w Write<'_>, time: &CommitTime<'_>) -> Result<()> {
         if self.is_lasting {
             return Ok(());
