@@ -25,7 +25,7 @@ mod agenda;
 mod line;
 
 pub(crate) use self::agenda::{Agenda, Visits};
-pub(crate) use self::line::{Signals, Ticket};
+pub(crate) use self::line::{LOOK_AGAIN, Signals, Ticket};
 
 use self::agenda::Note;
 use self::line::Line;
@@ -366,7 +366,7 @@ impl<M: Queued> Backlog<M> {
         let mut state = self.state.lock();
         let before = state.takeable();
         state.advance(now);
-        state.line.look();
+        state.line.look(now);
         state.rouse(before, &mut signals);
         // Also where it is later than it was.
         let visits = state.next_visits();

@@ -196,10 +196,22 @@ impl Kv {
     /// [`min`](Self::min) with an operand as a client sent it, and perhaps an expiry: by itself, what
     /// is written does not expire.
     ///
+    /// ```
+    /// use kvick::{Kv, NewValue};
+    /// use std::time::Duration;
+    ///
+    /// let kv = Kv::new();
+    /// kv.set("best", NewValue::from(12_u64).expire_in(Duration::from_secs(60)))?;
+    /// let best = kv.min_with("best", NewValue::from(9_u64).keep_expiry())?;
+    /// assert_eq!(best.as_u64(), Some(9));
+    /// assert!(best.expires_in().is_some());
+    /// # Ok::<(), kvick::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
-    /// Those of [`sum`](Self::sum); `TypeMismatch` also where the operand is anything but a `u64`
-    /// (S03).
+    /// Those of [`sum`](Self::sum), and `InvalidExpiry`; `TypeMismatch` also where the operand is
+    /// anything but a `u64` (S03).
     pub fn min_with<'v>(
         &self,
         key: impl Into<Key>,

@@ -5,12 +5,14 @@
 //! back, passes its call on; one whose message others have taken meanwhile is not counted on for the
 //! next; one that does not come at all is done without after a while.
 
+use crate::moment::Moment;
 use crate::sync::{Planted, planted};
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 use std::task::Waker;
+use std::time::Duration;
 
 /// A listener's place in the line, if it has one.
 #[derive(Debug, Default)]
@@ -58,6 +60,9 @@ impl Drop for Signals {
     }
 }
 
+/// How long a listener that was called may take to come, at least.
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
 /// The line.
 #[derive(Debug)]
 pub(crate) struct Line {
@@ -69,6 +74,8 @@ pub(crate) struct Line {
     unanswered: usize,
     /// How many of those that were called are not expected any more.
     missed: usize,
+    /// When it was looked at last, and that counted.
+    looked: Option<Moment>,
     next_ticket: u64,
 }
 
@@ -79,6 +86,7 @@ impl Line {
             called: 0,
             unanswered: 0,
             missed: 0,
+            looked: None,
             next_ticket: 0,
         }
     }
@@ -169,8 +177,15 @@ impl Line {
     }
 
     /// Looked at from time to time: if nobody has come since the last time, those that had been
-    /// called by then are not expected any more.
-    pub(crate) fn look(&mut self) {
+    /// called by then are not expected any more. Sooner than [`LOOK_AGAIN`] after the last time it
+    /// does nothing: that is how long a listener may take to come, at least.
+    pub(crate) fn look(&mut self, now: Moment) {
+        // A clock may go back.
+        let is_soon = |looked: Moment| looked <= now && now < looked.after(LOOK_AGAIN);
+        if self.looked.is_some_and(is_soon) {
+            return;
+        }
+        self.looked = Some(now);
         let unanswered = mem::replace(&mut self.unanswered, self.called);
         self.missed = self.missed.max(unanswered);
     }

@@ -230,6 +230,22 @@ fn who_does_not_come_is_done_without() {
 }
 
 #[test]
+fn who_was_called_has_his_time_however_often_somebody_looks() {
+    let backlog = backlog();
+    let mut listeners: [Waiting; 3] = waiting(&backlog);
+    push(&backlog, 1, None);
+    assert_eq!(woken(&listeners), [1, 0, 0]);
+    // Because something else becomes due again and again.
+    for now in 50..100 {
+        assert_eq!(pass_time(&backlog, now), ALWAYS);
+        assert_eq!(woken(&listeners), [0, 0, 0]);
+    }
+    pass_time(&backlog, 100);
+    assert_eq!(woken(&listeners), [0, 1, 0]);
+    assert_eq!(number(listeners[1].poll(&backlog, 100)), Some(1));
+}
+
+#[test]
 fn no_more_are_taken_than_may_be() {
     let backlog = backlog_of(2);
     for number in 1..=4 {

@@ -475,9 +475,13 @@ impl Engine {
         locked: &mut Locked<'_, Stripe>,
         guard: &Guard,
     ) {
-        self.deferred.add(plan.installed.len() as u64);
+        let mut deferred = plan.installed.len() as u64;
         plan.install.roll_back(guard);
         self.uncreate(&plan.targets, locked, guard);
+        for stripe in locked.iter_mut() {
+            deferred += stripe.sweep.take_deferred();
+        }
+        self.deferred.add(deferred);
     }
 
     /// Enters a published commit into the books of the stripes, sweeps a little, unlocks, and clears

@@ -12,7 +12,7 @@ use super::calls::Calls;
 use super::commit::{Effects, Outcome};
 use super::handover::Handover;
 use super::write::{Enqueue, Mutation, Op, Write};
-use crate::backlog::{Agenda, Backlog, Backlogged, Delay, Queued, Signals, Visits};
+use crate::backlog::{Agenda, Backlog, Backlogged, Delay, LOOK_AGAIN, Queued, Signals, Visits};
 use crate::delivery::Delivery;
 use crate::error::{Error, Result};
 use crate::key::Key;
@@ -34,9 +34,6 @@ pub(crate) use crate::backlog::{Finished, Next, Place, Taken, Ticket};
 /// How long a thread may wait where messages that are due are announced by another: in case there is
 /// none.
 pub(crate) const ANNOUNCED: Duration = Duration::from_secs(1);
-
-/// How long a listener that was called may take to come, at least.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// So many queues, whether or not anything is due in them, are looked at to see whether they are in
 /// use, by each look for what is due.

@@ -36,6 +36,8 @@ pub(super) enum Fine {
     Done(Outcome),
     /// Others are in the way. Nothing has changed.
     Busy,
+    /// The stamp that it was to have is gone. Nothing has changed.
+    Gone,
 }
 
 /// What a commit depends on, besides its checks.
@@ -89,7 +91,7 @@ impl Engine {
         self.tick_refused();
         match fine {
             Fine::Done(outcome) => Ok(outcome),
-            Fine::Busy => self.commit_exclusive(write, reads, handover, woken),
+            Fine::Busy | Fine::Gone => self.commit_exclusive(write, reads, handover, woken),
         }
     }
 
@@ -151,10 +153,12 @@ impl Engine {
             Ok(stamp) => {
                 let makes_way = self.finish_commit(&plan, stamp, locked, woken, &guard);
                 drop(plan);
-                self.tick(stamp, guard, makes_way);
+                // Behind every stripe its caller is still pinned, and would make others wait.
+                self.tick(stamp, guard, makes_way && !terms.is_exclusive);
                 return Ok(Fine::Done(Outcome::Committed(Effects { stamp })));
             }
             Err(Refused::Busy) => Fine::Busy,
+            Err(Refused::Gone) => Fine::Gone,
             Err(Refused::Changed) => {
                 count_conflict(locked);
                 Fine::Done(Outcome::Conflict(FailedChecks::new()))

@@ -50,7 +50,7 @@ const SWEEP_KEEP: usize = 8;
 /// yielding gives it back.
 const BACKLOG_MAX: u64 = 16_384;
 
-/// How many commits the grace may be behind in any case, without anybody being in its way.
+/// How many stamps, most often commits, the grace may be behind in any case, without anybody being in its way.
 const LAG_MAX: u64 = 8 * GRACE_STEP;
 
 /// What the reaper looks at for each commit of its own. It leaves two pieces for each key.
@@ -297,6 +297,11 @@ impl SweepQueue {
     /// So many pieces were handed to the epoch.
     pub(super) fn count_deferred(&mut self, pieces: u64) {
         self.deferred += pieces;
+    }
+
+    /// How many pieces were handed to the epoch, and not counted elsewhere yet.
+    pub(super) fn take_deferred(&mut self) -> u64 {
+        mem::take(&mut self.deferred)
     }
 
     /// Notices that snapshots have closed since the held garbage was last gone through.

@@ -21,12 +21,12 @@ use crate::mvcc::stripes::Locked;
 use crate::sync::{Planted, epoch, planted};
 use crate::version::Stamp;
 
-/// How far ahead to look for a stamp, the next time further. The grace counts stamps too, so whoever
-/// jumps far is asked to make way like somebody who has written much.
+/// How far ahead to look for a stamp, the next time further. The grace counts stamps too: until it has
+/// caught up with a long jump, commits make way as if as much had been written.
 const AHEAD: [u64; 3] = [1, 8, 64];
 
-/// How much further each time behind every stripe, where nobody mints but who commits messages and
-/// nothing else: they cannot be faster for ever.
+/// How much further each time that the stamp was gone, behind every stripe, where nobody mints but who
+/// commits messages and nothing else: they cannot be faster for ever.
 const FURTHER: u64 = 8;
 
 /// As far as that goes. Of 2^62 stamps a few jumps like this are nothing.
@@ -68,11 +68,12 @@ impl Engine {
             self.commit_fine(&foreseen, terms, handover.as_deref_mut(), locked, woken)
         };
         for ahead in AHEAD {
-            if let Fine::Done(outcome) = attempt(ahead, false, &mut locked)? {
-                return Ok(outcome);
-            }
+            let fine = attempt(ahead, false, &mut locked)?;
             locked.unlock();
             self.tick_refused();
+            if let Fine::Done(outcome) = fine {
+                return Ok(outcome);
+            }
         }
         // Nothing is in flight now, nobody changes a range, and hardly anybody mints. What is left to
         // fail for is a reader that looks at what is linked between the mint and the decision.
@@ -82,10 +83,15 @@ impl Engine {
         self.stripes.lock_all(&mut locked)?;
         let mut ahead = AHEAD[AHEAD.len() - 1];
         loop {
-            if let Fine::Done(outcome) = attempt(ahead, true, &mut locked)? {
-                return Ok(outcome);
+            match attempt(ahead, true, &mut locked)? {
+                Fine::Done(outcome) => {
+                    drop(locked);
+                    self.tick_refused();
+                    return Ok(outcome);
+                }
+                Fine::Gone => ahead = ahead.saturating_mul(FURTHER).min(AHEAD_MAX),
+                Fine::Busy => {}
             }
-            ahead = ahead.saturating_mul(FURTHER).min(AHEAD_MAX);
         }
     }
 }

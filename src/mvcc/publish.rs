@@ -63,6 +63,8 @@ pub(crate) enum Refused {
     Changed,
     /// It does not get through: other commits or readers are in the way.
     Busy,
+    /// The stamp that it was to have is gone.
+    Gone,
 }
 
 impl<'g, T> Install<'g, T> {
@@ -160,7 +162,7 @@ impl<'g, T> Install<'g, T> {
         } else if counter.mint_at(stamp) {
             stamp
         } else {
-            return Err(Refused::Busy);
+            return Err(Refused::Gone);
         };
         match validate(self) {
             Verdict::Unchanged => {}

@@ -405,14 +405,14 @@ fn a_commit_has_the_stamp_that_it_foresaw_or_none() {
     let latest = counter.latest();
     let next = |by| Stamp::new(latest.get() + by);
     // It has been minted.
-    assert_eq!(publish(latest, false), Err(Refused::Busy));
+    assert_eq!(publish(latest, false), Err(Refused::Gone));
     assert_eq!(read(), before);
     assert_eq!(counter.latest(), latest);
     // A reader comes by: the stamp is minted, and nobody's.
     assert_eq!(publish(next(1), true), Err(Refused::Busy));
     assert_eq!(read(), before);
     assert_eq!(counter.latest(), next(1));
-    assert_eq!(publish(next(1), false), Err(Refused::Busy));
+    assert_eq!(publish(next(1), false), Err(Refused::Gone));
     // A few are left out.
     assert_eq!(publish(next(5), false), Ok(next(5)));
     assert_eq!(read(), Some(next(5)));

@@ -81,6 +81,8 @@ pub fn set_scheduler(scheduler: Option<Rc<dyn Scheduler>>) {
     drop(SCHEDULER.replace(scheduler));
     STEPS_LEFT.set(1);
     LIVE.set(0);
+    // Those of a simulation that did not end well are left behind locked.
+    HELD.with_borrow_mut(BTreeMap::clear);
 }
 
 /// Asks the scheduler again after so many steps.

@@ -192,7 +192,8 @@ impl Wake for Slow {
 
 #[test]
 fn others_are_woken_when_nothing_is_pinned_any_more() {
-    let kv = Kv::new();
+    let clock = Arc::new(ManualClock::default());
+    let kv = Kv::builder().clock(clock).background_sweep(false).build();
     let slow = Arc::new(Slow::default());
     let waker = Waker::from(Arc::clone(&slow));
     let mut watch = kv.watch(["key"]).unwrap();

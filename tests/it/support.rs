@@ -15,6 +15,7 @@ pub(crate) mod panics;
 pub(crate) mod queueing;
 pub(crate) mod seeds;
 pub(crate) mod selector;
+pub(crate) mod summing;
 pub(crate) mod threads;
 pub(crate) mod wakes;
 pub(crate) mod watching;

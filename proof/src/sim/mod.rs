@@ -16,6 +16,7 @@ mod support {
     pub(crate) mod model;
     pub(crate) mod queueing;
     pub(crate) mod selector;
+    pub(crate) mod summing;
     pub(crate) mod watching;
     pub(crate) mod workload;
 }

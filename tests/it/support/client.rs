@@ -4,12 +4,10 @@
 //! workspace member `proof`, which compiles this file by its path).
 
 use super::checker::{Did, Event, Recorder, Seen, Span};
-use super::model::{
-    BoundedSum, Check, Expect, Mutation, Op, add_check, add_mutation, committed_at,
-};
+use super::model::{Check, Expect, Mutation, Op, add_check, add_mutation, committed_at};
 use super::queueing::all_but_letters;
 use super::selector::Selector;
-use super::workload::{Scalar, Step, Workload, adds_up, expires};
+use super::workload::{Step, Workload, adds_up, expires};
 use kvick::{
     Delivery, Entry, EntryRef, Error, ErrorKind, Key, Kv, Message, NewValue, Outcome, RetryPolicy,
     Snapshot, Transacted, Transaction, Update, Value, Versionstamp,
@@ -157,34 +155,6 @@ impl<'a> Client<'a> {
         Mutation { key, op }
     }
 
-    /// A number or a bigint of JavaScript, none of them large.
-    fn scalar(&mut self, scalar: Scalar) -> Value {
-        let number: i32 = self.random.random_range(-1_000..1_000);
-        let scalar = match scalar {
-            Scalar::Number => NewValue::number(f64::from(number) / 4.0),
-            Scalar::BigInt => NewValue::bigint(number),
-        };
-        scalar.into()
-    }
-
-    /// What is done where numbers or bigints are kept: mostly they are added to, within bounds or not.
-    fn summing(&mut self, scalar: Scalar) -> Op {
-        match self.random.random_range(0..6) {
-            0 => Op::Set(self.scalar(scalar)),
-            1 => Op::Delete,
-            _ => {
-                let mut bound = |often| self.random.random_bool(often).then(|| self.scalar(scalar));
-                let (min, max) = (bound(0.2), bound(0.2));
-                Op::SumWith(BoundedSum {
-                    operand: self.scalar(scalar),
-                    min,
-                    max,
-                    is_clamped: self.random.random_bool(0.7),
-                })
-            }
-        }
-    }
-
     fn lasting(&mut self) -> Op {
         // Seldom, because they pile up until their range is deleted.
         if self.random.random_ratio(1, 40) {
@@ -271,57 +241,6 @@ impl<'a> Client<'a> {
             let op = Op::Set(value);
             self.committed(span, versionstamp, vec![Mutation { key, op }]);
         }
-    }
-
-    /// Changes a number, and is told what it is then.
-    fn calculate(&mut self, key: Key) {
-        let operand = self.random.random_range(0..1_000_000);
-        let op = match adds_up(&key) {
-            Some(scalar) => self.summing(scalar),
-            None => match self.random.random_range(0..3) {
-                0 => Op::Sum(operand),
-                1 => Op::Min(operand),
-                _ => Op::Max(operand),
-            },
-        };
-        let (kv, mutations) = (self.kv, vec![Mutation { key, op }]);
-        let [Mutation { key, op }] = &mutations[..] else {
-            return;
-        };
-        let (left, span) = self.recorder.time(|| {
-            Some(match op {
-                Op::Sum(operand) => kv.sum(key, *operand),
-                Op::Min(operand) => kv.min(key, *operand),
-                Op::Max(operand) => kv.max(key, *operand),
-                Op::SumWith(sum) => kv.sum_with(key, sum.as_sum()),
-                _ => return None,
-            })
-        });
-        let Some(left) = left else { return };
-        match left {
-            Ok(left) => {
-                let versionstamp = left.versionstamp().expect("it is there then");
-                self.committed(span, versionstamp, mutations);
-                self.left(span, versionstamp, &[left]);
-            }
-            Err(error) if does_not_fit(&error) => {
-                let checks = Vec::new();
-                let did = Did::Refusal { checks, mutations };
-                self.events.push(Event { span, did });
-            }
-            Err(error) => refused(&error),
-        }
-    }
-
-    /// Notes what a commit gave back of what it has written. Of what expires it may be more than is
-    /// seen by others.
-    fn left(&mut self, span: Span, versionstamp: Versionstamp, left: &[Entry]) {
-        let lasting = left.iter().filter(|entry| !expires(entry.key()));
-        let did = Did::Read {
-            at: Some(versionstamp),
-            seen: lasting.map(Seen::one).collect(),
-        };
-        self.events.push(Event { span, did });
     }
 
     fn touch(&mut self) {
@@ -757,7 +676,7 @@ pub(super) fn granted<T>(result: kvick::Result<T>) -> Option<T> {
 }
 
 /// Whether a mutation does not fit what is stored.
-fn does_not_fit(error: &Error) -> bool {
+pub(super) fn does_not_fit(error: &Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::TypeMismatch | ErrorKind::SumOutOfRange
@@ -766,7 +685,7 @@ fn does_not_fit(error: &Error) -> bool {
 
 /// The one reason for which anything here may fail, and only where something does refuse memory.
 /// Nothing has changed then.
-fn refused(error: &Error) {
+pub(super) fn refused(error: &Error) {
     assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{error}");
     assert!(MAY_REFUSE.get(), "nothing refuses memory: {error}");
 }
