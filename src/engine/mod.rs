@@ -44,7 +44,7 @@ use self::maintenance::Maintenance;
 use self::observers::Observers;
 use self::payload::Large;
 use self::queues::Queues;
-use self::reaper::Timers;
+use self::reaper::{Pace, Timers};
 use self::sweep::SweepQueue;
 use crate::clock::Clock;
 use crate::error::Error;
@@ -115,6 +115,7 @@ pub(crate) struct Engine {
     index: OrderedIndex<Large>,
     counter: StampCounter,
     time: Time,
+    pace: Pace,
     registry: Arc<Registry>,
     /// Records that can be freed.
     ripe: Arc<Ripe<Large>>,
@@ -146,6 +147,7 @@ impl Engine {
             index: OrderedIndex::new(),
             counter: StampCounter::new(),
             time: Time::new(),
+            pace: Pace::default(),
             registry: Arc::new(Registry::new()),
             ripe: Arc::new(Ripe::new()),
             deferred: Deferred::new(),
@@ -188,7 +190,7 @@ impl Engine {
     pub(crate) fn keep_time(&self) -> Option<Moment> {
         // First what takes no time.
         let message = self.wake_queues(self.now());
-        let expiry = self.reap();
+        let expiry = self.reap_at_pace();
         expiry.into_iter().chain(message).min()
     }
 
@@ -196,7 +198,8 @@ impl Engine {
     /// that nothing is left.
     pub(crate) fn keep_time_now(&self) {
         self.queues.tidy();
-        if self.keep_time().is_some() {
+        let message = self.wake_queues(self.now());
+        if self.reap().or(message).is_some() {
             self.maintenance.wake_for_time();
         }
     }

@@ -17,11 +17,12 @@ use crate::moment::Moment;
 use crate::mvcc::chain::{Draft, RecordPtr, RecordRef, Retiring, VersionRef};
 use crate::mvcc::notify::Woken;
 use crate::sync::epoch::{self, Guard};
-use crate::sync::{Planted, planted};
+use crate::sync::{AtomicU64, Ordering, Planted, planted};
 use crate::version::Stamp;
 use smallvec::SmallVec;
 use std::collections::BTreeSet;
 use std::mem::ManuallyDrop;
+use std::time::Duration;
 
 /// How many entries one commit of the reaper deletes, at most: as many as a commit keeps note of
 /// without allocating for it. Others wait for the stripe meanwhile, and should not have to be put to
@@ -61,6 +62,15 @@ impl Timers {
     }
 }
 
+/// How soon after something was deleted the background deletes again. What expires in between goes
+/// together: a look through all stripes for each few entries would cost the commits beside it more than
+/// the deletions do.
+const REAP_PERIOD: Duration = Duration::from_millis(50);
+
+/// From when on the background deletes again, in microseconds.
+#[derive(Debug, Default)]
+pub(super) struct Pace(AtomicU64);
+
 /// A look through all stripes. One that does not come to its end, because a value's `drop` panics, is
 /// to be made again, by whoever keeps time.
 struct Pass<'e> {
@@ -81,6 +91,26 @@ impl Drop for Pass<'_> {
 }
 
 impl Engine {
+    /// [`reap`](Self::reap), unless that was done a moment ago; when there is something to do again.
+    pub(super) fn reap_at_pace(&self) -> Option<Moment> {
+        let now = self.now();
+        // ORDERING: Relaxed. It is for the one thread that keeps time.
+        let from = Moment::from_micros(self.pace.0.load(Ordering::Relaxed));
+        // Where the clock has gone back, it is not waited for.
+        if now < from && from <= now.after(REAP_PERIOD) {
+            return self.time.next_due().map(|due| due.max(from));
+        }
+        let is_due = self.time.next_due().is_some_and(|due| due <= now);
+        let next = self.reap();
+        if !is_due {
+            return next;
+        }
+        let from = now.after(REAP_PERIOD);
+        // ORDERING: Relaxed, as above.
+        self.pace.0.store(from.as_micros(), Ordering::Relaxed);
+        next.map(|due| due.max(from))
+    }
+
     /// Deletes all entries that have expired; when the next one does.
     ///
     /// Costs nothing where nothing is due. Otherwise takes the stripes one after the other, again
