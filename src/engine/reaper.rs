@@ -248,3 +248,7 @@ impl Engine {
         Ok(Some(stamp))
     }
 }
+
+#[cfg(test)]
+#[path = "reaper/tests.rs"]
+mod tests;

@@ -190,7 +190,7 @@ pub(crate) struct RangeReads {
 }
 
 /// An atomic operation: checks, then mutations and messages, all or nothing.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Write<'a> {
     pub(crate) checks: SmallVec<[Check; 4]>,
     pub(crate) mutations: SmallVec<[Mutation<'a>; 4]>,
@@ -217,13 +217,6 @@ impl<T> Drop for Seldom<T> {
         if self.0.is_some() {
             self.clear();
         }
-    }
-}
-
-impl<T> Default for Seldom<T> {
-    #[inline]
-    fn default() -> Self {
-        Self::NONE
     }
 }
 
@@ -299,7 +292,7 @@ impl<'a> Write<'a> {
     ///
     /// `OutOfMemory`.
     pub(super) fn without_messages(&self) -> Result<Self> {
-        let mut write = Self::default();
+        let mut write = Self::new();
         write.reserve(self.checks.len(), self.mutations.len())?;
         write.checks.extend(self.checks.iter().cloned());
         write.mutations.extend(self.mutations.iter().cloned());
