@@ -25,6 +25,7 @@ pub struct Builder {
     maintenance: bool,
     history: HistoryBounds,
     queue_concurrency: usize,
+    memory_limit: Option<usize>,
 }
 
 /// How many handlers Deno runs at once, as it documents.
@@ -39,6 +40,7 @@ impl Builder {
             maintenance: true,
             history: HistoryBounds::default(),
             queue_concurrency: QUEUE_CONCURRENCY,
+            memory_limit: None,
         }
     }
 
@@ -113,6 +115,42 @@ impl Builder {
         self
     }
 
+    /// How many bytes may be in use: of keys, values, versions, indexes, garbage that waits to be
+    /// freed, queued messages and changes that are kept for those who follow them. Default: as many
+    /// as there are.
+    ///
+    /// What a commit is going to keep is counted before it takes effect, so [`Stats::bytes`] is never
+    /// beyond this. Where it would be, memory that is no longer needed is freed first; and where that
+    /// does not suffice, the commit fails with [`MemoryLimit`](crate::ErrorKind::MemoryLimit), and
+    /// has changed nothing. Reads always work, and so does what only deletes: a sixty-fourth of the
+    /// limit is kept for that, and beyond it deletions are not refused but go above the limit, by some
+    /// 64 bytes for each key that one commit deletes.
+    ///
+    /// An [open snapshot](Kv::snapshot) keeps what was superseded since, which counts. The lists and
+    /// plans of operations under way do not, nor what reads return, nor handles, watches and
+    /// listeners themselves. docs/cache.md tells how the resident memory of the process compares.
+    ///
+    /// It can be changed later: [`Kv::set_memory_limit`].
+    ///
+    /// ```
+    /// use kvick::{ErrorKind, Kv};
+    ///
+    /// let kv = Kv::builder().memory_limit(100_000).build();
+    /// let page = [0; 10_000];
+    /// let refused = (0..10).find_map(|number| kv.set(("page", number), &page).err());
+    /// assert_eq!(refused.map(|error| error.kind()), Some(ErrorKind::MemoryLimit));
+    /// assert!(kv.stats().bytes <= 100_000);
+    /// kv.delete(("page", 0))?;
+    /// kv.set(("page", 10), &page)?;
+    /// # Ok::<(), kvick::Error>(())
+    /// ```
+    ///
+    /// [`Stats::bytes`]: crate::Stats::bytes
+    pub fn memory_limit(mut self, bytes: usize) -> Self {
+        self.memory_limit = Some(bytes);
+        self
+    }
+
     /// Builds the engine. It is empty.
     pub fn build(self) -> Kv {
         let stripe_bits = self
@@ -125,6 +163,7 @@ impl Builder {
             maintenance: self.maintenance,
             history: self.history,
             queue_concurrency: self.queue_concurrency,
+            memory_limit: self.memory_limit.map_or(u64::MAX, |limit| limit as u64),
         }))
     }
 }

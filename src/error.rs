@@ -94,6 +94,9 @@ pub enum ErrorKind {
     /// the ordered index, or the lists of a large operation. (What is small and of a fixed size, an index node or what a read
     /// returns, is allocated as everywhere in Rust: a refusal ends the process.)
     OutOfMemory,
+    /// The [memory limit](crate::Builder::memory_limit) leaves no room for what a commit is going to
+    /// keep, and none could be made.
+    MemoryLimit,
     /// A write to an engine that only reads.
     ReadOnly,
     /// The engine was closed, or the last handle to it is gone and a stream or a listener is left; or
@@ -117,6 +120,11 @@ enum Cause {
     },
     OutOfMemory {
         bytes: usize,
+    },
+    MemoryLimit {
+        wanted: usize,
+        /// What is in use, and the limit, once somebody has looked.
+        of: Option<(u64, u64)>,
     },
     BigIntTooLong {
         got: usize,
@@ -200,6 +208,7 @@ impl Error {
             Cause::BigIntTooLong { .. } => ErrorKind::KeyUnencodable,
             Cause::Undecodable { .. } => ErrorKind::KeyUndecodable,
             Cause::OutOfMemory { .. } => ErrorKind::OutOfMemory,
+            Cause::MemoryLimit { .. } => ErrorKind::MemoryLimit,
             Cause::NotPositive { .. } => ErrorKind::InvalidLimit,
             Cause::ExpiryTooLarge { .. } => ErrorKind::InvalidExpiry,
             Cause::NotU64 { .. }
@@ -313,6 +322,24 @@ impl Error {
     #[cold]
     pub(crate) fn out_of_memory(bytes: usize) -> Self {
         Cause::OutOfMemory { bytes }.into()
+    }
+
+    #[cold]
+    pub(crate) fn memory_limit(wanted: usize) -> Self {
+        Cause::MemoryLimit { wanted, of: None }.into()
+    }
+
+    pub(crate) fn memory_limit_reached(wanted: usize, used: u64, limit: u64) -> Self {
+        let of = Some((used, limit));
+        Cause::MemoryLimit { wanted, of }.into()
+    }
+
+    /// How many bytes the memory limit has refused, if this is why.
+    pub(crate) fn memory_wanted(&self) -> Option<usize> {
+        match *self.0 {
+            Cause::MemoryLimit { wanted, .. } => Some(wanted),
+            _ => None,
+        }
     }
 
     pub(crate) fn limit_is_zero() -> Self {
@@ -509,6 +536,20 @@ fn value_refusal(kind: ErrorKind) -> &'static str {
     }
 }
 
+fn write_memory_limit(
+    f: &mut fmt::Formatter<'_>,
+    wanted: usize,
+    of: Option<(u64, u64)>,
+) -> fmt::Result {
+    let Some((used, limit)) = of else {
+        return write!(f, "memory limit reached: {wanted} more bytes are wanted");
+    };
+    write!(
+        f,
+        "memory limit reached (max {limit} bytes): {used} bytes are in use, {wanted} more are wanted"
+    )
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.0 {
@@ -531,11 +572,10 @@ impl fmt::Display for Error {
             #[cfg(feature = "serde")]
             Cause::Value { kind, what } => write!(f, "{}: {what}", value_refusal(*kind)),
             Cause::OutOfMemory { bytes } => {
-                write!(
-                    f,
-                    "out of memory: {bytes} bytes were refused by the allocator"
-                )
+                let text = "bytes were refused by the allocator";
+                write!(f, "out of memory: {bytes} {text}")
             }
+            Cause::MemoryLimit { wanted, of } => write_memory_limit(f, *wanted, *of),
             Cause::NotPositive { what } => write!(f, "{what} must be a positive integer: got 0"),
             Cause::ExpiryTooLarge { got, max } => {
                 let (got, max) = (got.as_millis(), max.as_millis());

@@ -25,31 +25,23 @@ mod directory;
 mod directory;
 
 use crate::mvcc::chain::{RecordPtr, RecordRef};
-use crate::mvcc::leaf::{
-    Inserted, LEAF_BYTES, LeafRef, Leaves, LockedLeaf, PLACE_BYTES, Records, SLOT_BYTES, Shortcut,
-};
+use crate::mvcc::leaf::{Inserted, LeafRef, Leaves, LockedLeaf, Records, Shortcut};
+use crate::mvcc::quota::{Meter, Purpose};
 use crate::sync::epoch::Guard;
-use crate::sync::{LEAF_ROOM, LEAF_SLOTS_MAX, OutOfMemory, Planted, planted};
+use crate::sync::{OutOfMemory, Planted, footprint, planted};
 use directory::Directory;
 use std::fmt;
+use std::sync::Arc;
 
-/// How many records a leaf has on average, where their keys came in random order.
-const LEAF_RECORDS: usize = LEAF_SLOTS_MAX * 7 / 10;
-
-/// What a record takes of the index on average, for accounting: a slot, and its share of the leaf, of
-/// the room there, and of what leads to the leaf. Left out is what depends on the keys: the prefix and the low
-/// key of each leaf, and that leaves may have been emptied but for a few records.
-pub(crate) const RECORD_BYTES: usize =
-    SLOT_BYTES + (LEAF_ROOM / 2 * SLOT_BYTES + LEAF_BYTES + LED_TO_BYTES) / LEAF_RECORDS;
-
-/// What a leaf takes of what leads to it.
-const LED_TO_BYTES: usize = directory::NODE_BYTES + PLACE_BYTES;
+/// What a leaf is charged for what leads to it.
+const LED_TO_BYTES: usize = footprint(directory::NODE_BYTES);
 
 /// The records of an engine in the order of their keys.
 pub(crate) struct OrderedIndex<T> {
     leaves: Leaves<T>,
     directory: Directory<T>,
     shortcut: Shortcut<T>,
+    meter: Arc<Meter>,
 }
 
 impl<T> fmt::Debug for OrderedIndex<T> {
@@ -59,11 +51,14 @@ impl<T> fmt::Debug for OrderedIndex<T> {
 }
 
 impl<T: Send + Sync + 'static> OrderedIndex<T> {
-    pub(crate) fn new() -> Self {
+    /// An empty index, whose memory is charged to this meter: exactly, but for the directory's, which
+    /// is that of a node of average height for each leaf, for as long as it is linked.
+    pub(crate) fn new(meter: Arc<Meter>) -> Self {
         Self {
-            leaves: Leaves::new(),
+            leaves: Leaves::new(&meter),
             directory: Directory::new(),
-            shortcut: Shortcut::new(),
+            shortcut: Shortcut::new(&meter),
+            meter,
         }
     }
 
@@ -75,10 +70,12 @@ impl<T: Send + Sync + 'static> OrderedIndex<T> {
     /// `OutOfMemory`; the record is not in the index then.
     pub(crate) fn insert(&self, record: RecordPtr<T>, guard: &Guard) -> Result<u64, OutOfMemory> {
         let mut leaf = self.lock(record.get(guard).key(), guard);
-        match leaf.insert(record, guard)? {
+        match leaf.insert(record, &self.meter, guard)? {
             Inserted::Added => return Ok(0),
             Inserted::Replaced => {}
             Inserted::Split(upper) => {
+                // It is there, and has to be found: this may go a little beyond the limit.
+                let _ = self.meter.charge(LED_TO_BYTES, Purpose::Removal);
                 self.directory.insert(upper, guard);
                 let is_due = self.shortcut.insert(upper);
                 // Not before: the new leaf could be unlinked before they have it.
@@ -107,7 +104,7 @@ impl<T: Send + Sync + 'static> OrderedIndex<T> {
         guard: &'g Guard,
     ) -> Removed<'g> {
         let mut leaf = self.lock(record.key(), guard);
-        let is_retired = leaf.remove(record, guard);
+        let is_retired = leaf.remove(record, &self.meter, guard);
         let low = leaf.low();
         Removed {
             deferred: is_retired.into(),
@@ -194,7 +191,8 @@ impl<T: Send + Sync + 'static> OrderedIndex<T> {
                         debug_assert!(is_found, "LEAVES: the directory lacks a leaf");
                         if is_found {
                             let is_due = self.shortcut.remove(leaf.leaf(), guard);
-                            before.unlink(leaf, guard);
+                            before.unlink(leaf, &self.meter, guard);
+                            self.meter.refund(LED_TO_BYTES);
                             drop(before);
                             let built = if is_due {
                                 self.shortcut.build(guard)

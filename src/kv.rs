@@ -372,6 +372,14 @@ impl Kv {
         AtomicOp::new(self)
     }
 
+    /// Changes the [memory limit](Builder::memory_limit), or takes it away, while everything goes on.
+    ///
+    /// Where more is in use than the new limit allows, nothing is taken from anybody: commits that hold
+    /// more fail until enough is deleted.
+    pub fn set_memory_limit(&self, bytes: impl Into<Option<usize>>) {
+        self.engine.set_memory_limit(bytes.into());
+    }
+
     /// The numbers to watch.
     pub fn stats(&self) -> Stats {
         Stats::of(&self.engine)

@@ -16,14 +16,28 @@ pub struct Stats {
     /// Versions that are kept: one for each entry, and what was superseded or deleted and is still
     /// seen by an open snapshot or waits to be freed.
     pub version_count: usize,
-    /// The heap memory of keys, values and versions, and of the ordered index on average. The
-    /// slots of the point index, some 24 to 48 bytes a key, are not in it.
+    /// The memory that is in use, of the kinds below: what the [limit](crate::Builder::memory_limit)
+    /// goes by. Each allocation counts as what an allocator takes for it: with a word more, in
+    /// multiples of sixteen bytes. A large value that its owner shares counts as if it were the
+    /// database's alone. Zero when everything is deleted and [swept](crate::Kv::sweep).
     pub bytes: usize,
+    /// Keys and versions with their values, the point index, and what is noted of deadlines and of
+    /// what waits to be freed.
+    pub entry_bytes: usize,
+    /// What of these is superseded or deleted: kept for open snapshots, or waiting to be freed.
+    pub garbage_bytes: usize,
+    /// The ordered index: exactly, but for the upper levels of its directory, which are counted by
+    /// their average.
+    pub index_bytes: usize,
+    /// Messages that are enqueued and not done with, payloads included.
+    pub message_bytes: usize,
+    /// What is kept for those who follow [changes](crate::Kv::changes) or watch ranges.
+    pub change_bytes: usize,
+    /// The limit, where there is one.
+    pub memory_limit: Option<usize>,
     /// Messages that are enqueued and not done with, in all queues: those that wait and those that
     /// are being handled.
     pub message_count: usize,
-    /// Their memory, payloads included, and what is owned by others beside. It is not in `bytes`.
-    pub message_bytes: usize,
     /// Commits that took effect, since the beginning.
     pub commit_count: u64,
     /// Commits that did not because a check failed, or a range that was read had changed, since the
@@ -43,14 +57,21 @@ pub struct Stats {
 impl Stats {
     pub(crate) fn of(engine: &Engine) -> Self {
         let counts = engine.counts();
+        let memory = engine.memory_use();
+        let bytes = |bytes| usize::try_from(bytes).unwrap_or(usize::MAX);
         let backlogged = engine.all_backlogged();
         let (open_snapshot_count, oldest) = engine.open_snapshots();
         Self {
             entry_count: counts.entry_count,
             version_count: counts.version_count,
-            bytes: counts.bytes,
+            bytes: bytes(memory.total()),
+            entry_bytes: bytes(memory.entries),
+            garbage_bytes: counts.garbage_bytes,
+            index_bytes: bytes(memory.index),
+            message_bytes: bytes(memory.messages),
+            change_bytes: bytes(memory.changes),
+            memory_limit: engine.memory_limit(),
             message_count: backlogged.count(),
-            message_bytes: backlogged.bytes,
             commit_count: counts.commit_count,
             conflict_count: counts.conflict_count,
             expired_count: counts.expired_count,

@@ -305,21 +305,47 @@ pub enum Planted {
     UnreadClock,
     /// More messages are handled at once than may be.
     CrowdedQueue,
+    /// Whether there is memory left is looked at before it is taken.
+    LooseQuota,
+    /// What is freed while its account is looked at is not given back.
+    LostRefund,
 }
 
-/// The allocator has refused so many bytes.
+/// So many bytes were refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OutOfMemory {
     pub(crate) bytes: usize,
+    /// By the memory limit, and not by the allocator.
+    pub(crate) is_limit: bool,
 }
 
 impl OutOfMemory {
     #[cold]
     pub(crate) fn of(layout: Layout) -> Self {
+        Self::of_bytes(layout.size())
+    }
+
+    /// The allocator has refused them.
+    pub(crate) const fn of_bytes(bytes: usize) -> Self {
         Self {
-            bytes: layout.size(),
+            bytes,
+            is_limit: false,
         }
     }
+
+    /// The memory limit does not leave them.
+    pub(crate) fn of_limit(bytes: u64) -> Self {
+        Self {
+            bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
+            is_limit: true,
+        }
+    }
+}
+
+/// What an allocation of so many bytes takes of the heap, about: allocators have a word of their own
+/// for each, and hand out multiples of sixteen.
+pub(crate) const fn footprint(bytes: usize) -> usize {
+    (bytes + size_of::<usize>() + 15) & !15
 }
 
 /// A mutex with `parking_lot`'s interface, which knows no poisoning, over loom's.

@@ -17,15 +17,15 @@ use super::sweep::{Aftermath, retire};
 use super::timing::CommitTime;
 use super::write::{Mutation, RangeReads, Write};
 use super::{Engine, Stripe};
-use crate::error::Result;
-use crate::index::RECORD_BYTES;
+use crate::error::{Error, Result};
 use crate::key::Key;
-use crate::mvcc::chain::{Draft, RecordPtr, RecordRef, Superseded, VersionRef};
+use crate::mvcc::chain::{Draft, RecordPtr, RecordRef, Superseded, TOMBSTONE, VersionRef};
 use crate::mvcc::notify::Woken;
 use crate::mvcc::publish::{Install, publish_one};
+use crate::mvcc::quota::Purpose;
 use crate::mvcc::stripes::{Locked, StripeSet};
 use crate::sync::epoch::{self, Guard};
-use crate::sync::{Planted, pause, planted, reserve};
+use crate::sync::{OutOfMemory, Planted, pause, planted, reserve};
 use crate::version::Stamp;
 use smallvec::SmallVec;
 use std::collections::HashMap;
@@ -64,6 +64,9 @@ struct Target<'w, 'g> {
     record: Option<RecordRef<'g, Large>>,
     /// Whether this commit has created it.
     is_new: bool,
+    /// What the new version was charged, and the place of its stripe among those that are held.
+    charged: usize,
+    place: usize,
 }
 
 /// What a commit writes, as it comes to be: which keys, what becomes of them, and the versions
@@ -83,6 +86,8 @@ pub(super) struct Plan<'w, 'g> {
 pub(super) struct Installed<'g> {
     pub(super) record: RecordRef<'g, Large>,
     pub(super) version: VersionRef<'g, Large>,
+    /// The place of its stripe among those that are held.
+    pub(super) place: usize,
 }
 
 impl<'w> Plan<'w, '_> {
@@ -168,7 +173,21 @@ impl Engine {
     pub(crate) fn commit(&self, write: &Write<'_>) -> Result<Outcome> {
         write.check_limits(self.limits(), self.single)?;
         self.turn.give_way();
-        self.commit_checked(write, &mut Calls::new())
+        let mut calls = Calls::new();
+        match self.commit_checked(write, &mut calls) {
+            Err(refused) => self.commit_again(refused, write, &mut calls),
+            done => done,
+        }
+    }
+
+    #[cold]
+    fn commit_again(
+        &self,
+        refused: Error,
+        write: &Write<'_>,
+        calls: &mut Calls,
+    ) -> Result<Outcome> {
+        self.try_again(refused, || self.commit_checked(write, calls))
     }
 
     /// Commits what a transaction read and wrote. What it read is not bounded by the limits of
@@ -188,15 +207,24 @@ impl Engine {
         if planted(Planted::UntrackedReads) {
             return self.commit_checked(&write.without_reads(), &mut calls);
         }
+        self.with_room(|| self.commit_tracked_checked(write, reads, &mut calls))
+    }
+
+    fn commit_tracked_checked(
+        &self,
+        write: &Write<'_>,
+        reads: Option<&RangeReads>,
+        calls: &mut Calls,
+    ) -> Result<Outcome> {
         match reads.filter(|reads| !reads.ranges.is_empty()) {
             reads if !write.versionstamped().is_empty() => {
-                self.commit_versionstamped(write, reads, &mut calls)
+                self.commit_versionstamped(write, reads, calls)
             }
             reads @ Some(_) if !write.enqueues().is_empty() => {
-                self.commit_with_messages(write, reads, &mut calls)
+                self.commit_with_messages(write, reads, calls)
             }
             Some(reads) => self.commit_ranged(write, reads, None, &mut calls.woken),
-            None => self.commit_checked(write, &mut calls),
+            None => self.commit_checked(write, calls),
         }
     }
 
@@ -330,6 +358,8 @@ impl Engine {
                     prepared,
                     record: self.find(&mutation.key, guard),
                     is_new: false,
+                    charged: 0,
+                    place: 0,
                 });
             } else {
                 plan.targets[index].prepared = prepared;
@@ -396,16 +426,17 @@ impl Engine {
         guard: &'g Guard,
     ) -> Result<()> {
         let count = plan.targets.len();
+        let purpose = purpose_of_notes(plan.targets.iter().filter_map(|one| one.prepared.as_ref()));
         // Where there are few of both, room for all of them in each stripe is made soonest.
         let is_reserved = count <= FEW && locked.count() <= 2 * FEW;
         if is_reserved {
             for stripe in locked.iter_mut() {
-                stripe.sweep.reserve(count)?;
+                (stripe.sweep).reserve(count, purpose, &mut stripe.share)?;
             }
         }
         for index in 0..count {
             let target = &mut plan.targets[index];
-            if let Err(refused) = self.provide_one(target, is_reserved, locked, guard) {
+            if let Err(refused) = self.provide_one(target, is_reserved, purpose, locked, guard) {
                 self.uncreate(&plan.targets, locked, guard);
                 return Err(refused);
             }
@@ -422,27 +453,32 @@ impl Engine {
         &self,
         target: &mut Target<'_, 'g>,
         is_reserved: bool,
+        purpose: Purpose,
         locked: &mut Locked<'_, Stripe>,
         guard: &'g Guard,
     ) -> Result<()> {
-        let is_new = target.record.is_none();
-        if target.prepared.is_none() || (is_reserved && !is_new) {
+        let Some(draft) = &target.prepared else {
             return Ok(());
-        }
-        let stripe = locked.stripe(self.stripe_of(target.key.hash_code()));
+        };
+        target.place = locked.place(self.stripe_of(target.key.hash_code()));
+        let stripe = locked.at(target.place);
         if !is_reserved {
-            stripe.sweep.reserve_another()?;
+            (stripe.sweep).reserve_another(purpose, &mut stripe.share)?;
         }
-        if is_new {
+        target.charged = stripe.charge(draft, target.record)?;
+        if target.record.is_none() {
             target.record = Some(self.create(stripe, target.key, guard)?);
             target.is_new = true;
         }
         Ok(())
     }
 
-    /// Takes back records that were created for a commit that comes to nothing, and the room that
-    /// was reserved for it.
+    /// Takes back records that were created for a commit that comes to nothing, the room that was
+    /// reserved for it, and what it was charged for its versions, unless the epoch frees them.
     fn uncreate(&self, targets: &[Target<'_, '_>], locked: &mut Locked<'_, Stripe>, guard: &Guard) {
+        for target in targets.iter().filter(|target| target.prepared.is_some()) {
+            locked.at(target.place).share.refund(target.charged);
+        }
         let is_kept = planted(Planted::KeptRecord);
         let created = targets.iter().filter(|target| target.is_new && !is_kept);
         for record in created.filter_map(|target| target.record) {
@@ -464,7 +500,11 @@ impl Engine {
                 plan.install.link(record, draft)
             };
             debug_assert!(plan.installed.len() < plan.installed.capacity());
-            plan.installed.push(Installed { record, version });
+            plan.installed.push(Installed {
+                record,
+                version,
+                place: target.place,
+            });
         }
     }
 
@@ -476,7 +516,9 @@ impl Engine {
         guard: &Guard,
     ) {
         let mut deferred = plan.installed.len() as u64;
-        plan.install.roll_back(guard);
+        if let Some(stripe) = locked.iter_mut().next() {
+            plan.install.roll_back(stripe.share.freed(), guard);
+        }
         self.uncreate(&plan.targets, locked, guard);
         for stripe in locked.iter_mut() {
             deferred += stripe.sweep.take_deferred();
@@ -496,9 +538,11 @@ impl Engine {
         guard: &Guard,
     ) -> bool {
         for installed in &plan.installed {
-            let stripe = self.stripe_of(installed.record.hash());
-            locked.stripe(stripe).settle(installed, stamp, woken);
-            self.tables[stripe].note_newest(installed.record, installed.version);
+            let Installed {
+                record, version, ..
+            } = *installed;
+            locked.at(installed.place).settle(installed, stamp, woken);
+            self.table(record.hash()).note_newest(record, version);
         }
         if plan.installed.len() < plan.targets.len() {
             // Keys that were not there were deleted. The others are told of once more, of no more.
@@ -529,20 +573,27 @@ impl Engine {
         guard: &'g Guard,
     ) -> Result<RecordRef<'g, Large>> {
         let hash = key.hash_code();
-        let record = RecordPtr::new(hash, key.as_bytes())?;
-        self.table(hash)
-            .insert(&mut stripe.occupancy, record, guard)?;
+        let size = RecordPtr::<Large>::size_for(key.as_bytes());
+        let Stripe {
+            occupancy, share, ..
+        } = stripe;
+        share.charge(size, Purpose::Growth)?;
+        let record = RecordPtr::new(hash, key.as_bytes())
+            .and_then(|record| {
+                let inserted = self.table(hash).insert(occupancy, share, record, guard);
+                inserted.map(|()| record)
+            })
+            .inspect_err(|_| share.refund(size))?;
         let record = record.get(guard);
         match self.index.insert(record.ptr(), guard) {
             Ok(deferred) => stripe.sweep.count_deferred(deferred),
             Err(refused) => {
-                self.table(hash)
-                    .remove(&mut stripe.occupancy, record, guard);
-                stripe.sweep.count_deferred(retire(record, guard));
+                self.table(hash).remove(occupancy, share, record, guard);
+                let deferred = retire(record, share.freed(), guard);
+                stripe.sweep.count_deferred(deferred);
                 return Err(refused.into());
             }
         }
-        stripe.counts.bytes += record.size() + RECORD_BYTES;
         Ok(record)
     }
 
@@ -582,16 +633,33 @@ impl Engine {
 }
 
 impl Stripe {
+    /// Charges a version that is going to be linked, to this record, if there is one already; how
+    /// much that is.
+    #[inline]
+    pub(super) fn charge(
+        &mut self,
+        draft: &Draft<Large>,
+        record: Option<RecordRef<'_, Large>>,
+    ) -> Result<usize, OutOfMemory> {
+        let size = draft.size();
+        self.share.charge_for(size, || purpose_of(draft, record))?;
+        Ok(size)
+    }
+
     /// Enters one linked version, now decided, into the books.
     pub(super) fn settle(&mut self, installed: &Installed<'_>, stamp: Stamp, woken: &mut Woken) {
-        let Installed { record, version } = *installed;
+        let Installed {
+            record, version, ..
+        } = *installed;
         self.counts.version_count += 1;
-        self.counts.bytes += version.size();
         // Nearly always one entry has taken the place of another.
         if !(payload::is_lasting(version) && record.has_lasting_entry()) {
             self.settle_change(record, version, stamp);
         }
         if let Some(superseded) = Superseded::by(record, version, stamp) {
+            if !superseded.is_tombstone() {
+                self.counts.garbage_bytes += superseded.size();
+            }
             self.sweep.push_superseded(superseded);
         }
         self.tell_change(installed, stamp, woken);
@@ -615,11 +683,36 @@ impl Stripe {
             }
         }
         if !is_entry {
+            self.counts.garbage_bytes += version.size();
             self.sweep.push_deleted(record, stamp);
         }
         if record.is_timed() || payload::expires(version) {
             self.timers.settle(record, version);
         }
+    }
+}
+
+/// What the room is charged for that is needed to note what a commit leaves which links these versions.
+#[inline]
+pub(super) fn purpose_of_notes<'d>(mut drafts: impl Iterator<Item = &'d Draft<Large>>) -> Purpose {
+    if drafts.all(|draft| draft.tag() == TOMBSTONE) {
+        Purpose::Removal
+    } else {
+        Purpose::Replacement
+    }
+}
+
+/// What a version is charged for.
+#[cold]
+fn purpose_of(draft: &Draft<Large>, record: Option<RecordRef<'_, Large>>) -> Purpose {
+    if draft.tag() == TOMBSTONE {
+        return Purpose::Removal;
+    }
+    let replaced = record.and_then(RecordRef::settled_head);
+    if replaced.is_some_and(|(version, _)| draft.size() <= version.size()) {
+        Purpose::Replacement
+    } else {
+        Purpose::Growth
     }
 }
 
@@ -633,7 +726,7 @@ pub(super) fn count_conflict(locked: &mut Locked<'_, Stripe>) {
 pub(super) fn unreserve(locked: &mut Locked<'_, Stripe>) {
     for stripe in locked.iter_mut() {
         stripe.sweep.unreserve();
-        stripe.sweep.give_back_room();
+        stripe.sweep.give_back_much(&mut stripe.share);
     }
 }
 

@@ -9,7 +9,8 @@
 //! the allocator refuses, it forgets everything and says up to where.
 
 use crate::mvcc::notify::{Cell, Woken};
-use crate::sync::reserve;
+use crate::mvcc::quota::{Meter, Purpose};
+use crate::sync::{footprint, reserve};
 use crate::version::Stamp;
 use std::mem;
 use std::sync::Arc;
@@ -35,21 +36,24 @@ pub(super) struct Tail {
     pub(super) readers: Cell,
     /// Empties the feeds.
     collector: Waker,
+    meter: Arc<Meter>,
     changes_max: usize,
     bytes_max: usize,
 }
 
 impl Tail {
-    /// For so many feeds.
+    /// For so many feeds, which are charged to this meter.
     pub(super) fn new(
         feeds: usize,
         changes_max: usize,
         bytes_max: usize,
         collector: Waker,
+        meter: &Arc<Meter>,
     ) -> Self {
         Self {
             readers: Cell::new(),
             collector,
+            meter: Arc::clone(meter),
             changes_max: (changes_max / feeds).saturating_mul(SLACK).max(CHANGES_MIN),
             bytes_max: (bytes_max / feeds).max(BYTES_MIN),
         }
@@ -65,21 +69,59 @@ struct Change {
 }
 
 /// Changes, in the order of their stamps.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Log {
     changes: Vec<Change>,
     keys: Vec<u8>,
+    /// For its room.
+    meter: Arc<Meter>,
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.meter.refund(self.room_bytes());
+    }
 }
 
 impl Log {
-    pub(super) fn len(&self) -> usize {
-        self.changes.len()
+    /// An empty one, charged to this meter.
+    pub(super) fn new(meter: &Arc<Meter>) -> Self {
+        Self {
+            changes: Vec::new(),
+            keys: Vec::new(),
+            meter: Arc::clone(meter),
+        }
     }
 
-    /// Whether there is room for one more change.
-    fn has_grown_by(&mut self, key_bytes: usize) -> bool {
-        let room = reserve(&mut self.changes, 1).and_then(|()| reserve(&mut self.keys, key_bytes));
+    fn room_bytes(&self) -> usize {
+        let of = |bytes| if bytes == 0 { 0 } else { footprint(bytes) };
+        of(self.changes.capacity() * size_of::<Change>()) + of(self.keys.capacity())
+    }
+
+    /// Makes room for so many more. Where there is none, all room is given up, with what was there.
+    fn reserve(&mut self, changes: usize, key_bytes: usize) -> bool {
+        let lacks = |capacity: usize, len: usize, more: usize| capacity - len < more;
+        if !lacks(self.changes.capacity(), self.changes.len(), changes)
+            && !lacks(self.keys.capacity(), self.keys.len(), key_bytes)
+        {
+            return true;
+        }
+        let before = self.room_bytes();
+        let room = reserve(&mut self.changes, changes)
+            .and_then(|()| reserve(&mut self.keys, key_bytes))
+            .and_then(|()| {
+                let more = self.room_bytes() - before;
+                self.meter.charge(more, Purpose::Growth)
+            });
+        if room.is_err() {
+            (self.changes, self.keys) = (Vec::new(), Vec::new());
+            self.meter.refund(before);
+        }
         room.is_ok()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.changes.len()
     }
 
     pub(super) fn clear(&mut self) {
@@ -109,8 +151,8 @@ pub(super) struct Feed {
 impl Feed {
     pub(super) fn new(tail: Arc<Tail>) -> Self {
         Self {
+            log: Log::new(&tail.meter),
             tail,
-            log: Log::default(),
             lost: Stamp::ZERO,
         }
     }
@@ -121,7 +163,7 @@ impl Feed {
         // One key has room, however long it is.
         let has_room = count < self.tail.changes_max
             && (bytes == 0 || bytes.saturating_add(key.len()) <= self.tail.bytes_max);
-        if has_room && self.log.has_grown_by(key.len()) {
+        if has_room && self.log.reserve(1, key.len()) {
             self.log.keys.extend_from_slice(key);
             self.log.changes.push(Change {
                 stamp,
@@ -153,9 +195,7 @@ impl Feed {
             let later = log.changes[count..].iter();
             let bytes: usize = later.map(|change| change.key_bytes).sum();
             let (changes, keys) = (&log.changes[count..], &log.keys[log.keys.len() - bytes..]);
-            let room = reserve(&mut self.log.changes, changes.len())
-                .and_then(|()| reserve(&mut self.log.keys, bytes));
-            if room.is_ok() {
+            if self.log.reserve(changes.len(), bytes) {
                 self.log.changes.extend_from_slice(changes);
                 self.log.keys.extend_from_slice(keys);
             } else if let Some(last) = changes.last() {

@@ -17,6 +17,7 @@
 use super::Engine;
 use super::calls::Calls;
 use super::commit::{Effects, Outcome};
+use super::memory::Kind;
 use super::queues::{MessageQueue, Posted};
 use super::write::{Enqueue, RangeReads, Write};
 use crate::backlog::{Delay, Held, Queued, Signals, Taken};
@@ -159,7 +160,7 @@ impl Engine {
             outgoing.push(Outgoing {
                 queue: index,
                 delay: Delay::from(time, delivery.delay_time()),
-                posted: Posted::new(enqueue)?,
+                posted: Posted::new(enqueue, self.memory.meter(Kind::Messages))?,
             });
         }
         if queues.len() > 1 {

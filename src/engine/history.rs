@@ -12,8 +12,10 @@
 
 use super::Engine;
 use super::feed::{Feed, Log, Tail};
+use super::memory::Kind;
 use crate::key::Key;
-use crate::sync::{Mutex, Planted, planted, reserve};
+use crate::mvcc::quota::{Charge, Meter, Purpose};
+use crate::sync::{Mutex, Planted, footprint, planted, reserve};
 use crate::version::Stamp;
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
@@ -39,19 +41,37 @@ impl Default for HistoryBounds {
 }
 
 /// What a commit has changed.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Committed {
     pub(crate) stamp: Stamp,
     /// In the order of the keys: each of them, and whether it was set and not deleted.
     pub(crate) changes: Vec<(Key, bool)>,
+    /// Its memory, for as long as anybody has it.
+    _charge: Charge,
 }
+
+impl PartialEq for Committed {
+    fn eq(&self, other: &Self) -> bool {
+        (self.stamp, &self.changes) == (other.stamp, &other.changes)
+    }
+}
+
+impl Eq for Committed {}
 
 impl Committed {
     /// What it takes of the history.
     fn bytes(&self) -> usize {
         let keys = self.changes.iter().map(|(key, _)| key.as_bytes().len());
-        size_of::<Self>() + self.changes.len() * size_of::<(Key, bool)>() + keys.sum::<usize>()
+        size_of::<Self>() - size_of::<Charge>()
+            + self.changes.len() * size_of::<(Key, bool)>()
+            + keys.sum::<usize>()
     }
+}
+
+/// What the changes of these keys take of the heap, in one commit.
+fn heap_bytes<'k>(keys: impl Iterator<Item = &'k Key>) -> usize {
+    let changes = keys.map(|key| size_of::<(Key, bool)>() + footprint(key.as_bytes().len()));
+    footprint(size_of::<Committed>()) + changes.sum::<usize>()
 }
 
 /// What follows a stamp.
@@ -98,9 +118,15 @@ impl Wake for Collector {
 }
 
 impl History {
-    pub(super) fn new(engine: Weak<Engine>, stripes: usize, bounds: HistoryBounds) -> Self {
+    pub(super) fn new(
+        engine: Weak<Engine>,
+        stripes: usize,
+        bounds: HistoryBounds,
+        meter: &Arc<Meter>,
+    ) -> Self {
         let collector = Waker::from(Arc::new(Collector(engine)));
-        let tail = Tail::new(stripes, bounds.changes_max, bounds.bytes_max, collector);
+        let (changes_max, bytes_max) = (bounds.changes_max, bounds.bytes_max);
+        let tail = Tail::new(stripes, changes_max, bytes_max, collector, meter);
         Self {
             bounds,
             tail: Arc::new(tail),
@@ -112,7 +138,7 @@ impl History {
                 bytes: 0,
                 floor: Stamp::ZERO,
                 to: Stamp::ZERO,
-                log: Log::default(),
+                log: Log::new(meter),
             }),
         }
     }
@@ -197,7 +223,7 @@ impl Engine {
         let to = state.to;
         state.forget(to);
         state.commits = VecDeque::new();
-        state.log = Log::default();
+        state.log = Log::new(self.memory.meter(Kind::Changes));
     }
 
     /// Keeps the history from now on, if it is to be kept while nobody follows it.
@@ -278,18 +304,24 @@ impl Engine {
             if stamp <= state.floor {
                 continue;
             }
-            let mut commit = Committed {
-                stamp,
-                changes: Vec::new(),
-            };
-            if reserve(&mut commit.changes, changes.len()).is_err() {
+            let mut kept = Vec::new();
+            let bytes = heap_bytes(changes.iter().map(|(_, key, _)| key));
+            let meter = self.memory.meter(Kind::Changes);
+            let charge = reserve(&mut kept, changes.len())
+                .and_then(|()| Charge::new(meter, bytes, Purpose::Growth));
+            let Ok(charge) = charge else {
                 state.forget(stamp);
                 continue;
-            }
+            };
             let changes = changes
                 .iter()
                 .map(|(_, key, is_set)| (key.clone(), *is_set));
-            commit.changes.extend(changes);
+            kept.extend(changes);
+            let commit = Committed {
+                stamp,
+                changes: kept,
+                _charge: charge,
+            };
             state.push(commit, &self.history.bounds);
         }
     }

@@ -219,6 +219,7 @@ mod tests {
             stripe_bits: 1,
             maintenance: false,
             history: HistoryBounds::default(),
+            memory_limit: u64::MAX,
             queue_concurrency: 1,
         });
         let worker = |work| Worker {

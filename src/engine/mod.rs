@@ -16,6 +16,7 @@ pub(crate) mod follow;
 mod handover;
 pub(crate) mod history;
 mod maintenance;
+mod memory;
 pub(crate) mod mutation;
 mod observers;
 pub(crate) mod park;
@@ -41,6 +42,7 @@ use self::contention::Turn;
 use self::deferred::Deferred;
 use self::history::{History, HistoryBounds};
 use self::maintenance::Maintenance;
+use self::memory::{Kind, Memory};
 use self::observers::Observers;
 use self::payload::Large;
 use self::queues::Queues;
@@ -54,6 +56,7 @@ use crate::limits::{Limits, SingleLimits};
 use crate::moment::Moment;
 use crate::mvcc::chain::{RecordRef, Ripe};
 use crate::mvcc::point::{Occupancy, Table};
+use crate::mvcc::quota::{Quota, Share};
 use crate::mvcc::registry::Registry;
 use crate::mvcc::stamp::StampCounter;
 use crate::mvcc::stripes::{STRIPES_MAX, Stripes, stripe_of};
@@ -74,6 +77,8 @@ pub(crate) struct Config {
     pub(crate) stripe_bits: u32,
     pub(crate) maintenance: bool,
     pub(crate) history: HistoryBounds,
+    /// How many bytes may be in use; `u64::MAX` where nothing is limited.
+    pub(crate) memory_limit: u64,
     /// How many messages of a queue are handled at once.
     pub(crate) queue_concurrency: usize,
 }
@@ -120,6 +125,7 @@ pub(crate) struct Engine {
     /// Records that can be freed.
     ripe: Arc<Ripe<Large>>,
     stripes: Stripes<Stripe>,
+    memory: Memory,
     deferred: Deferred,
     turn: Turn,
     history: Box<History>,
@@ -129,9 +135,10 @@ pub(crate) struct Engine {
 }
 
 /// What the writers of a stripe share, behind its lock.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Stripe {
     occupancy: Occupancy,
+    share: Share,
     sweep: SweepQueue,
     timers: Timers,
     counts: Counts,
@@ -139,12 +146,26 @@ struct Stripe {
     observers: Option<Box<Observers>>,
 }
 
+impl Stripe {
+    fn new(quota: &Arc<Quota>) -> Self {
+        Self {
+            occupancy: Occupancy::default(),
+            share: Share::new(quota),
+            sweep: SweepQueue::default(),
+            timers: Timers::default(),
+            counts: Counts::default(),
+            observers: None,
+        }
+    }
+}
+
 impl Engine {
     pub(crate) fn new(config: Config) -> Arc<Self> {
-        let stripes = Stripes::new(config.stripe_bits);
+        let memory = Memory::new(config.memory_limit, config.stripe_bits);
+        let stripes = Stripes::new(config.stripe_bits, || Stripe::new(memory.quota()));
         let engine = Arc::new_cyclic(|engine| Self {
             tables: (0..stripes.count()).map(|_| Table::new()).collect(),
-            index: OrderedIndex::new(),
+            index: OrderedIndex::new(Arc::clone(memory.meter(Kind::Index))),
             counter: StampCounter::new(),
             time: Time::new(),
             pace: Pace::default(),
@@ -156,11 +177,13 @@ impl Engine {
                 Weak::clone(engine),
                 stripes.count(),
                 config.history,
+                memory.meter(Kind::Changes),
             )),
             maintenance: Maintenance::new(engine, config.maintenance),
             queues: Queues::new(config.queue_concurrency),
             is_closed: AtomicBool::new(false),
             stripes,
+            memory,
             single: config.limits.single(),
             config,
         });
@@ -252,6 +275,9 @@ impl Engine {
 impl From<OutOfMemory> for Error {
     #[cold]
     fn from(refused: OutOfMemory) -> Self {
+        if refused.is_limit {
+            return Self::memory_limit(refused.bytes);
+        }
         Self::out_of_memory(refused.bytes)
     }
 }

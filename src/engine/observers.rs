@@ -64,7 +64,9 @@ impl Stripe {
     #[inline]
     pub(super) fn tell_change(
         &mut self,
-        Installed { record, version }: &Installed<'_>,
+        Installed {
+            record, version, ..
+        }: &Installed<'_>,
         stamp: Stamp,
         woken: &mut Woken,
     ) {

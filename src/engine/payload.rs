@@ -9,7 +9,7 @@
 
 use crate::moment::Moment;
 use crate::mvcc::chain::{Draft, Payload, TOMBSTONE, VersionRef};
-use crate::sync::{OutOfMemory, may_allocate};
+use crate::sync::{OutOfMemory, footprint, may_allocate};
 use crate::value::{NewValue, Value, ValueRef};
 use bytes::Bytes;
 use std::time::Duration;
@@ -33,11 +33,26 @@ type DeadlineBytes = [u8; size_of::<u64>()];
 pub(crate) type Large = Option<Box<Bytes>>;
 
 impl Payload for Large {
-    fn heap_bytes(&self) -> usize {
-        self.as_ref()
-            .map_or(0, |bytes| size_of::<Bytes>() + bytes.len())
+    #[inline]
+    fn heap_bytes(&self, tag: u8) -> usize {
+        let large = self.as_ref().map_or(0, |bytes| large_bytes(bytes));
+        let timer = if tag & EXPIRES == 0 { 0 } else { TIMER_BYTES };
+        large + timer
     }
 }
+
+/// What a large value takes of the heap, the version's header apart. One that its owner shares counts
+/// as much: it may be the last to have it.
+#[cold]
+fn large_bytes(bytes: &Bytes) -> usize {
+    footprint(size_of::<Bytes>()) + footprint(bytes.len()) + footprint(SHARED_BYTES)
+}
+
+/// What counts those who share a large value, about: two words and a number.
+const SHARED_BYTES: usize = 3 * size_of::<usize>();
+
+/// What a version that expires takes in the set of deadlines, where nodes are two thirds full.
+const TIMER_BYTES: usize = 3 * size_of::<(Moment, usize)>() / 2;
 
 /// A version that holds a value and does not expire.
 pub(crate) fn draft(value: &NewValue<'_>) -> Result<Draft<Large>, OutOfMemory> {
@@ -108,7 +123,7 @@ fn share(bytes: &[u8], shared: Option<&Bytes>) -> Result<Bytes, OutOfMemory> {
     may_allocate(bytes.len())?;
     let mut copy = Vec::new();
     let reserved = copy.try_reserve_exact(bytes.len());
-    reserved.map_err(|_| OutOfMemory { bytes: bytes.len() })?;
+    reserved.map_err(|_| OutOfMemory::of_bytes(bytes.len()))?;
     copy.extend_from_slice(bytes);
     Ok(copy.into())
 }

@@ -17,8 +17,9 @@ use crate::delivery::Delivery;
 use crate::error::{Error, Result};
 use crate::key::Key;
 use crate::moment::Moment;
+use crate::mvcc::quota::{Charge, Meter, Purpose};
 use crate::sync::{
-    AtomicU64, CachePadded, Mutex, Ordering, OutOfMemory, Planted, may_allocate, planted,
+    AtomicU64, CachePadded, Mutex, Ordering, OutOfMemory, Planted, footprint, may_allocate, planted,
 };
 use crate::value::{NewValue, Value, ValueRef};
 use bytes::Bytes;
@@ -52,6 +53,8 @@ pub(crate) struct Letter {
     intervals: Option<Vec<Duration>>,
     dead_letter_keys: Vec<Key>,
     bytes: usize,
+    /// Its memory, for as long as anybody has it.
+    _charge: Charge,
 }
 
 /// A letter on its way: cheap to clone.
@@ -62,23 +65,25 @@ pub(crate) struct Posted {
 }
 
 impl Letter {
-    /// A letter with all that it will ever need.
-    fn new(enqueue: &Enqueue<'_>) -> Result<Self, OutOfMemory> {
+    /// A letter with all that it will ever need, charged to this meter.
+    fn new(enqueue: &Enqueue<'_>, meter: &Arc<Meter>) -> Result<Self, OutOfMemory> {
         let delivery = &enqueue.delivery;
         let payload = owned(&enqueue.payload)?;
         let intervals = delivery.intervals().map(copied).transpose()?;
         let dead_letter_keys = copied(delivery.dead_letter_keys())?;
         let key_bytes: usize = dead_letter_keys
             .iter()
-            .map(|key| size_of::<Key>() + key.as_bytes().len())
+            .map(|key| size_of::<Key>() + footprint(key.as_bytes().len()))
             .sum();
         let interval_bytes = intervals.as_deref().map_or(0, size_of_val);
         let heap_bytes = match &payload {
             Value::U64(_) => 0,
-            bytes => bytes.len(),
+            bytes => footprint(bytes.len()),
         };
+        let bytes = LETTER_BYTES + heap_bytes + key_bytes + interval_bytes;
         Ok(Self {
-            bytes: LETTER_BYTES + heap_bytes + key_bytes + interval_bytes,
+            bytes,
+            _charge: Charge::new(meter, bytes, Purpose::Growth)?,
             payload,
             intervals,
             dead_letter_keys,
@@ -86,14 +91,14 @@ impl Letter {
     }
 }
 
-/// A letter, with its counts, and its place in a backlog.
+/// A letter, with its counts, and its place in a backlog, where nodes are two thirds full.
 const LETTER_BYTES: usize =
-    size_of::<Letter>() + 2 * size_of::<usize>() + size_of::<(Place, Posted)>();
+    footprint(size_of::<Letter>() + 2 * size_of::<usize>()) + 3 * size_of::<(Place, Posted)>() / 2;
 
 impl Posted {
-    pub(super) fn new(enqueue: &Enqueue<'_>) -> Result<Self, OutOfMemory> {
+    pub(super) fn new(enqueue: &Enqueue<'_>, meter: &Arc<Meter>) -> Result<Self, OutOfMemory> {
         Ok(Self {
-            letter: Arc::new(Letter::new(enqueue)?),
+            letter: Arc::new(Letter::new(enqueue, meter)?),
             failed_attempts: 0,
         })
     }
@@ -141,7 +146,7 @@ fn copied<T: Clone>(list: &[T]) -> Result<Vec<T>, OutOfMemory> {
     may_allocate(bytes)?;
     let mut copy = Vec::new();
     let reserved = copy.try_reserve_exact(list.len());
-    reserved.map_err(|_| OutOfMemory { bytes })?;
+    reserved.map_err(|_| OutOfMemory::of_bytes(bytes))?;
     copy.extend_from_slice(list);
     Ok(copy)
 }
@@ -378,7 +383,7 @@ impl Engine {
     pub(crate) fn enqueue(&self, enqueue: &Enqueue<'_>) -> Result<Effects> {
         enqueue.check_single(self.limits())?;
         let mut signals = Signals::default();
-        self.commit_messages(std::slice::from_ref(enqueue), &mut signals)
+        self.with_room(|| self.commit_messages(std::slice::from_ref(enqueue), &mut signals))
     }
 
     /// Something is noted in the agenda of the queues.

@@ -23,6 +23,7 @@ use crate::key::Bounds;
 use crate::mvcc::chain::{Draft, RecordRef, VersionRef};
 use crate::mvcc::notify::Woken;
 use crate::mvcc::publish::{Install, Refused, Verdict};
+use crate::mvcc::quota::Purpose;
 use crate::mvcc::stripes::{Locked, StripeSet};
 use crate::sync::epoch::{self, Guard};
 use crate::sync::reserve;
@@ -279,10 +280,14 @@ impl Engine {
             return Err(refused);
         }
         for (record, draft) in tombstones {
+            let place = locked.place(self.stripe_of(record.hash()));
+            // A tombstone, which is never refused.
+            let _ = locked.at(place).charge(&draft, None);
             debug_assert!(plan.installed.len() < plan.installed.capacity());
             plan.installed.push(Installed {
                 record,
                 version: plan.install.link(record, draft),
+                place,
             });
         }
         let stamp = plan.install.publish(&self.counter);
@@ -310,7 +315,11 @@ impl Engine {
             expired_count += usize::from(time.live(record).is_none());
             let stripe = locked.stripe(self.stripe_of(record.hash()));
             let ready = reserve(&mut tombstones, 1)
-                .and_then(|()| stripe.sweep.reserve_another())
+                .and_then(|()| {
+                    stripe
+                        .sweep
+                        .reserve_another(Purpose::Removal, &mut stripe.share)
+                })
                 .and_then(|()| payload::draft_tombstone());
             match ready {
                 Ok(draft) => tombstones.push((record, draft)),

@@ -17,7 +17,7 @@ use crate::moment::Moment;
 use crate::mvcc::chain::{Draft, RecordPtr, RecordRef, Retiring, VersionRef};
 use crate::mvcc::notify::Woken;
 use crate::sync::epoch::{self, Guard};
-use crate::sync::{AtomicU64, Ordering, Planted, planted};
+use crate::sync::{AtomicU64, Ordering, OutOfMemory, Planted, planted};
 use crate::version::Stamp;
 use smallvec::SmallVec;
 use std::collections::BTreeSet;
@@ -230,12 +230,21 @@ impl Engine {
             return Ok(None);
         }
         let mut plan = Plan::new();
-        stripe.sweep.reserve_reaped(due.len())?;
+        stripe.sweep.reserve_reaped(due.len(), &mut stripe.share)?;
+        // Tombstones, which are never refused.
+        tombstones.iter().take(due.len()).try_for_each(|draft| {
+            stripe.charge(draft, None)?;
+            Ok::<_, OutOfMemory>(())
+        })?;
         for (record, draft) in due.iter().zip(tombstones) {
             // QUEUED: it is in a set of its stripe, so it has not been removed.
             let record = record.get(guard);
             let version = plan.install.link(record, draft);
-            plan.installed.push(Installed { record, version });
+            plan.installed.push(Installed {
+                record,
+                version,
+                place: 0,
+            });
         }
         let stamp = plan.install.publish(&self.counter);
         for installed in &plan.installed {

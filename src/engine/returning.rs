@@ -34,15 +34,18 @@ impl Engine {
         // reason others are woken when it is pinned no more.
         self.turn.give_way();
         let mut calls = Calls::new();
-        // PINNED: before the commit. MODEL: registry::what_a_commit_left_is_there_for_itself.
-        let guard = epoch::pin();
-        let outcome = self.commit_checked(write, &mut calls)?;
-        if let Outcome::Committed(Effects { stamp }) = outcome {
-            all_left.extend(write.keys_at(stamp).map(|key| {
-                let left = self.left(&key, stamp, &guard);
-                read(key, left)
-            }));
-        }
+        let outcome = self.with_room(|| {
+            // PINNED: before the commit. MODEL: registry::what_a_commit_left_is_there_for_itself.
+            let guard = epoch::pin();
+            let outcome = self.commit_checked(write, &mut calls)?;
+            if let Outcome::Committed(Effects { stamp }) = outcome {
+                all_left.extend(write.keys_at(stamp).map(|key| {
+                    let left = self.left(&key, stamp, &guard);
+                    read(key, left)
+                }));
+            }
+            Ok(outcome)
+        })?;
         Ok((outcome, all_left))
     }
 
@@ -51,15 +54,17 @@ impl Engine {
         &self,
         key: &Key,
         op: &Op<'_>,
-        read: impl FnOnce(Option<Hit<'_>>) -> R,
+        mut read: impl FnMut(Option<Hit<'_>>) -> R,
     ) -> Result<R> {
         check_single(key, op, self.limits(), self.single)?;
         self.turn.give_way();
         let mut woken = Woken::new();
-        // PINNED: as above.
-        let guard = epoch::pin();
-        let Effects { stamp } = self.commit_mutation_checked(key, op, &mut woken)?;
-        Ok(read(self.left(key, stamp, &guard)))
+        self.with_room(|| {
+            // PINNED: as above.
+            let guard = epoch::pin();
+            let Effects { stamp } = self.commit_mutation_checked(key, op, &mut woken)?;
+            Ok(read(self.left(key, stamp, &guard)))
+        })
     }
 
     /// What the commit with this stamp has left under a key, whether or not it has expired since.

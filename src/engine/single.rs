@@ -4,20 +4,20 @@
 //! Most of them set a value that does not expire, of a size that is within the limits as two
 //! comparisons can tell. So that path is compiled for itself.
 
-use super::Engine;
-use super::commit::{Effects, FailedChecks, Installed, Outcome, has_entry};
+use super::commit::{Effects, FailedChecks, Installed, Outcome, has_entry, purpose_of_notes};
 use super::mutation::Pending;
 use super::payload::{self, Large};
 use super::sweep::Aftermath;
 use super::timing::CommitTime;
 use super::write::{Expect, Op, check_single};
-use crate::error::Result;
+use super::{Engine, Stripe};
+use crate::error::{Error, Result};
 use crate::expiry::Expiry;
 use crate::key::Key;
 use crate::mvcc::chain::{Draft, RecordRef};
 use crate::mvcc::notify::Woken;
 use crate::mvcc::publish::publish_one;
-use crate::sync::epoch;
+use crate::sync::epoch::{self, Guard};
 use crate::sync::{OutOfMemory, Planted, planted};
 use crate::value::NewValue;
 use crate::version::Stamp;
@@ -107,8 +107,23 @@ impl Engine {
         }
         self.turn.give_way();
         let mut woken = Woken::new();
-        let stamp = self.commit_one(None, key, &Lasting(&value), &mut woken)?;
-        Ok(committed(stamp))
+        match self.commit_one(None, key, &Lasting(&value), &mut woken) {
+            Ok(stamp) => Ok(committed(stamp)),
+            Err(refused) => self.set_again(refused, key, value, &mut woken),
+        }
+    }
+
+    #[cold]
+    fn set_again(
+        &self,
+        refused: Error,
+        key: &Key,
+        value: NewValue<'_>,
+        woken: &mut Woken,
+    ) -> Result<Stamp> {
+        let op = Op::Set(value);
+        let effects = self.try_again(refused, || self.commit_mutation_checked(key, &op, woken))?;
+        Ok(effects.stamp)
     }
 
     #[cold]
@@ -125,7 +140,8 @@ impl Engine {
     pub(crate) fn commit_mutation(&self, key: &Key, op: &Op<'_>) -> Result<Effects> {
         check_single(key, op, self.limits(), self.single)?;
         self.turn.give_way();
-        self.commit_mutation_checked(key, op, &mut Woken::new())
+        let mut woken = Woken::new();
+        self.with_room(|| self.commit_mutation_checked(key, op, &mut woken))
     }
 
     #[inline]
@@ -153,7 +169,8 @@ impl Engine {
             // That there is nothing to touch is a conflict with nobody.
             is_conflict: false,
         };
-        let stamp = self.commit_one(Some(condition), key, &op, &mut Woken::new())?;
+        let mut woken = Woken::new();
+        let stamp = self.with_room(|| self.commit_one(Some(condition), key, &op, &mut woken))?;
         Ok(stamp.map(|stamp| Effects { stamp }))
     }
 
@@ -178,6 +195,27 @@ impl Engine {
             Some(stamp) => Outcome::Committed(Effects { stamp }),
             None => Outcome::Conflict(FailedChecks::from_slice(&[0])),
         })
+    }
+
+    /// Allocates and charges all that a version needs; its record. Where something is refused,
+    /// nothing is left of it.
+    #[inline]
+    fn provide_single<'g>(
+        &self,
+        stripe: &mut Stripe,
+        draft: &Draft<Large>,
+        record: Option<RecordRef<'g, Large>>,
+        key: &Key,
+        guard: &'g Guard,
+    ) -> Result<RecordRef<'g, Large>> {
+        let purpose = purpose_of_notes(std::iter::once(draft));
+        (stripe.sweep).reserve(1, purpose, &mut stripe.share)?;
+        let charged = stripe.charge(draft, record)?;
+        if let Some(record) = record {
+            return Ok(record);
+        }
+        let created = self.create(stripe, key, guard);
+        created.inspect_err(|_| stripe.share.refund(charged))
     }
 
     /// One mutation, and perhaps a check of its key; the stamp, or `None` where the check failed.
@@ -219,13 +257,14 @@ impl Engine {
                 mutation.apply(record, &time)?
             };
             let stamp = if let Some(draft) = draft {
-                stripe.sweep.reserve(1)?;
-                let record = match record {
-                    Some(record) => record,
-                    None => self.create(&mut stripe, key, &guard)?,
-                };
+                let record = self.provide_single(&mut stripe, &draft, record, key, &guard)?;
                 let (stamp, version) = publish_one(record, draft, &self.counter);
-                stripe.settle(&Installed { record, version }, stamp, woken);
+                let installed = Installed {
+                    record,
+                    version,
+                    place: 0,
+                };
+                stripe.settle(&installed, stamp, woken);
                 self.table(record.hash()).note_newest(record, version);
                 stamp
             } else {

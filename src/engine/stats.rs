@@ -1,7 +1,27 @@
 //! The numbers to watch.
 
 use super::Engine;
+use super::memory::Kind;
 use crate::version::Stamp;
+
+/// What is in use, in bytes, by what it is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct MemoryUse {
+    /// Records and versions, and what is kept for each stripe: the point index, what waits to be
+    /// forgotten, deadlines.
+    pub(crate) entries: u64,
+    /// The ordered index.
+    pub(crate) index: u64,
+    pub(crate) messages: u64,
+    /// Changes for those who follow them.
+    pub(crate) changes: u64,
+}
+
+impl MemoryUse {
+    pub(crate) fn total(&self) -> u64 {
+        self.entries + self.index + self.messages + self.changes
+    }
+}
 
 /// What one stripe counts, or all of them together. Kept under the stripes' locks, so counting
 /// costs a commit nothing but a few additions.
@@ -11,8 +31,8 @@ pub(crate) struct Counts {
     pub(crate) entry_count: usize,
     /// Versions that have not been freed, tombstones included.
     pub(crate) version_count: usize,
-    /// Records and versions on the heap, with the slots of the ordered index.
-    pub(crate) bytes: usize,
+    /// Those among them that are not the newest of their key, and tombstones, in bytes.
+    pub(crate) garbage_bytes: usize,
     /// Commits that took effect.
     pub(crate) commit_count: u64,
     /// Commits that did not, because a check failed.
@@ -25,7 +45,7 @@ impl Counts {
     fn add(&mut self, other: &Self) {
         self.entry_count += other.entry_count;
         self.version_count += other.version_count;
-        self.bytes += other.bytes;
+        self.garbage_bytes += other.garbage_bytes;
         self.commit_count += other.commit_count;
         self.conflict_count += other.conflict_count;
         self.expired_count += other.expired_count;
@@ -42,6 +62,28 @@ impl Engine {
         }
         counts.commit_count += self.queues.commit_count();
         counts
+    }
+
+    /// How many bytes are in use of each kind.
+    pub(crate) fn memory_use(&self) -> MemoryUse {
+        let mut used = 0_u64;
+        for stripe in 0..self.stripes.count() {
+            let share = &mut self.stripes.lock_one(stripe).share;
+            share.collect();
+            used = used.wrapping_add(share.used());
+        }
+        let of = |kind| self.memory.meter(kind).used();
+        let mut memory = MemoryUse {
+            // While others commit, what one stripe was charged for may be given back to another that
+            // was looked at before, and be charged to a third.
+            entries: i64::try_from(used).map_or(0, |_| used),
+            index: of(Kind::Index),
+            messages: of(Kind::Messages),
+            changes: of(Kind::Changes),
+        };
+        let beyond = memory.total().saturating_sub(self.memory.quota().taken());
+        memory.entries = memory.entries.saturating_sub(beyond);
+        memory
     }
 
     /// How many snapshots are open, lists over several batches and transactions included, and the

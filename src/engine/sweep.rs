@@ -14,11 +14,12 @@
 use super::deferred;
 use super::payload::Large;
 use super::{Engine, Stripe};
-use crate::index::RECORD_BYTES;
-use crate::mvcc::chain::{RecordPtr, RecordRef, Retiring, Superseded, Unreachable};
+use crate::mvcc::chain::{Reclaimed, RecordPtr, RecordRef, Retiring, Superseded, Unreachable};
+use crate::mvcc::point::Table;
+use crate::mvcc::quota::{Freed, Purpose, Share};
 use crate::mvcc::registry::{GRACE_STEP, Horizon, Registry};
 use crate::sync::epoch::{self, Guard};
-use crate::sync::{OutOfMemory, reserve};
+use crate::sync::{OutOfMemory, footprint, reserve};
 use crate::version::Stamp;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
@@ -129,12 +130,47 @@ impl Drop for Aftermath<'_> {
     }
 }
 
-/// Has a record freed that was in an index and is in none any more. Its stripe is locked. How many
-/// pieces were handed to the epoch.
-pub(super) fn retire(record: RecordRef<'_, Large>, guard: &Guard) -> u64 {
+/// Has a record freed that was in an index and is in none any more. Its stripe is locked; to its
+/// `freed` is told how much it was. How many pieces were handed to the epoch.
+pub(super) fn retire(record: RecordRef<'_, Large>, freed: &Freed, guard: &Guard) -> u64 {
     // INDEXED: only now that no index leads to it.
-    record.ptr().retire(guard);
+    record.ptr().retire(freed, guard);
     1
+}
+
+/// Makes room in a queue for so much more, and charges it.
+#[inline]
+fn reserve_charged(
+    queue: &mut VecDeque<Garbage>,
+    more: usize,
+    purpose: Purpose,
+    share: &mut Share,
+) -> Result<(), OutOfMemory> {
+    if queue.capacity() - queue.len() >= more {
+        return Ok(());
+    }
+    grow_charged(queue, more, purpose, share)
+}
+
+#[cold]
+fn grow_charged(
+    queue: &mut VecDeque<Garbage>,
+    more: usize,
+    purpose: Purpose,
+    share: &mut Share,
+) -> Result<(), OutOfMemory> {
+    let (room, before) = (queue.capacity(), room_bytes(queue));
+    reserve(queue, more)?;
+    let charged = share.charge(room_bytes(queue) - before, purpose);
+    charged.inspect_err(|_| queue.shrink_to(room))
+}
+
+/// What the room of a queue takes of the heap.
+fn room_bytes(queue: &VecDeque<Garbage>) -> usize {
+    match queue.capacity() {
+        0 => 0,
+        room => footprint(room * size_of::<Garbage>()),
+    }
 }
 
 /// How many pieces of garbage to look at, of each queue.
@@ -169,14 +205,23 @@ pub(super) struct SweepQueue {
 impl SweepQueue {
     /// Sees to it that a commit of so many keys can note what it leaves, wherever they are.
     #[inline]
-    pub(super) fn reserve(&mut self, keys: usize) -> Result<(), OutOfMemory> {
-        reserve(&mut self.waiting, keys * LEFT_BY_A_VERSION)
+    pub(super) fn reserve(
+        &mut self,
+        keys: usize,
+        purpose: Purpose,
+        share: &mut Share,
+    ) -> Result<(), OutOfMemory> {
+        reserve_charged(&mut self.waiting, keys * LEFT_BY_A_VERSION, purpose, share)
     }
 
     /// Sees to it that a commit can note what one more key leaves.
-    pub(super) fn reserve_another(&mut self) -> Result<(), OutOfMemory> {
+    pub(super) fn reserve_another(
+        &mut self,
+        purpose: Purpose,
+        share: &mut Share,
+    ) -> Result<(), OutOfMemory> {
         self.reserved += 1;
-        self.reserve(self.reserved)
+        self.reserve(self.reserved, purpose, share)
     }
 
     /// The commit under way needs no more room.
@@ -185,8 +230,17 @@ impl SweepQueue {
     }
 
     /// Sees to it that the reaper can note what so many keys leave.
-    pub(super) fn reserve_reaped(&mut self, keys: usize) -> Result<(), OutOfMemory> {
-        reserve(&mut self.reaped, keys * LEFT_BY_A_VERSION)
+    pub(super) fn reserve_reaped(
+        &mut self,
+        keys: usize,
+        share: &mut Share,
+    ) -> Result<(), OutOfMemory> {
+        reserve_charged(
+            &mut self.reaped,
+            keys * LEFT_BY_A_VERSION,
+            Purpose::Removal,
+            share,
+        )
     }
 
     /// Takes over what a version has superseded.
@@ -262,7 +316,12 @@ impl SweepQueue {
     /// Something that may be forgotten now: what has waited long enough, then what was held and
     /// perhaps is no more.
     #[inline]
-    fn next(&mut self, horizon: &Horizon, budget: &mut Budget) -> Option<Garbage> {
+    fn next(
+        &mut self,
+        horizon: &Horizon,
+        budget: &mut Budget,
+        share: &mut Share,
+    ) -> Option<Garbage> {
         let is_due = |front: &Garbage| !horizon.waits(front.until());
         if budget.reaped > 0
             && let Some(reaped) = self.reaped.front().filter(|front| is_due(front))
@@ -271,9 +330,9 @@ impl SweepQueue {
             let is_first = |front: &Garbage| reaped.until() < front.until();
             if self.waiting.front().is_none_or(is_first) {
                 if horizon.has_snapshots() {
-                    reserve(&mut self.held, 1).ok()?;
+                    reserve_charged(&mut self.held, 1, Purpose::Replacement, share).ok()?;
                 }
-                reserve(&mut self.waiting, 1).ok()?;
+                reserve_charged(&mut self.waiting, 1, Purpose::Replacement, share).ok()?;
                 budget.reaped -= 1;
                 return self.reaped.pop_front();
             }
@@ -282,14 +341,14 @@ impl SweepQueue {
         // it stays where it is.
         if budget.waiting > 0 && self.waiting.front().is_some_and(is_due) {
             if horizon.has_snapshots() {
-                reserve(&mut self.held, 1).ok()?;
+                reserve_charged(&mut self.held, 1, Purpose::Replacement, share).ok()?;
             }
             budget.waiting -= 1;
             return self.waiting.pop_front();
         }
         budget.held = budget.held.checked_sub(1)?;
         let held_unseen = self.held_unseen.checked_sub(1)?;
-        reserve(&mut self.waiting, 1).ok()?;
+        reserve_charged(&mut self.waiting, 1, Purpose::Replacement, share).ok()?;
         self.held_unseen = held_unseen;
         self.held.pop_front()
     }
@@ -317,9 +376,15 @@ impl SweepQueue {
     }
 
     /// Frees room for much that is not there.
-    pub(super) fn give_back_room(&mut self) {
+    pub(super) fn give_back_much(&mut self, share: &mut Share) {
+        self.give_back_room(ROOM_MAX, share);
+    }
+
+    /// Frees the room of queues that are empty and have more than so much.
+    fn give_back_room(&mut self, room_max: usize, share: &mut Share) {
         for queue in [&mut self.waiting, &mut self.held, &mut self.reaped] {
-            if queue.is_empty() && queue.capacity() > ROOM_MAX {
+            if queue.is_empty() && queue.capacity() > room_max {
+                share.refund(room_bytes(queue));
                 *queue = VecDeque::new();
             }
         }
@@ -327,6 +392,14 @@ impl SweepQueue {
 }
 
 impl Stripe {
+    /// Gives back the room that is not needed, of this stripe's queues and of its `table`, and notes what
+    /// the epoch has freed.
+    fn tidy(&mut self, table: &Table<Large>, guard: &Guard) {
+        self.sweep.give_back_room(0, &mut self.share);
+        table.give_back_room(&mut self.occupancy, &mut self.share, guard);
+        self.share.tidy();
+    }
+
     /// What comes of `work` is left to the reaper to sweep.
     pub(super) fn leave_to_reaper(&mut self, work: impl FnOnce(&mut Self)) {
         self.sweep.is_reaping = true;
@@ -386,7 +459,7 @@ impl Engine {
     ) -> usize {
         let horizon = self.registry.horizon();
         let mut done = 0;
-        while let Some(garbage) = stripe.sweep.next(&horizon, &mut budget) {
+        while let Some(garbage) = (stripe.sweep).next(&horizon, &mut budget, &mut stripe.share) {
             done += 1;
             let superseded = match garbage {
                 Garbage::Superseded(superseded) => superseded,
@@ -402,12 +475,16 @@ impl Engine {
                     continue;
                 }
             };
-            let is_past = horizon.is_past(superseded.until());
-            match superseded.reclaim(&horizon, &mut aftermath.unreachable, guard) {
-                Ok(bytes) => {
+            let unreachable = &mut aftermath.unreachable;
+            match superseded.reclaim(&horizon, unreachable, &mut stripe.share, guard) {
+                Ok(Reclaimed { bytes, is_deferred }) => {
                     stripe.counts.version_count -= 1;
-                    stripe.counts.bytes -= bytes;
-                    stripe.sweep.deferred += u64::from(!is_past);
+                    stripe.counts.garbage_bytes -= bytes;
+                    if is_deferred {
+                        stripe.sweep.deferred += 1;
+                    } else {
+                        stripe.share.refund(bytes);
+                    }
                 }
                 Err(held) => stripe.sweep.held.push_back(Garbage::Superseded(held)),
             }
@@ -437,7 +514,7 @@ impl Engine {
             dying.stop_dying();
         } else if horizon.is_past(until) {
             stripe.counts.version_count -= 1;
-            stripe.counts.bytes -= head.size();
+            stripe.counts.garbage_bytes -= head.size();
             self.unindex(stripe, dying, guard);
             let removed = self.index.remove_only(dying, guard);
             let mut deferred = removed.deferred;
@@ -445,8 +522,8 @@ impl Engine {
                 deferred += self.unlink_later(low, aftermath, guard);
             }
             deferred += match retiring {
-                Some(retiring) => retiring.retire(dying, guard).into(),
-                None => retire(dying, guard),
+                Some(retiring) => retiring.retire(dying, stripe.share.freed(), guard).into(),
+                None => retire(dying, stripe.share.freed(), guard),
             };
             stripe.sweep.count_deferred(deferred);
         } else if horizon.waits(until) {
@@ -471,15 +548,18 @@ impl Engine {
         guard: &Guard,
     ) {
         self.unindex(stripe, record, guard);
-        let deferred = self.index.remove(record, guard) + retire(record, guard);
+        let unindexed = self.index.remove(record, guard);
+        let deferred = unindexed + retire(record, stripe.share.freed(), guard);
         stripe.sweep.count_deferred(deferred);
     }
 
     /// Takes a record out of the point index. Its stripe is locked.
     fn unindex(&self, stripe: &mut Stripe, record: RecordRef<'_, Large>, guard: &Guard) {
-        stripe.counts.bytes -= record.size() + RECORD_BYTES;
+        let Stripe {
+            occupancy, share, ..
+        } = stripe;
         self.table(record.hash())
-            .remove(&mut stripe.occupancy, record, guard);
+            .remove(occupancy, share, record, guard);
     }
 
     /// Has an empty leaf unlinked when no stripe is locked any more; at once where there is no memory to
@@ -574,6 +654,7 @@ impl Engine {
         };
         let guard = epoch::pin();
         let mut aftermath = Aftermath::new();
+        let table = &self.tables[stripe];
         let mut stripe = self.stripes.lock_one(stripe);
         if is_first {
             // Not for each batch: where snapshots go on closing, what is held would be gone through
@@ -581,7 +662,7 @@ impl Engine {
             stripe.sweep.notice_closed(self.registry.closed_count());
         }
         let done = self.sweep_stripe(&mut stripe, budget, &mut aftermath, Some(retiring), &guard);
-        stripe.sweep.give_back_room();
+        stripe.tidy(table, &guard);
         let is_left = !stripe.sweep.is_empty();
         self.deferred.add(mem::take(&mut stripe.sweep.deferred));
         drop(stripe);

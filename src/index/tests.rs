@@ -3,6 +3,7 @@
 
 use super::OrderedIndex;
 use crate::mvcc::chain::{Payload, RecordPtr, RecordRef};
+use crate::mvcc::quota::{Meter, Share};
 use crate::sync::LEAF_SLOTS_MAX;
 use crate::sync::epoch;
 use rand::rngs::StdRng;
@@ -15,7 +16,7 @@ use std::ops::Bound;
 struct Nothing;
 
 impl Payload for Nothing {
-    fn heap_bytes(&self) -> usize {
+    fn heap_bytes(&self, _: u8) -> usize {
         0
     }
 }
@@ -29,7 +30,7 @@ struct Both {
 impl Both {
     fn new() -> Self {
         Self {
-            index: OrderedIndex::new(),
+            index: OrderedIndex::new(Meter::unlimited()),
             expected: BTreeMap::new(),
         }
     }
@@ -39,7 +40,7 @@ impl Both {
         let guard = epoch::pin();
         if let Some(record) = self.expected.remove(key) {
             self.index.remove(record.get(&guard), &guard);
-            record.retire(&guard);
+            record.retire(Share::unlimited().freed(), &guard);
         } else {
             let record = RecordPtr::new(0, key).expect("there is memory");
             self.index.insert(record, &guard).expect("there is memory");
@@ -75,7 +76,7 @@ impl Drop for Both {
     fn drop(&mut self) {
         let guard = epoch::pin();
         for record in self.expected.values() {
-            record.retire(&guard);
+            record.retire(Share::unlimited().freed(), &guard);
         }
     }
 }

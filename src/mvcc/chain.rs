@@ -25,13 +25,14 @@ mod retired;
 mod superseded;
 
 pub(crate) use self::retired::{Retiring, Ripe};
-pub(crate) use self::superseded::{Superseded, Unreachable};
+pub(crate) use self::superseded::{Reclaimed, Superseded, Unreachable};
 
+use super::quota::Freed;
 use super::stamp::{StampCounter, StampWord, State};
 use crate::sync::epoch::Guard;
 use crate::sync::{
-    AtomicPtr, AtomicU32, Ordering, OutOfMemory, PREFETCHES, Planted, alloc, dealloc, load_own,
-    ordering,
+    AtomicPtr, AtomicU32, Ordering, OutOfMemory, PREFETCHES, Planted, alloc, dealloc, footprint,
+    load_own, ordering,
 };
 use crate::version::Stamp;
 use std::alloc::Layout;
@@ -46,8 +47,8 @@ pub(crate) const TOMBSTONE: u8 = 0;
 
 /// What a version carries beside its inline bytes.
 pub(crate) trait Payload: Send + Sync + 'static {
-    /// What it keeps alive on the heap, in bytes, for the accounts.
-    fn heap_bytes(&self) -> usize;
+    /// What a version with this tag keeps alive besides itself, in bytes, for the accounts.
+    fn heap_bytes(&self, tag: u8) -> usize;
 }
 
 /// One immutable value of a key, or a tombstone: the header, followed in memory by `len` bytes.
@@ -63,8 +64,10 @@ struct Version<T> {
 
 impl<T: Payload> Version<T> {
     /// What the version takes of the heap, header and payload included.
+    #[inline]
     fn size(&self) -> usize {
-        Self::layout(self.len).size() + self.extra.heap_bytes()
+        let size = (offset_of!(Self, bytes) + self.len as usize).max(size_of::<Self>());
+        footprint(size) + self.extra.heap_bytes(self.tag)
     }
 }
 
@@ -174,6 +177,14 @@ impl<T> Draft<T> {
     fn header_mut(&mut self) -> &mut Version<T> {
         // SAFETY: a draft is the only reference to its version.
         unsafe { self.version.as_mut() }
+    }
+}
+
+impl<T: Payload> Draft<T> {
+    /// What the version takes of the heap, header and payload included.
+    pub(crate) fn size(&self) -> usize {
+        // SAFETY: a draft is the only reference to its version.
+        unsafe { self.version.as_ref() }.size()
     }
 }
 
@@ -333,6 +344,11 @@ impl<T> Record<T> {
         Layout::from_size_align(size, align_of::<Self>())
             .expect("a header and at most 4 GiB fit the address space")
     }
+
+    /// What the record takes of the heap, its versions apart.
+    fn size(&self) -> usize {
+        footprint(Self::layout(self.key_len).size())
+    }
 }
 
 /// A record as an index or a queue holds it: a pointer that is followed only while INDEXED (or
@@ -455,17 +471,43 @@ impl<T> RecordPtr<T> {
 }
 
 impl<T: Payload> RecordPtr<T> {
-    /// Frees the record and its newest version once every guard pinned now is gone.
+    /// What the record with this key takes of the heap, its versions apart.
+    pub(crate) fn size_for(key: &[u8]) -> usize {
+        // Where there are more, `new` refuses the key.
+        footprint(Record::<T>::layout(u32::try_from(key.len()).unwrap_or(u32::MAX)).size())
+    }
+
+    /// As [`free`](Self::free); what they took of the heap.
+    ///
+    /// # Safety
+    ///
+    /// That of `free`.
+    unsafe fn free_counted(self) -> usize {
+        // SAFETY: the caller's: the record is live.
+        let record = unsafe { self.record.as_ref() };
+        // ORDERING: Relaxed. Nobody else can reach it, and the caller learnt that in an order.
+        let head = NonNull::new(load_own(&record.head));
+        // SAFETY: the chain owns its head.
+        let head_size = head.map_or(0, |head| unsafe { head.as_ref() }.size());
+        let size = record.size() + head_size;
+        // SAFETY: the caller's.
+        unsafe { self.free() };
+        size
+    }
+
+    /// Frees the record and its newest version once every guard pinned now is gone, and tells how
+    /// much that was.
     ///
     /// The caller holds the stripe of the key and has removed the record from every index
     /// (INDEXED); nothing that waits will look at it any more (QUEUED).
-    pub(crate) fn retire(self, guard: &Guard) {
+    pub(crate) fn retire(self, freed: &Freed, guard: &Guard) {
         self.get(guard).mark(RETIRED, true);
+        let freed = freed.clone();
         let free = move || {
             // MODEL: life::buried_record_outlives_its_readers.
             // SAFETY: the record can be found no more, so after every guard pinned at `retire`
             // nobody holds it; and `retire` is called once, by the one that removed it.
-            unsafe { self.free() };
+            freed.add(unsafe { self.free_counted() });
         };
         // SAFETY: what is captured may be dropped on another thread: `T` is `Send` and 'static.
         unsafe { guard.defer_unchecked(free) };
@@ -515,11 +557,6 @@ impl<'g, T> RecordRef<'g, T> {
         let key = unsafe { base.add(offset_of!(Record<T>, key)) };
         // SAFETY: initialised by `RecordPtr::new`, never changed since, live for 'g (PINNED).
         unsafe { std::slice::from_raw_parts(key, len) }
-    }
-
-    /// What the record takes of the heap, its versions apart.
-    pub(crate) fn size(self) -> usize {
-        Record::<T>::layout(self.header().key_len).size()
     }
 
     /// The newest version, whatever its commit has come to.
@@ -692,9 +729,9 @@ pub(crate) fn prefetch(address: *const u8) {
 pub(crate) fn prefetch(_: *const u8) {}
 
 impl<'g, T: Payload> RecordRef<'g, T> {
-    /// Takes back a version that was linked by a commit that will never be decided. The caller
-    /// holds the stripe of the key, and `version` is the head.
-    pub(crate) fn unlink(self, version: VersionRef<'g, T>, guard: &Guard) {
+    /// Takes back a version that was linked by a commit that will never be decided; it is told when
+    /// that is freed. The caller holds the stripe of the key, and `version` is the head.
+    pub(crate) fn unlink(self, version: VersionRef<'g, T>, freed: &Freed, guard: &Guard) {
         // ORDERING: Relaxed. Only the holder of the stripe changes either pointer.
         let older = load_own(&version.header().older);
         debug_assert_eq!(self.head().map(|head| head.version), Some(version.version));
@@ -702,16 +739,21 @@ impl<'g, T: Payload> RecordRef<'g, T> {
         // see the head only now. MODEL: chain::head_that_is_put_back_is_whole.
         let publish = ordering(Ordering::Release, Planted::WeakUnlink);
         self.header().head.store(older, publish);
-        defer_free(version.version, guard);
+        defer_free(version.version, freed, guard);
     }
 }
 
-/// Frees a version that has left its chain, once every guard pinned now is gone.
-fn defer_free<T: Payload>(version: NonNull<Version<T>>, guard: &Guard) {
+/// Frees a version that has left its chain, once every guard pinned now is gone, and tells how much
+/// that was.
+fn defer_free<T: Payload>(version: NonNull<Version<T>>, freed: &Freed, guard: &Guard) {
+    let freed = freed.clone();
     let free = move || {
         // SAFETY: it was unlinked under the stripe's lock, once, so whoever still stood on it was
         // pinned before this was deferred.
+        let size = unsafe { version.as_ref() }.size();
+        // SAFETY: as above.
         unsafe { free_version(version) };
+        freed.add(size);
     };
     // SAFETY: what is captured may be dropped on another thread: `T` is `Send` and 'static.
     unsafe { guard.defer_unchecked(free) };

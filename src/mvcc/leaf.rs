@@ -33,10 +33,11 @@ mod records;
 mod shortcut;
 
 use super::chain::{RecordPtr, RecordRef, prefetch};
+use super::quota::{Meter, Purpose};
 use crate::sync::epoch::Guard;
 use crate::sync::{
     AtomicPtr, LEAF_ROOM, LEAF_SLOTS_MAX, Mutex, MutexGuard, Ordering, OutOfMemory, PREFETCHES,
-    Planted, alloc, dealloc, load_own, ordering, planted,
+    Planted, alloc, dealloc, footprint, load_own, ordering, planted,
 };
 use array::{
     Array, Header, Latest, Limit, Sorted, build, common_len, digest_of, key_of, place, record_of,
@@ -48,13 +49,12 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::mem::offset_of;
 use std::ptr::{self, NonNull};
+use std::sync::Arc;
 
-pub(crate) use array::{SLOT_BYTES, beginning_of};
+use array::SLOT_BYTES;
+pub(crate) use array::beginning_of;
 pub(crate) use records::Records;
-pub(crate) use shortcut::{PLACE_BYTES, Shortcut};
-
-/// What a leaf takes of the heap beside its slots, its low key and its prefix.
-pub(crate) const LEAF_BYTES: usize = size_of::<Leaf>() + size_of::<Header>();
+pub(crate) use shortcut::Shortcut;
 
 /// What an array takes at most, its prefix apart.
 const ARRAY_BYTES: usize = size_of::<Header>() + LEAF_SLOTS_MAX * SLOT_BYTES;
@@ -100,14 +100,27 @@ impl Leaf {
     }
 
     /// Frees the array. Nobody reads any more.
-    fn free_array(&mut self) {
+    fn free_array(&mut self, meter: &Meter) {
         // ORDERING: Relaxed. Nobody else can reach the leaf.
         if let Some(array) = Array::unpack(load_own(&self.array)) {
             // SAFETY: nobody reads any more, and each array belongs to one leaf, which is ours
             // alone and does not use it again.
-            unsafe { array.free() };
+            unsafe { array.free(meter) };
         }
     }
+}
+
+/// Memory of the ordered index, charged for.
+fn alloc_charged(layout: Layout, meter: &Meter) -> Result<NonNull<u8>, OutOfMemory> {
+    let size = footprint(layout.size());
+    meter.charge(size, Purpose::Growth)?;
+    debug_assert!(layout.size() > 0);
+    // SAFETY: everything in the index has a header, so the size is not zero.
+    let raw = unsafe { alloc(layout) };
+    NonNull::new(raw).ok_or_else(|| {
+        meter.refund(size);
+        OutOfMemory::of(layout)
+    })
 }
 
 /// A leaf as a directory, a shortcut or an array holds it: a pointer that is followed only under a guard under
@@ -145,22 +158,17 @@ impl<T> fmt::Debug for LeafPtr<T> {
 
 impl<T> LeafPtr<T> {
     /// A leaf with this array, which it takes over, or which is freed where there is no memory.
-    fn new(low: &[u8], array: Array) -> Result<Self, OutOfMemory> {
+    fn new(low: &[u8], array: Array, meter: &Meter) -> Result<Self, OutOfMemory> {
         let low_len = u32::try_from(low.len()).expect("keys are bounded by the limits");
-        let layout = Leaf::layout(low_len);
-        // SAFETY: the layout has at least the header's size, which is not zero.
-        let raw = unsafe { alloc(layout) };
-        #[expect(clippy::cast_ptr_alignment, reason = "the layout has this alignment")]
-        let leaf = NonNull::new(raw.cast::<Leaf>());
-        let Some(leaf) = leaf else {
+        let raw = alloc_charged(Leaf::layout(low_len), meter).inspect_err(|_| {
             // SAFETY: nobody has seen it, and the caller has given it up.
-            unsafe { array.free() };
-            return Err(OutOfMemory::of(layout));
-        };
+            unsafe { array.free(meter) };
+        })?;
+        let leaf = raw.cast::<Leaf>();
         // SAFETY: freshly allocated for this type, aligned, and ours alone.
         unsafe { leaf.write(Leaf::new(Some(array), low_len)) };
         // SAFETY: the layout reaches `low_len` bytes past this offset.
-        let to = unsafe { raw.add(offset_of!(Leaf, low)) };
+        let to = unsafe { raw.as_ptr().add(offset_of!(Leaf, low)) };
         // SAFETY: both are valid for the length, and a fresh allocation overlaps nothing.
         unsafe { ptr::copy_nonoverlapping(low.as_ptr(), to, low.len()) };
         Ok(Self {
@@ -191,15 +199,16 @@ impl<T> LeafPtr<T> {
     /// # Safety
     ///
     /// Nobody else can reach it any more. It is not used again.
-    unsafe fn free(mut self) {
+    unsafe fn free(mut self, meter: &Meter) {
         // SAFETY: the caller's: it is ours alone.
         let leaf = unsafe { self.leaf.as_mut() };
-        leaf.free_array();
+        leaf.free_array(meter);
         let layout = Leaf::layout(leaf.low_len);
         // SAFETY: it is ours alone, and not used after this.
         unsafe { self.leaf.drop_in_place() };
         // SAFETY: `new` allocated it with this layout.
         unsafe { dealloc(self.leaf.cast().as_ptr(), layout) };
+        meter.refund(footprint(layout.size()));
     }
 }
 
@@ -207,14 +216,16 @@ impl<T> LeafPtr<T> {
 /// empty one, and is always there.
 pub(crate) struct Leaves<T> {
     first: Leaf,
+    meter: Arc<Meter>,
     records: PhantomData<RecordPtr<T>>,
 }
 
 impl<T> Leaves<T> {
-    /// A list without memory of its own.
-    pub(crate) fn new() -> Self {
+    /// A list without memory of its own, and the meter of what it will have.
+    pub(crate) fn new(meter: &Arc<Meter>) -> Self {
         Self {
             first: Leaf::new(None, 0),
+            meter: Arc::clone(meter),
             records: PhantomData,
         }
     }
@@ -232,7 +243,7 @@ impl<T> Drop for Leaves<T> {
             array.and_then(|array| NonNull::new(array.next_own().cast::<Leaf>()))
         };
         let mut rest = next(&self.first);
-        self.first.free_array();
+        self.first.free_array(&self.meter);
         while let Some(leaf) = rest {
             // SAFETY: the list owns the leaves that are linked, and this one is.
             rest = next(unsafe { leaf.as_ref() });
@@ -241,7 +252,7 @@ impl<T> Drop for Leaves<T> {
                 records: self.records,
             };
             // SAFETY: nobody reads any more, and each leaf is linked once.
-            unsafe { leaf.free() };
+            unsafe { leaf.free(&self.meter) };
         }
     }
 }
@@ -447,7 +458,7 @@ impl<'g, T: Send + Sync + 'static> LockedLeaf<'g, T> {
     }
 
     /// Replaces the array, and frees the old one once nobody reads it.
-    fn publish(&mut self, new: Option<Array>, guard: &Guard) {
+    fn publish(&mut self, new: Option<Array>, meter: &Arc<Meter>, guard: &Guard) {
         let old = self.array();
         // ORDERING: E-LEAF, writer side: publishes what the array was built of, and the leaf that
         // it leads to. MODEL: leaf::met_record_is_whole.
@@ -455,7 +466,7 @@ impl<'g, T: Send + Sync + 'static> LockedLeaf<'g, T> {
         self.leaf.header().array.store(Array::pack(new), publish);
         self.state.vacant_count = 0;
         if let Some(old) = old {
-            old.retire(guard);
+            old.retire(meter, guard);
         }
     }
 
@@ -464,12 +475,13 @@ impl<'g, T: Send + Sync + 'static> LockedLeaf<'g, T> {
     pub(crate) fn insert(
         &mut self,
         record: RecordPtr<T>,
+        meter: &Arc<Meter>,
         guard: &'g Guard,
     ) -> Result<Inserted<'g, T>, OutOfMemory> {
         let (key, raw) = (record.get(guard).key(), record.as_raw());
         let Some(array) = self.array() else {
-            let array = build::<T>(&[(0, raw)], &[], None, guard)?;
-            self.publish(Some(array), guard);
+            let array = build::<T>(&[(0, raw)], &[], None, meter, guard)?;
+            self.publish(Some(array), meter, guard);
             return Ok(Inserted::Added);
         };
         let prefix = array.prefix();
@@ -493,7 +505,8 @@ impl<'g, T: Send + Sync + 'static> LockedLeaf<'g, T> {
         let next = array.next::<T>(guard);
         let at = place::<T, _>(&mut sorted, digest, raw, guard);
         if sorted.len() <= LEAF_SLOTS_MAX {
-            self.publish(Some(build(&sorted, prefix, next, guard)?), guard);
+            let array = build(&sorted, prefix, next, meter, guard)?;
+            self.publish(Some(array), meter, guard);
             return Ok(Inserted::Replaced);
         }
         // Keys that come in ascending order fill each leaf before they go on to the next. Where
@@ -505,20 +518,20 @@ impl<'g, T: Send + Sync + 'static> LockedLeaf<'g, T> {
             .map(|slot| slot.map_or(&[][..], |slot| key_of::<T>(slot.1, guard)));
         // The shortest key that is above the lower half, and not above the upper one.
         let low = &above[..(common_len(below, above) + 1).min(above.len())];
-        let upper = LeafPtr::new(low, build(upper, prefix, next, guard)?)?;
+        let upper = LeafPtr::new(low, build(upper, prefix, next, meter, guard)?, meter)?;
         let split = upper.get(guard);
         // MODEL: index::record_that_stays_is_met.
         let is_torn = planted(Planted::TornSplit);
-        match build(lower, prefix, Some(split), guard) {
+        match build(lower, prefix, Some(split), meter, guard) {
             Ok(lower) if is_torn => {
                 lower.set_next(array.next_own());
-                self.publish(Some(lower), guard);
+                self.publish(Some(lower), meter, guard);
                 lower.set_next(upper.as_raw());
             }
-            Ok(lower) => self.publish(Some(lower), guard),
+            Ok(lower) => self.publish(Some(lower), meter, guard),
             Err(refused) => {
                 // SAFETY: nobody has seen it.
-                unsafe { upper.free() };
+                unsafe { upper.free(meter) };
                 return Err(refused);
             }
         }
@@ -547,7 +560,12 @@ impl<'g, T: Send + Sync + 'static> LockedLeaf<'g, T> {
 
     /// Takes a record out; it still has to be retired. Needs no memory. Whether an array was retired
     /// for it.
-    pub(crate) fn remove(&mut self, record: RecordRef<'_, T>, guard: &'g Guard) -> bool {
+    pub(crate) fn remove(
+        &mut self,
+        record: RecordRef<'_, T>,
+        meter: &Arc<Meter>,
+        guard: &'g Guard,
+    ) -> bool {
         let raw = record.ptr().as_raw();
         let Some(array) = self.array() else {
             return false;
@@ -565,7 +583,7 @@ impl<'g, T: Send + Sync + 'static> LockedLeaf<'g, T> {
         let live_count = self.live_count();
         let next = array.next::<T>(guard);
         if live_count == 0 && next.is_none() {
-            self.publish(None, guard);
+            self.publish(None, meter, guard);
             return true;
         }
         // An empty leaf is given up, unless it is the first.
@@ -573,8 +591,8 @@ impl<'g, T: Send + Sync + 'static> LockedLeaf<'g, T> {
         if stays && 2 * (live_count + LEAF_ROOM) <= array.capacity() {
             // Where there is no memory for a smaller array, this one does.
             let sorted = Self::sorted(array, guard);
-            if let Ok(new) = Array::new(&sorted, array.prefix(), next) {
-                self.publish(Some(new), guard);
+            if let Ok(new) = Array::new(&sorted, array.prefix(), next, meter) {
+                self.publish(Some(new), meter, guard);
                 return true;
             }
         }
@@ -583,7 +601,12 @@ impl<'g, T: Send + Sync + 'static> LockedLeaf<'g, T> {
 
     /// Takes the leaf that follows out of the list, and has it freed. It is empty, and out of the
     /// directory and the shortcut; both locks are held.
-    pub(crate) fn unlink(&mut self, mut next: LockedLeaf<'g, T>, guard: &'g Guard) {
+    pub(crate) fn unlink(
+        &mut self,
+        mut next: LockedLeaf<'g, T>,
+        meter: &Arc<Meter>,
+        guard: &'g Guard,
+    ) {
         next.state.is_dead = true;
         let dead = next.leaf.ptr();
         let behind = next.array().map_or(ptr::null_mut(), Array::next_own);
@@ -591,11 +614,16 @@ impl<'g, T: Send + Sync + 'static> LockedLeaf<'g, T> {
         if let Some(array) = self.array() {
             array.set_next(behind);
         }
+        if behind.is_null() && self.is_empty() {
+            // Nothing is left, and nothing follows.
+            self.publish(None, meter, guard);
+        }
+        let meter = Arc::clone(meter);
         let free = move || {
             // SAFETY: it is neither in the list nor in the directory, nor in the newest shortcut nor
             // in the next, so after every guard pinned when this was deferred nobody holds it; and
             // it is unlinked once.
-            unsafe { dead.free() };
+            unsafe { dead.free(&meter) };
         };
         // SAFETY: what is captured may be dropped on another thread.
         unsafe { guard.defer_unchecked(free) };

@@ -28,6 +28,7 @@
 //! TIMED         whatever expires was announced before the stamp of its commit was minted
 //! WOKEN         a watcher that has looked at S, and waits, is woken by every commit above S that
 //!               touches what it watches
+//! LIMIT         what is drawn from the quota to hold more is never beyond its limit
 //! ASCENDING     stripes are locked in ascending order, at most once each
 //! ```
 //!
@@ -54,6 +55,7 @@ pub(crate) mod leaf;
 pub(crate) mod notify;
 pub(crate) mod point;
 pub(crate) mod publish;
+pub(crate) mod quota;
 pub(crate) mod registry;
 pub(crate) mod stamp;
 pub(crate) mod stripes;

@@ -23,10 +23,11 @@
 )]
 
 use super::chain::{RecordPtr, RecordRef, VersionRef, prefetch, prefetch_version};
+use super::quota::{Freed, Purpose, Share};
 use crate::sync::epoch::Guard;
 use crate::sync::{
-    AtomicPtr, Ordering, OutOfMemory, PREFETCHES, Planted, alloc, dealloc, load_own, ordering,
-    planted,
+    AtomicPtr, Ordering, OutOfMemory, PREFETCHES, Planted, alloc, dealloc, footprint, load_own,
+    ordering, planted,
 };
 use std::alloc::Layout;
 use std::fmt;
@@ -152,6 +153,13 @@ impl Slots {
         })
     }
 
+    /// The same, charged to a stripe.
+    fn charged(capacity: usize, share: &mut Share) -> Result<Self, OutOfMemory> {
+        let size = Self::size_for(capacity);
+        share.charge(size, Purpose::Growth)?;
+        Self::new(capacity).inspect_err(|_| share.refund(size))
+    }
+
     /// The array behind a table's pointer: the address above, the logarithm of the capacity below.
     fn unpack(packed: *mut ()) -> Option<Self> {
         let bits = packed.addr() & (SLOTS_ALIGN - 1);
@@ -173,6 +181,16 @@ impl Slots {
 
     fn capacity(self) -> usize {
         self.mask + 1
+    }
+
+    /// What the array takes of the heap.
+    fn size(self) -> usize {
+        Self::size_for(self.capacity())
+    }
+
+    fn size_for(capacity: usize) -> usize {
+        // An allocator that has to align it to more than it does anyway sets aside as much.
+        footprint(Self::layout(capacity).size() + SLOTS_ALIGN)
     }
 
     /// What the slot at an index, taken modulo the capacity, says of the record.
@@ -203,6 +221,19 @@ impl Slots {
         let layout = Self::layout(self.capacity());
         // SAFETY: `new` allocated it with this layout.
         unsafe { dealloc(self.first.as_ptr().cast(), layout) };
+    }
+
+    /// Frees the array once nobody reads it, and tells how much that was. It has been replaced.
+    fn retire(self, freed: &Freed, guard: &Guard) {
+        let freed = freed.clone();
+        let free = move || {
+            // SAFETY: nobody could find the slots any more when this was deferred, so after every
+            // guard pinned then nobody holds them.
+            unsafe { self.free() };
+            freed.add(self.size());
+        };
+        // SAFETY: an array of atomics may be freed on any thread.
+        unsafe { guard.defer_unchecked(free) };
     }
 }
 
@@ -318,16 +349,17 @@ impl<T> Table<T> {
 
 impl<T: Send + Sync + 'static> Table<T> {
     /// Takes over a record whose key is not in the table, and frees it where there is no memory for
-    /// a larger table. The caller holds the stripe, whose occupancy this is; nobody else has seen
-    /// the record.
+    /// a larger table. The caller holds the stripe, whose occupancy and share these are; nobody else
+    /// has seen the record.
     pub(crate) fn insert(
         &self,
         occupancy: &mut Occupancy,
+        share: &mut Share,
         record: RecordPtr<T>,
         guard: &Guard,
     ) -> Result<(), OutOfMemory> {
         let hash = record.get(guard).hash();
-        let slots = match self.with_room(occupancy, guard) {
+        let slots = match self.with_room(occupancy, share, guard) {
             Ok(slots) => slots,
             Err(refused) => {
                 // SAFETY: it was never indexed, and the caller has given it up.
@@ -356,10 +388,11 @@ impl<T: Send + Sync + 'static> Table<T> {
     }
 
     /// Takes a record out; it still has to be retired. The caller holds the stripe, whose
-    /// occupancy this is, and the record is in the table.
+    /// occupancy and share these are, and the record is in the table.
     pub(crate) fn remove(
         &self,
         occupancy: &mut Occupancy,
+        share: &mut Share,
         record: RecordRef<'_, T>,
         guard: &Guard,
     ) {
@@ -385,7 +418,25 @@ impl<T: Send + Sync + 'static> Table<T> {
         Self::vacate(slots, index, occupancy);
         if slots.capacity() > CAPACITY_MIN && occupancy.live_count * 8 < slots.capacity() {
             // Where there is no memory for a smaller table, the large one does.
-            let _ = self.rebuild(occupancy, slots, guard);
+            let _ = self.rebuild(occupancy, share, slots, guard);
+        }
+    }
+
+    /// Frees the slots of a table in which there is no record. The caller holds the stripe, whose
+    /// occupancy and share these are.
+    pub(crate) fn give_back_room(
+        &self,
+        occupancy: &mut Occupancy,
+        share: &mut Share,
+        guard: &Guard,
+    ) {
+        // ORDERING: Relaxed. Only the holder of the stripe changes the table.
+        let slots = Slots::unpack(load_own(&self.slots));
+        if let Some(slots) = slots.filter(|_| occupancy.live_count == 0) {
+            occupancy.vacated_count = 0;
+            // ORDERING: E-TABLE, writer side: that there is none is as good as an empty one.
+            self.slots.store(ptr::null_mut(), Ordering::Release);
+            slots.retire(share.freed(), guard);
         }
     }
 
@@ -419,7 +470,12 @@ impl<T: Send + Sync + 'static> Table<T> {
     }
 
     /// The slots, with room for one more record.
-    fn with_room(&self, occupancy: &mut Occupancy, guard: &Guard) -> Result<Slots, OutOfMemory> {
+    fn with_room(
+        &self,
+        occupancy: &mut Occupancy,
+        share: &mut Share,
+        guard: &Guard,
+    ) -> Result<Slots, OutOfMemory> {
         // ORDERING: Relaxed. Only the holder of the stripe changes the table.
         match Slots::unpack(load_own(&self.slots)) {
             Some(slots) => {
@@ -429,10 +485,10 @@ impl<T: Send + Sync + 'static> Table<T> {
                 if used * 3 <= slots.capacity() * 2 {
                     Ok(slots)
                 } else {
-                    self.rebuild(occupancy, slots, guard)
+                    self.rebuild(occupancy, share, slots, guard)
                 }
             }
-            None => Ok(self.publish(Slots::new(CAPACITY_MIN)?)),
+            None => Ok(self.publish(Slots::charged(CAPACITY_MIN, share)?)),
         }
     }
 
@@ -447,6 +503,7 @@ impl<T: Send + Sync + 'static> Table<T> {
     fn rebuild(
         &self,
         occupancy: &mut Occupancy,
+        share: &mut Share,
         old: Slots,
         guard: &Guard,
     ) -> Result<Slots, OutOfMemory> {
@@ -455,7 +512,7 @@ impl<T: Send + Sync + 'static> Table<T> {
         let capacity = ((occupancy.live_count + 1) * 2)
             .next_power_of_two()
             .max(CAPACITY_MIN);
-        let new = Slots::new(capacity)?;
+        let new = Slots::charged(capacity, share)?;
         for place in 0..old.capacity() {
             // ORDERING: Relaxed. Only the holder of the stripe changes slots.
             let found = load_own(old.at(place));
@@ -476,13 +533,7 @@ impl<T: Send + Sync + 'static> Table<T> {
         }
         occupancy.vacated_count = 0;
         self.publish(new);
-        let free = move || {
-            // SAFETY: nobody could find the old slots any more when this was deferred, so after
-            // every guard pinned then nobody holds them.
-            unsafe { old.free() };
-        };
-        // SAFETY: an array of atomics may be freed on any thread.
-        unsafe { guard.defer_unchecked(free) };
+        old.retire(share.freed(), guard);
         Ok(new)
     }
 }

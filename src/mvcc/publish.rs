@@ -15,6 +15,7 @@
 //! afterwards lets two such commits miss each other.
 
 use super::chain::{Draft, Payload, RecordRef, VersionRef};
+use super::quota::Freed;
 use super::stamp::{StampCounter, StampWord, State};
 use crate::sync::epoch::Guard;
 use crate::sync::{OutOfMemory, Planted, planted, reserve};
@@ -178,8 +179,8 @@ impl<'g, T> Install<'g, T> {
     }
 
     /// Takes every linked version back. Readers have seen none of them. Records created for the
-    /// commit are left without a version.
-    pub(crate) fn roll_back(self, guard: &Guard)
+    /// commit are left without a version. How much was freed is told to `freed`, in time.
+    pub(crate) fn roll_back(self, freed: &Freed, guard: &Guard)
     where
         T: Payload,
     {
@@ -187,7 +188,7 @@ impl<'g, T> Install<'g, T> {
         // epoch waits only for those pinned when it is deferred (PINNED).
         // MODEL: chain::leader_outlives_those_it_leads.
         for one in self.linked.into_iter().rev() {
-            one.record.unlink(one.version, guard);
+            one.record.unlink(one.version, freed, guard);
         }
     }
 

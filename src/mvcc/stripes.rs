@@ -32,19 +32,17 @@ pub(crate) fn stripe_of(hash: u64, bits: u32) -> usize {
     stripe as usize
 }
 
-impl<W: Default> Stripes<W> {
+impl<W> Stripes<W> {
     /// `1 << bits` stripes, at most [`STRIPES_MAX`].
-    pub(crate) fn new(bits: u32) -> Self {
+    pub(crate) fn new(bits: u32, make: impl Fn() -> W) -> Self {
         let count = (1 << bits).min(STRIPES_MAX);
         Self {
             stripes: (0..count)
-                .map(|_| CachePadded::new(Mutex::new(W::default())))
+                .map(|_| CachePadded::new(Mutex::new(make())))
                 .collect(),
         }
     }
-}
 
-impl<W> Stripes<W> {
     pub(crate) fn count(&self) -> usize {
         self.stripes.len()
     }
@@ -148,11 +146,20 @@ impl<W> Locked<'_, W> {
 
     /// The state behind a stripe that is held.
     pub(crate) fn stripe(&mut self, stripe: usize) -> &mut W {
-        let index = self
-            .guards
+        let place = self.place(stripe);
+        self.at(place)
+    }
+
+    /// The place of a stripe among those that are held.
+    pub(crate) fn place(&self, stripe: usize) -> usize {
+        self.guards
             .binary_search_by_key(&stripe, |(held, _)| *held)
-            .expect("ASCENDING: the stripes of all keys are held");
-        &mut self.guards[index].1
+            .expect("ASCENDING: the stripes of all keys are held")
+    }
+
+    /// The state behind the stripe at such a place.
+    pub(crate) fn at(&mut self, place: usize) -> &mut W {
+        &mut self.guards[place].1
     }
 
     /// How many stripes are held.

@@ -6,6 +6,7 @@ use super::chain::{
 };
 use super::point::{Occupancy, Table};
 use super::publish::{Install, Refused, Verdict, publish_one};
+use super::quota::Share;
 use super::registry::Registry;
 use super::stamp::StampCounter;
 use super::stripes::{Locked, STRIPES_MAX, StripeSet, Stripes, stripe_of};
@@ -29,7 +30,7 @@ impl Counted {
 }
 
 impl Payload for Counted {
-    fn heap_bytes(&self) -> usize {
+    fn heap_bytes(&self, _: u8) -> usize {
         1_000
     }
 }
@@ -56,7 +57,12 @@ impl OneKey {
         let table = Table::new();
         let record = RecordPtr::new(7, b"key").expect("there is memory");
         table
-            .insert(&mut Occupancy::default(), record, &epoch::pin())
+            .insert(
+                &mut Occupancy::default(),
+                &mut Share::unlimited(),
+                record,
+                &epoch::pin(),
+            )
             .expect("there is memory");
         Self {
             alive: Arc::default(),
@@ -107,8 +113,8 @@ impl OneKey {
                 self.superseded.push(superseded);
                 continue;
             }
-            match superseded.reclaim(&horizon, &mut unreachable, &guard) {
-                Ok(freed) => bytes += freed,
+            match superseded.reclaim(&horizon, &mut unreachable, &mut Share::unlimited(), &guard) {
+                Ok(reclaimed) => bytes += reclaimed.bytes,
                 Err(held) => self.superseded.push(held),
             }
         }
@@ -143,7 +149,7 @@ fn a_version_keeps_its_bytes_and_payload() {
 
 #[test]
 fn what_is_kept_is_accounted_for_with_its_header_and_its_heap() {
-    let headers = 24..=40;
+    let headers = 24..=64;
     let guard = epoch::pin();
     let mut key = OneKey::new();
     for len in [0, 1, 100, 1_024] {
@@ -152,9 +158,9 @@ fn what_is_kept_is_accounted_for_with_its_header_and_its_heap() {
         let size = newest.map(VersionRef::size).expect("it was set");
         assert!(headers.contains(&(size - 1_000 - len)), "{len}: {size}");
         let record = RecordPtr::<Counted>::new(1, &vec![b'k'; len]).expect("there is memory");
-        let size = record.get(&guard).size();
+        let size = RecordPtr::<Counted>::size_for(record.get(&guard).key());
         assert!(headers.contains(&(size - len)), "{len}: {size}");
-        record.retire(&guard);
+        record.retire(Share::unlimited().freed(), &guard);
     }
 }
 
@@ -163,7 +169,7 @@ fn a_record_is_retired_once_it_has_left_the_indexes() {
     let guard = epoch::pin();
     let record = RecordPtr::<Counted>::new(1, b"key").expect("there is memory");
     assert!(!record.get(&guard).is_retired());
-    record.retire(&guard);
+    record.retire(Share::unlimited().freed(), &guard);
     assert!(record.get(&guard).is_retired());
 }
 
@@ -177,7 +183,7 @@ fn what_is_behind_a_pointer_shows_its_type_alone() {
     assert_eq!(format!("{:?}", key.draft(b"three")), "Draft");
     assert_eq!(format!("{:?}", key.superseded), "[Superseded(Stamp(2))]");
     assert_eq!(format!("{:?}", Table::<Counted>::new()), "Table");
-    assert_eq!(format!("{:?}", Stripes::<()>::new(4)), "Stripes(16)");
+    assert_eq!(format!("{:?}", Stripes::new(4, || ())), "Stripes(16)");
 }
 
 #[test]
@@ -305,7 +311,7 @@ fn give_up(records: &[RecordPtr<Counted>], until: Stamp) {
         if let Some(head) = record.head() {
             drop(Superseded::by(record, head, until));
         }
-        record.ptr().retire(&guard);
+        record.ptr().retire(Share::unlimited().freed(), &guard);
     }
 }
 
@@ -349,7 +355,7 @@ fn a_commit_taken_back_leaves_what_was_there() {
     let install = commit(&linked, &alive);
     let refused = install.publish_validated(&counter, |_| Verdict::Changed);
     assert_eq!(refused, Err(Refused::Changed));
-    install.roll_back(&guard);
+    install.roll_back(Share::unlimited().freed(), &guard);
     let newest = linked.map(|record| record.newest(&counter).map(|(version, _)| version.bytes()));
     assert_eq!(newest, [Some(&b"old"[..]), Some(&b"old"[..]), None]);
     drop(guard);
@@ -373,7 +379,7 @@ fn a_validation_that_is_always_kicked_gives_up() {
         Verdict::Unchanged
     });
     assert_eq!(busy, Err(Refused::Busy));
-    install.roll_back(&guard);
+    install.roll_back(Share::unlimited().freed(), &guard);
     drop(guard);
     give_up(&records, counter.latest());
     await_none(&alive);
@@ -398,7 +404,7 @@ fn a_commit_has_the_stamp_that_it_foresaw_or_none() {
         });
         match outcome {
             Ok(_) => drop(install),
-            Err(_) => install.roll_back(&guard),
+            Err(_) => install.roll_back(Share::unlimited().freed(), &guard),
         }
         outcome
     };
@@ -436,7 +442,7 @@ fn a_commit_examines_what_lies_below_its_own_versions() {
     assert_eq!(examine(linked[1], 2), Verdict::Unchanged);
     assert_eq!(examine(linked[1], 1), Verdict::Changed);
     assert_eq!(examine(linked[2], 2), Verdict::Busy);
-    other.roll_back(&guard);
+    other.roll_back(Share::unlimited().freed(), &guard);
     assert_eq!(examine(linked[2], 2), Verdict::Unchanged);
     let stamp = install.publish(&counter);
     drop(install);
@@ -456,6 +462,7 @@ fn a_table_finds_what_a_map_finds() {
     let mut random = StdRng::seed_from_u64(seed);
     let table = Table::<Counted>::new();
     let mut occupancy = Occupancy::default();
+    let mut share = Share::unlimited();
     let mut model = BTreeMap::new();
     let steps = if cfg!(miri) { 300 } else { 30_000 };
     for step in 0..steps {
@@ -468,14 +475,14 @@ fn a_table_finds_what_a_map_finds() {
             None if random.random_bool(if is_growing { 0.8 } else { 0.2 }) => {
                 let record = RecordPtr::new(hash, &key).expect("there is memory");
                 table
-                    .insert(&mut occupancy, record, &guard)
+                    .insert(&mut occupancy, &mut share, record, &guard)
                     .expect("there is memory");
                 model.insert(key, record);
             }
             Some(record) if random.random_bool(if is_growing { 0.2 } else { 0.8 }) => {
                 let record: RecordPtr<Counted> = *record;
-                table.remove(&mut occupancy, record.get(&guard), &guard);
-                record.retire(&guard);
+                table.remove(&mut occupancy, &mut share, record.get(&guard), &guard);
+                record.retire(Share::unlimited().freed(), &guard);
                 model.remove(&key);
             }
             _ => {}
@@ -506,7 +513,7 @@ fn lock_all<W>(stripes: &Stripes<W>) -> Locked<'_, W> {
 #[test]
 fn a_set_locks_its_stripes_and_no_others() {
     let mut random = StdRng::seed_from_u64(5);
-    let stripes = Stripes::<bool>::new(8);
+    let stripes = Stripes::new(8, || false);
     assert_eq!(stripes.count(), STRIPES_MAX);
     for _ in 0..if cfg!(miri) { 4 } else { 100 } {
         let chosen: BTreeSet<usize> = (0..random.random_range(0..40))
@@ -536,7 +543,7 @@ fn a_stripe_is_named_by_the_top_bits() {
     assert_eq!(stripe_of(u64::MAX, 4), 15);
     assert_eq!(stripe_of(1 << 63, 1), 1);
     assert_eq!(stripe_of(u64::MAX, 0), 0);
-    let stripes = Stripes::<u32>::new(4);
+    let stripes = Stripes::new(4, || 0_u32);
     assert_eq!(stripes.count(), 16);
     let mut set = StripeSet::default();
     set.insert(3);
@@ -573,7 +580,8 @@ fn records_that_are_retired_in_batches_are_freed_by_who_asks_for_it() {
         for number in 0..600_u64 {
             let guard = epoch::pin();
             let record = unindexed(number, &alive, &counter);
-            handed_over += u32::from(retiring.retire(record.get(&guard), &guard));
+            handed_over +=
+                u32::from(retiring.retire(record.get(&guard), Share::unlimited().freed(), &guard));
             assert!(record.get(&guard).is_retired());
         }
         assert_eq!(handed_over, 2);
@@ -597,7 +605,7 @@ fn a_batch_that_nobody_asks_for_is_freed_in_the_end() {
     let mut retiring = Retiring::new(&ripe);
     let guard = epoch::pin();
     let record = unindexed(1, &alive, &counter);
-    retiring.retire(record.get(&guard), &guard);
+    retiring.retire(record.get(&guard), Share::unlimited().freed(), &guard);
     retiring.finish(&guard);
     drop(guard);
     drop(ripe);

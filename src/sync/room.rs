@@ -37,7 +37,7 @@ fn grow<L: Grow>(list: &mut L, more: usize) -> Result<(), OutOfMemory> {
     if list.try_grow(more) {
         Ok(())
     } else {
-        Err(OutOfMemory { bytes })
+        Err(OutOfMemory::of_bytes(bytes))
     }
 }
 

@@ -223,7 +223,7 @@ pub(crate) fn draw() -> u64 {
 pub(crate) fn may_allocate(bytes: usize) -> Result<(), OutOfMemory> {
     let is_refused = scheduler().is_some_and(|scheduler| scheduler.is_refused(bytes));
     if is_refused {
-        return Err(OutOfMemory { bytes });
+        return Err(OutOfMemory::of_bytes(bytes));
     }
     Ok(())
 }
@@ -550,6 +550,12 @@ pub(crate) mod epoch {
         let is_held = super::HELD.with_borrow(|held| held.contains_key(&scheduler.client()));
         assert!(!is_held || scheduler.is_pinned(), "pinned behind a lock");
         scheduler.pin()
+    }
+
+    pub(crate) fn is_pinned() -> bool {
+        super::scheduler().map_or_else(crossbeam_epoch::is_pinned, |scheduler| {
+            scheduler.is_pinned()
+        })
     }
 
     pub(crate) fn default_collector() -> Collector {

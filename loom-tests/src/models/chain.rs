@@ -6,6 +6,7 @@ use super::{
 };
 use crate::memory::FREED;
 use crate::mvcc::publish::Install;
+use crate::mvcc::quota::Share;
 use crate::mvcc::registry::Registry;
 use crate::sync::Planted;
 use crate::sync::epoch::Guard;
@@ -128,7 +129,7 @@ fn a_reader_meets_a_roll_back(guard_of: fn(&Guard) -> &Guard) {
     let mut install = Install::new();
     install.link(core.record(0, &guard), draft(2));
     install.link(core.record(1, &guard), draft(2));
-    install.roll_back(guard_of(&guard));
+    install.roll_back(Share::unlimited().freed(), guard_of(&guard));
     drop(guard);
     me.turn_epoch();
     assert_eq!(join(reader), [Some(1), Some(1)]);
@@ -157,7 +158,7 @@ fn a_reader_meets_a_head_that_is_put_back() {
     let stamp = core.set(0, 1, &guard);
     let mut install = Install::new();
     install.link(core.record(0, &guard), draft(2));
-    install.roll_back(&guard);
+    install.roll_back(Share::unlimited().freed(), &guard);
     drop(guard);
     assert!(join(reader).is_none_or(|found| found == (1, stamp)));
 }
@@ -206,7 +207,7 @@ fn a_reader_meets_a_led_version(roll_back: fn(Install<'_, Canary>, &Core, &Guard
 fn leader_outlives_those_it_leads() {
     check(|| {
         a_reader_meets_a_led_version(|install, _, guard| {
-            install.roll_back(guard);
+            install.roll_back(Share::unlimited().freed(), guard);
         });
     });
 }
@@ -217,7 +218,11 @@ fn leader_outlives_those_it_leads_twin() {
         a_reader_meets_a_led_version(|_, core, guard| {
             for index in 0..3 {
                 let record = core.record(index, guard);
-                record.unlink(record.head().expect("it was linked"), guard);
+                record.unlink(
+                    record.head().expect("it was linked"),
+                    Share::unlimited().freed(),
+                    guard,
+                );
             }
         });
     });

@@ -65,7 +65,7 @@ fn add_one_to_what_was(core: &Core, stripes: &Stripes<()>) -> Stamp {
 /// stamp and nothing of the others, and none is lost.
 fn two_commits_and_a_snapshot(add_one: AddOne) {
     let core = Core::new(2);
-    let stripes: Arc<Stripes<()>> = Arc::new(Stripes::new(1));
+    let stripes: Arc<Stripes<()>> = Arc::new(Stripes::new(1, || ()));
     let shared = Arc::clone(&stripes);
     let other = spawn(&core, move |core, _| add_one(core, &shared));
     let reader = spawn(&core, |core, _| {

@@ -5,6 +5,7 @@ use super::{Canary, Participant, at_once, check, free_all, join, must_fail, must
 use crate::index::OrderedIndex;
 use crate::memory::FREED;
 use crate::mvcc::chain::{RecordPtr, RecordRef};
+use crate::mvcc::quota::{Meter, Share};
 use crate::sync::epoch::{Collector, Guard};
 use crate::sync::{Planted, set_has_shortcuts};
 use loom::thread::JoinHandle;
@@ -22,7 +23,7 @@ impl Model {
     /// An index with these keys, inserted in this order.
     fn new(keys: &[u8]) -> Arc<Self> {
         let model = Self {
-            index: OrderedIndex::new(),
+            index: OrderedIndex::new(Meter::unlimited()),
             records: Mutex::default(),
             collector: Collector::new(),
         };
@@ -55,7 +56,7 @@ impl Model {
     fn remove(&self, key: u8, guard: &Guard) {
         let record = self.take(key);
         self.index.remove(record.get(guard), guard);
-        record.retire(guard);
+        record.retire(Share::unlimited().freed(), guard);
     }
 
     /// The keys that a walk meets, in the order in which it does. Of each record it looks at the
@@ -254,7 +255,7 @@ fn record_that_stays_is_met_twin_freed_at_once() {
         a_walk_meets(Model::ascending, UNLINKED, |model, guard| {
             let record = model.take(4);
             model.index.remove(record.get(guard), at_once(guard));
-            record.retire(guard);
+            record.retire(Share::unlimited().freed(), guard);
         });
     });
 }
@@ -310,7 +311,7 @@ fn removed_record_is_gone_twin() {
     must_fail_by("retired before it is removed", FREED, || {
         a_walk_meets_a_removal(|model, guard| {
             let record = model.take(6);
-            record.retire(guard);
+            record.retire(Share::unlimited().freed(), guard);
             // Sends it off.
             guard.flush();
             model.index.remove(record.get(guard), guard);

@@ -5,6 +5,7 @@ use super::{Canary, Participant, at_once, check, free_all, must_fail, must_fail_
 use crate::memory::FREED;
 use crate::mvcc::chain::RecordPtr;
 use crate::mvcc::leaf::{Inserted, Leaves, Records};
+use crate::mvcc::quota::Meter;
 use crate::sync::Planted;
 use crate::sync::epoch::{Collector, Guard};
 use std::sync::{Arc, Mutex};
@@ -22,7 +23,7 @@ struct List {
 impl List {
     fn new() -> Arc<Self> {
         Arc::new(Self {
-            leaves: Leaves::new(),
+            leaves: Leaves::new(&Meter::unlimited()),
             records: Mutex::default(),
             collector: Collector::new(),
         })
@@ -35,7 +36,11 @@ impl List {
     fn insert(&self, key: u8, guard: &Guard) {
         let record = RecordPtr::new(0, &[key]).expect("there is memory");
         self.records.lock().expect("no thread panics").push(record);
-        let inserted = self.leaves.first(guard).lock().insert(record, guard);
+        let inserted = self
+            .leaves
+            .first(guard)
+            .lock()
+            .insert(record, &Meter::unlimited(), guard);
         let is_split = matches!(inserted, Ok(Inserted::Split(_)));
         assert_eq!(is_split, key == KEYS[2]);
     }
@@ -53,12 +58,12 @@ impl List {
         drop(records);
         let mut second = second.lock();
         assert!(matches!(
-            second.insert(record, guard),
+            second.insert(record, &Meter::unlimited(), guard),
             Ok(Inserted::Split(_))
         ));
-        second.remove(four, guard);
+        second.remove(four, &Meter::unlimited(), guard);
         assert!(second.is_empty());
-        first.unlink(second, guard);
+        first.unlink(second, &Meter::unlimited(), guard);
     }
 
     /// The keys that a walk meets. Of each record it looks at the head of the chain.

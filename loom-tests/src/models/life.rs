@@ -7,6 +7,7 @@
 use super::{Canary, Core, Participant, at_once, check, draft, join, must_fail_by, read, spawn};
 use crate::mvcc::chain::{Draft, RecordPtr, RecordRef, Retiring, Ripe, TOMBSTONE};
 use crate::mvcc::point::{Occupancy, Table};
+use crate::mvcc::quota::Share;
 use crate::sync::Mutex;
 use crate::sync::epoch::Guard;
 use crate::version::Stamp;
@@ -64,7 +65,7 @@ impl Engine {
     fn create<'g>(&self, occupancy: &mut Occupancy, guard: &'g Guard) -> RecordRef<'g, Canary> {
         let record = RecordPtr::new(HASH, KEY).expect("there is memory");
         self.table
-            .insert(occupancy, record, guard)
+            .insert(occupancy, &mut Share::unlimited(), record, guard)
             .expect("there is memory");
         self.ordered.lock().insert(KEY.to_vec(), record);
         record.get(guard)
@@ -86,9 +87,11 @@ impl Engine {
 type Bury = fn(&Engine, &mut Occupancy, RecordRef<'_, Canary>, &Guard);
 
 fn bury(engine: &Engine, occupancy: &mut Occupancy, record: RecordRef<'_, Canary>, guard: &Guard) {
-    engine.table.remove(occupancy, record, guard);
+    engine
+        .table
+        .remove(occupancy, &mut Share::unlimited(), record, guard);
     engine.ordered.lock().remove(KEY);
-    record.ptr().retire(guard);
+    record.ptr().retire(Share::unlimited().freed(), guard);
 }
 
 type Find = for<'g> fn(&Engine, &'g Guard) -> Option<RecordRef<'g, Canary>>;
@@ -138,10 +141,12 @@ fn buried_record_outlives_its_readers_twin() {
         || {
             a_reader_meets_a_burial(Engine::by_hash, |engine, occupancy, record, guard| {
                 engine.ordered.lock().remove(KEY);
-                record.ptr().retire(guard);
+                record.ptr().retire(Share::unlimited().freed(), guard);
                 // Sends it off.
                 guard.flush();
-                engine.table.remove(occupancy, record, guard);
+                engine
+                    .table
+                    .remove(occupancy, &mut Share::unlimited(), record, guard);
             });
         },
     );
@@ -159,8 +164,10 @@ fn buried_record_outlives_its_scanners_twin() {
         "Causality violation",
         || {
             a_reader_meets_a_burial(Engine::by_order, |engine, occupancy, record, guard| {
-                engine.table.remove(occupancy, record, guard);
-                record.ptr().retire(guard);
+                engine
+                    .table
+                    .remove(occupancy, &mut Share::unlimited(), record, guard);
+                record.ptr().retire(Share::unlimited().freed(), guard);
                 // Sends it off.
                 guard.flush();
                 engine.ordered.lock().remove(KEY);
@@ -187,10 +194,12 @@ fn a_reader_meets_a_batch(guard_of: fn(&Guard) -> &Guard) {
         let guard = me.pin();
         let mut occupancy = engine.occupancy.lock();
         let record = engine.by_hash(&guard).expect("it was not buried before");
-        engine.table.remove(&mut occupancy, record, &guard);
+        engine
+            .table
+            .remove(&mut occupancy, &mut Share::unlimited(), record, &guard);
         engine.ordered.lock().remove(KEY);
         let mut retiring = Retiring::new(&ripe);
-        retiring.retire(record, &guard);
+        retiring.retire(record, Share::unlimited().freed(), &guard);
         drop(occupancy);
         retiring.finish(guard_of(&guard));
     }
@@ -251,7 +260,7 @@ fn second_life_is_visible_in_order_twin() {
                 let record = RecordPtr::new(HASH, KEY).expect("there is memory");
                 engine
                     .table
-                    .insert(&mut occupancy, record, guard)
+                    .insert(&mut occupancy, &mut Share::unlimited(), record, guard)
                     .expect("there is memory");
                 let stamp = engine.core.publish_one(record.get(guard), version);
                 engine.ordered.lock().insert(KEY.to_vec(), record);

@@ -9,6 +9,7 @@ mod life;
 mod notify;
 mod point;
 mod publish;
+mod quota;
 mod registry;
 mod shortcut;
 mod stripes;
@@ -20,6 +21,7 @@ use crate::mvcc::chain::{
     Draft, Payload, RecordPtr, RecordRef, Superseded, Unreachable, VersionRef,
 };
 use crate::mvcc::publish::publish_one;
+use crate::mvcc::quota::Share;
 use crate::mvcc::registry::{Horizon, Registry};
 use crate::mvcc::stamp::StampCounter;
 use crate::sync::epoch::{self, Collector, Guard, LocalHandle};
@@ -138,7 +140,7 @@ impl Canary {
 }
 
 impl Payload for Canary {
-    fn heap_bytes(&self) -> usize {
+    fn heap_bytes(&self, _: u8) -> usize {
         0
     }
 }
@@ -253,7 +255,9 @@ impl Core {
         for superseded in std::mem::take(&mut *queue) {
             if horizon.waits(superseded.until()) {
                 queue.push_back(superseded);
-            } else if let Err(held) = superseded.reclaim(horizon, &mut unreachable, guard) {
+            } else if let Err(held) =
+                superseded.reclaim(horizon, &mut unreachable, &mut Share::unlimited(), guard)
+            {
                 queue.push_back(held);
             }
         }

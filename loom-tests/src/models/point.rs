@@ -8,6 +8,7 @@ use super::{
 use crate::memory::FREED;
 use crate::mvcc::chain::{RecordPtr, RecordRef};
 use crate::mvcc::point::{Occupancy, Table};
+use crate::mvcc::quota::Share;
 use crate::sync::epoch::Guard;
 use crate::sync::{Mutex, Planted};
 use crate::version::Stamp;
@@ -38,7 +39,7 @@ impl Index {
         let mut occupancy = self.occupancy.lock();
         let record = RecordPtr::new(hash, &hash.to_be_bytes()).expect("there is memory");
         self.table
-            .insert(&mut occupancy, record, guard)
+            .insert(&mut occupancy, &mut Share::unlimited(), record, guard)
             .expect("there is memory");
         self.core.publish_one(record.get(guard), draft(1))
     }
@@ -57,7 +58,8 @@ impl Index {
     fn remove<'g>(&self, hash: u64, guard: &'g Guard) -> RecordRef<'g, Canary> {
         let mut occupancy = self.occupancy.lock();
         let record = self.lookup(hash, guard).expect("it was inserted");
-        self.table.remove(&mut occupancy, record, guard);
+        self.table
+            .remove(&mut occupancy, &mut Share::unlimited(), record, guard);
         record
     }
 }
@@ -140,7 +142,7 @@ fn committed_key_is_found_twin() {
                 let mut occupancy = index.occupancy.lock();
                 index
                     .table
-                    .insert(&mut occupancy, record, guard)
+                    .insert(&mut occupancy, &mut Share::unlimited(), record, guard)
                     .expect("there is memory");
                 stamp
             });
@@ -192,7 +194,10 @@ fn growth_hides_no_key_twin_freed_at_once() {
 }
 
 fn remove(index: &Index, hash: u64, guard: &Guard) {
-    index.remove(hash, guard).ptr().retire(guard);
+    index
+        .remove(hash, guard)
+        .ptr()
+        .retire(Share::unlimited().freed(), guard);
 }
 
 /// Two keys that are left in a table which has grown, and is one removal from shrinking.
@@ -280,7 +285,10 @@ fn removed_record_is_not_followed() {
 fn removed_record_is_not_followed_twin_at_once() {
     must_fail_by("a record is freed at once", "Causality violation", || {
         a_lookup_meets_a_retirement(|index, _, guard| {
-            index.remove(1, guard).ptr().retire(at_once(guard));
+            index
+                .remove(1, guard)
+                .ptr()
+                .retire(Share::unlimited().freed(), at_once(guard));
         });
     });
 }
@@ -292,7 +300,7 @@ fn removed_record_is_not_followed_twin_too_early() {
         "Causality violation",
         || {
             a_lookup_meets_a_retirement(|index, record, guard| {
-                record.ptr().retire(guard);
+                record.ptr().retire(Share::unlimited().freed(), guard);
                 // Sends it off.
                 guard.flush();
                 index.remove(1, guard);

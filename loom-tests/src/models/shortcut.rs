@@ -3,6 +3,7 @@
 use super::{Canary, Participant, check, free_all, must_fail, unpinned};
 use crate::mvcc::chain::RecordPtr;
 use crate::mvcc::leaf::{Inserted, Leaves, Records, Shortcut};
+use crate::mvcc::quota::Meter;
 use crate::sync::Planted;
 use crate::sync::epoch::{Collector, Guard};
 use std::sync::{Arc, Mutex};
@@ -22,8 +23,8 @@ impl Model {
     /// With so many of the keys.
     fn new(count: usize) -> Arc<Self> {
         let model = Self {
-            leaves: Leaves::new(),
-            shortcut: Shortcut::new(),
+            leaves: Leaves::new(&Meter::unlimited()),
+            shortcut: Shortcut::new(&Meter::unlimited()),
             records: Mutex::default(),
             collector: Collector::new(),
         };
@@ -45,7 +46,7 @@ impl Model {
             drop(leaf);
             leaf = next.lock();
         }
-        let Ok(Inserted::Split(upper)) = leaf.insert(record, guard) else {
+        let Ok(Inserted::Split(upper)) = leaf.insert(record, &Meter::unlimited(), guard) else {
             return;
         };
         let is_due = self.shortcut.insert(upper);

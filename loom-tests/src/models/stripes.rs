@@ -18,7 +18,7 @@ fn lock_all(stripes: &Stripes<u32>) -> Locked<'_, u32> {
 
 /// ASCENDING: three commits with overlapping sets, each of which adds one to what it holds.
 fn overlapping_sets_are_locked(lock_in_turn: bool) {
-    let stripes: Arc<Stripes<u32>> = Arc::new(Stripes::new(2));
+    let stripes: Arc<Stripes<u32>> = Arc::new(Stripes::new(2, || 0));
     let add = move |stripes: &Stripes<u32>, [first, second]: [usize; 2]| {
         if lock_in_turn {
             let mut one = stripes.lock_one(first);
@@ -71,7 +71,7 @@ fn a_set_and_all_do_not_deadlock_twin() {
 }
 
 fn all_are_locked(descending: bool) {
-    let stripes: Arc<Stripes<u32>> = Arc::new(Stripes::new(1));
+    let stripes: Arc<Stripes<u32>> = Arc::new(Stripes::new(1, || 0));
     let other = Arc::clone(&stripes);
     let thread = loom::thread::spawn(move || {
         for count in lock_all(&other).iter_mut() {

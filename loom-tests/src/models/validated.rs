@@ -5,6 +5,7 @@
 use super::unpinned;
 use super::{Canary, Core, Participant, check, draft, join, must_fail, must_fail_by, spawn};
 use crate::mvcc::publish::{Install, Refused, Verdict};
+use crate::mvcc::quota::Share;
 use crate::sync::Planted;
 use crate::version::Stamp;
 
@@ -24,7 +25,7 @@ fn commit(core: &Core, me: &Participant, index: usize) -> Option<Stamp> {
     install.link(core.record(index, unpinned()), draft(1));
     let outcome = install.publish_validated(&core.counter, |install| scan(core, install));
     if outcome.is_err() {
-        install.roll_back(&me.pin());
+        install.roll_back(Share::unlimited().freed(), &me.pin());
     }
     outcome.ok()
 }
@@ -42,7 +43,7 @@ fn commit_scanning_first(core: &Core, me: &Participant, index: usize) -> Option<
             return Some(minted);
         }
     }
-    install.roll_back(&me.pin());
+    install.roll_back(Share::unlimited().freed(), &me.pin());
     None
 }
 
@@ -161,7 +162,7 @@ fn a_reader_meets_a_refused_commit(refuse: fn(&Core, &Install<'_, Canary>)) {
         install.link(core.record(index, unpinned()), draft(1));
     }
     refuse(&core, &install);
-    install.roll_back(&me.pin());
+    install.roll_back(Share::unlimited().freed(), &me.pin());
     join(reader);
     for index in [0, 1] {
         assert!(core.record(index, unpinned()).head().is_none());
@@ -199,7 +200,7 @@ fn commit_foreseen(core: &Core, me: &Participant) -> Result<Stamp, Stamp> {
     install.link(core.record(index, unpinned()), draft(1));
     let outcome = install.publish_at(foreseen, &core.counter, |_| Verdict::Unchanged);
     if outcome.is_err() {
-        install.roll_back(&me.pin());
+        install.roll_back(Share::unlimited().freed(), &me.pin());
     }
     outcome.map_err(|_| foreseen)
 }

@@ -27,6 +27,7 @@ fn engine(stripe_bits: u32) -> Arc<Engine> {
         stripe_bits,
         maintenance: false,
         history: HistoryBounds::default(),
+        memory_limit: u64::MAX,
         queue_concurrency: 1,
     })
 }

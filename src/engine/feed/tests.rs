@@ -2,6 +2,7 @@
 
 use super::{CHANGES_MIN, Feed, Log, Tail};
 use crate::mvcc::notify::Woken;
+use crate::mvcc::quota::Meter;
 use crate::sync::{AtomicU64, Ordering};
 use crate::version::Stamp;
 use rand::rngs::StdRng;
@@ -21,7 +22,7 @@ impl Wake for Calls {
 fn feed(changes_max: usize, bytes_max: usize) -> (Feed, Arc<Calls>) {
     let calls = Arc::new(Calls(AtomicU64::new(0)));
     let collector = Waker::from(Arc::clone(&calls));
-    let tail = Tail::new(1, changes_max, bytes_max, collector);
+    let tail = Tail::new(1, changes_max, bytes_max, collector, &Meter::unlimited());
     (Feed::new(Arc::new(tail)), calls)
 }
 
@@ -46,7 +47,7 @@ fn take(feed: &mut Feed, to: u64, log: &mut Log) -> (u64, Vec<Change>) {
 fn what_is_taken_is_what_was_given_up_to_there() {
     let mut random = StdRng::seed_from_u64(7);
     let (mut feed, _) = feed(1_000, 1 << 20);
-    let (mut log, mut model, mut stamp) = (Log::default(), Vec::new(), 0);
+    let (mut log, mut model, mut stamp) = (Log::new(&Meter::unlimited()), Vec::new(), 0);
     for _ in 0..2_000 {
         stamp += random.random_range(0..3);
         let key = vec![b'k'; random.random_range(0..5)];
@@ -73,7 +74,7 @@ fn a_feed_that_is_full_says_up_to_where_it_has_lost() {
     }
     // At a quarter, at a half, and with each one of the last quarter.
     assert_eq!(calls.0.load(Ordering::Relaxed), 2 + full / 4);
-    let mut log = Log::default();
+    let mut log = Log::new(&Meter::unlimited());
     // The second change of a commit finds no room, so its first is lost too.
     push(&mut feed, b"a", true, full + 1);
     push(&mut feed, b"b", true, full + 1);
@@ -91,7 +92,7 @@ fn a_feed_that_is_full_says_up_to_where_it_has_lost() {
 #[test]
 fn one_key_has_room_however_long_it_is() {
     let (mut feed, calls) = feed(100, 0);
-    let mut log = Log::default();
+    let mut log = Log::new(&Meter::unlimited());
     let key = vec![b'k'; 100_000];
     push(&mut feed, &key, true, 1);
     assert_eq!(

@@ -17,6 +17,7 @@ fn engine() -> (Arc<Engine>, Arc<ManualClock>) {
         stripe_bits: 4,
         maintenance: false,
         history: HistoryBounds::default(),
+        memory_limit: u64::MAX,
         queue_concurrency: 1,
     });
     (engine, clock)

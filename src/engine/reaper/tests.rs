@@ -23,6 +23,7 @@ fn what_expires_within_a_period_is_deleted_together() {
         stripe_bits: 2,
         maintenance: false,
         history: HistoryBounds::default(),
+        memory_limit: u64::MAX,
         queue_concurrency: 1,
     });
     for after in [1, 2, 3, 200] {

@@ -8,6 +8,7 @@
 #![expect(unsafe_code, reason = "records are freed by raw pointers")]
 
 use super::{Payload, RETIRED, RecordPtr, RecordRef};
+use crate::mvcc::quota::Freed;
 use crate::sync::epoch::{self, Guard};
 use crate::sync::{AtomicPtr, Ordering, load_own, reserve};
 use std::fmt;
@@ -20,6 +21,8 @@ const BATCH: usize = 256;
 /// Records that can be found no more. Dropping it frees them.
 struct Batch<T: Payload> {
     records: Vec<RecordPtr<T>>,
+    /// Is told how much they were.
+    freed: Freed,
     next: AtomicPtr<Self>,
 }
 
@@ -29,7 +32,7 @@ impl<T: Payload> Drop for Batch<T> {
             // MODEL: life::record_of_a_batch_outlives_its_readers.
             // SAFETY: `Retiring` was given it by the one that removed it, and the batch has been
             // through the epoch since: every guard is gone under which it could be found.
-            unsafe { record.free() };
+            self.freed.add(unsafe { record.free_counted() });
         }
     }
 }
@@ -110,16 +113,22 @@ impl<'r, T: Payload> Retiring<'r, T> {
     }
 
     /// Takes over a record, under the conditions of [`RecordPtr::retire`]; whether the epoch was handed
-    /// something.
-    pub(crate) fn retire(&mut self, record: RecordRef<'_, T>, guard: &Guard) -> bool {
+    /// something. How much it was is told to this `freed`, or to that of an earlier one.
+    pub(crate) fn retire(
+        &mut self,
+        record: RecordRef<'_, T>,
+        freed: &Freed,
+        guard: &Guard,
+    ) -> bool {
         let batch = self.batch.get_or_insert_with(|| {
             Box::new(Batch {
                 records: Vec::new(),
+                freed: freed.clone(),
                 next: AtomicPtr::new(ptr::null_mut()),
             })
         });
         if batch.records.is_empty() && reserve(&mut batch.records, BATCH).is_err() {
-            record.ptr().retire(guard);
+            record.ptr().retire(freed, guard);
             return true;
         }
         record.mark(RETIRED, true);

@@ -5,6 +5,7 @@
 use super::{
     Payload, RecordPtr, RecordRef, Version, VersionRef, defer_free, free_version, prefetch,
 };
+use crate::mvcc::quota::Share;
 use crate::mvcc::registry::Horizon;
 use crate::sync::epoch::Guard;
 use crate::sync::{Ordering, load_own};
@@ -104,6 +105,11 @@ impl<T> Superseded<T> {
         self.until
     }
 
+    /// Whether it says that the key was deleted.
+    pub(crate) fn is_tombstone(&self) -> bool {
+        self.as_ref().is_tombstone()
+    }
+
     /// Allows what superseded it to be reclaimed first.
     pub(crate) fn detach(&mut self) {
         self.newer = ptr::null_mut();
@@ -122,9 +128,22 @@ impl<T> Superseded<T> {
     }
 }
 
+/// A version that nobody needs any more.
+#[derive(Debug)]
+pub(crate) struct Reclaimed {
+    pub(crate) bytes: usize,
+    /// Whether it is freed through the epoch.
+    pub(crate) is_deferred: bool,
+}
+
 impl<T: Payload> Superseded<T> {
-    /// Frees the version if nobody needs it, as `horizon` tells; how much that was. Gives it back
-    /// where an open snapshot sees it.
+    /// What the version takes of the heap.
+    pub(crate) fn size(&self) -> usize {
+        self.as_ref().size()
+    }
+
+    /// Frees the version if nobody needs it, as `horizon` tells: at once, or through the epoch, of
+    /// which the share is told. Gives it back where an open snapshot sees it.
     ///
     /// The grace has reached [`until`](Self::until). The caller holds the stripe of the key, asks
     /// for the superseded versions of a stripe in the order of their stamps, for those that it was
@@ -134,8 +153,9 @@ impl<T: Payload> Superseded<T> {
         mut self,
         horizon: &Horizon,
         unreachable: &mut Unreachable<T>,
+        share: &mut Share,
         guard: &Guard,
-    ) -> Result<usize, Self> {
+    ) -> Result<Reclaimed, Self> {
         debug_assert!(!horizon.waits(self.until));
         let version = self.as_ref();
         let bytes = version.size();
@@ -145,7 +165,8 @@ impl<T: Payload> Superseded<T> {
             // whoever reads this chain stops above this version (REACH), and every reader that
             // was pinned before that has gone. It was ours.
             unsafe { unreachable.take(version) };
-            return Ok(bytes);
+            let is_deferred = false;
+            return Ok(Reclaimed { bytes, is_deferred });
         }
         let stamp = version.word().settled();
         let stamp = stamp.expect("SORTED: what was superseded is decided");
@@ -168,8 +189,9 @@ impl<T: Payload> Superseded<T> {
         // stands on the one taken out goes on by its own link.
         // MODEL: chain::freed_version_outlives_its_readers.
         newer.header().older.store(older, Ordering::Release);
-        defer_free(ManuallyDrop::new(self).version, guard);
-        Ok(bytes)
+        defer_free(ManuallyDrop::new(self).version, share.freed(), guard);
+        let is_deferred = true;
+        Ok(Reclaimed { bytes, is_deferred })
     }
 
     /// The version that links to this one.

@@ -5,24 +5,26 @@
     reason = "arrays are shared between threads by raw pointers"
 )]
 
-use super::LeafRef;
+use super::{LeafRef, alloc_charged};
 use crate::mvcc::chain::{RecordPtr, RecordRef};
+use crate::mvcc::quota::Meter;
 use crate::sync::epoch::Guard;
 use crate::sync::{
-    AtomicPtr, AtomicU32, LEAF_ROOM, LEAF_SLOTS_MAX, Ordering, OutOfMemory, Planted, alloc,
-    dealloc, load_own, ordering,
+    AtomicPtr, AtomicU32, LEAF_ROOM, LEAF_SLOTS_MAX, Ordering, OutOfMemory, Planted, dealloc,
+    footprint, load_own, ordering,
 };
 use smallvec::SmallVec;
 use std::alloc::Layout;
 use std::cmp;
 use std::ops::Range;
 use std::ptr::{self, NonNull};
+use std::sync::Arc;
 
 /// How much of a key a digest holds.
 pub(super) const DIGEST_BYTES: usize = size_of::<u64>();
 
 /// What a slot takes of an array.
-pub(crate) const SLOT_BYTES: usize = DIGEST_BYTES + size_of::<Slot>();
+pub(super) const SLOT_BYTES: usize = DIGEST_BYTES + size_of::<Slot>();
 
 /// A record's pointer, or null where it was vacated.
 type Slot = AtomicPtr<()>;
@@ -100,16 +102,11 @@ impl Array {
         sorted: &[(u64, *mut ())],
         prefix: &[u8],
         next: Option<LeafRef<'_, T>>,
+        meter: &Meter,
     ) -> Result<Self, OutOfMemory> {
         let capacity = (sorted.len() + LEAF_ROOM).min(LEAF_SLOTS_MAX);
-        let layout = Self::layout(capacity, prefix.len());
-        // SAFETY: the layout has at least the header's size, which is not zero.
-        let raw = unsafe { alloc(layout) };
-        #[expect(clippy::cast_ptr_alignment, reason = "the layout has this alignment")]
-        let header = NonNull::new(raw.cast::<Header>());
-        let Some(header) = header else {
-            return Err(OutOfMemory::of(layout));
-        };
+        let raw = alloc_charged(Self::layout(capacity, prefix.len()), meter)?;
+        let header = raw.cast::<Header>();
         let array = Self { header };
         let fits = "a leaf has few slots, and keys are bounded by the limits";
         let fence = next.map(|next| next.low().strip_prefix(prefix).map(digest_of));
@@ -149,18 +146,20 @@ impl Array {
     /// # Safety
     ///
     /// Nobody else can reach it any more, and it is freed once.
-    pub(super) unsafe fn free(self) {
+    pub(super) unsafe fn free(self, meter: &Meter) {
         let layout = Self::layout(self.capacity(), self.prefix().len());
         // SAFETY: `new` allocated it with this layout, and its fields need no drop.
         unsafe { dealloc(self.header.as_ptr().cast(), layout) };
+        meter.refund(footprint(layout.size()));
     }
 
     /// Frees the array once nobody reads it. It has been replaced.
-    pub(super) fn retire(self, guard: &Guard) {
+    pub(super) fn retire(self, meter: &Arc<Meter>, guard: &Guard) {
+        let meter = Arc::clone(meter);
         let free = move || {
             // SAFETY: it was replaced when this was deferred, so after every guard pinned then
             // nobody holds it.
-            unsafe { self.free() };
+            unsafe { self.free(&meter) };
         };
         // SAFETY: an array of atomics and plain bytes may be freed on any thread.
         unsafe { guard.defer_unchecked(free) };
@@ -402,12 +401,13 @@ pub(super) fn build<T>(
     sorted: &[(u64, *mut ())],
     prefix: &[u8],
     next: Option<LeafRef<'_, T>>,
+    meter: &Meter,
     guard: &Guard,
 ) -> Result<Array, OutOfMemory> {
     let key = |slot: &(u64, *mut ())| key_of::<T>(slot.1, guard);
     let [Some(first), Some(last)] = [sorted.first(), sorted.last()].map(|slot| slot.map(key))
     else {
-        return Array::new(sorted, prefix, next);
+        return Array::new(sorted, prefix, next, meter);
     };
     let prefix_len = if sorted.len() == 1 {
         // As long as can be: it is shortened by the keys that come.
@@ -418,10 +418,11 @@ pub(super) fn build<T>(
         prefix.len()
     };
     if prefix_len == prefix.len() && sorted.len() > 1 {
-        return Array::new(sorted, prefix, next);
+        return Array::new(sorted, prefix, next, meter);
     }
     let slots = sorted
         .iter()
         .map(|slot| (digest_of(&key(slot)[prefix_len..]), slot.1));
-    Array::new(&slots.collect::<Sorted>(), &first[..prefix_len], next)
+    let slots = slots.collect::<Sorted>();
+    Array::new(&slots, &first[..prefix_len], next, meter)
 }

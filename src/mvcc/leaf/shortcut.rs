@@ -15,16 +15,18 @@
 )]
 
 use super::array::{beginning_of, common_len};
-use super::{Leaf, LeafPtr, LeafRef};
+use super::{Leaf, LeafPtr, LeafRef, alloc_charged};
+use crate::mvcc::quota::Meter;
 use crate::sync::epoch::Guard;
 use crate::sync::{
-    AtomicPtr, Mutex, Ordering, OutOfMemory, Planted, alloc, dealloc, load_own, ordering, planted,
-    reserve, shortcut_fresh_min,
+    AtomicPtr, Mutex, Ordering, OutOfMemory, Planted, dealloc, footprint, load_own, ordering,
+    planted, reserve, shortcut_fresh_min,
 };
 use std::alloc::Layout;
 use std::mem;
 use std::ops::Range;
 use std::ptr::{self, NonNull};
+use std::sync::Arc;
 
 /// A new array is built when so many leaves have come or gone of those in the last one: one in this
 /// many.
@@ -40,7 +42,7 @@ const HOPS_MAX: usize = 4;
 const DIGEST_BYTES: usize = size_of::<u128>();
 
 /// What a leaf takes of the array.
-pub(crate) const PLACE_BYTES: usize = DIGEST_BYTES + size_of::<Place>();
+const PLACE_BYTES: usize = DIGEST_BYTES + size_of::<Place>();
 
 /// The first bytes of what follows the prefix of a table, padded with zeros: where two of them
 /// differ, they are ordered as their keys are.
@@ -73,15 +75,13 @@ impl Table {
 
     /// A table of these leaves, which are in the order of their low keys, all of which begin with
     /// `prefix`.
-    fn new<T>(leaves: &[(u128, LeafPtr<T>)], prefix: &[u8]) -> Result<Self, OutOfMemory> {
-        let layout = Self::layout(leaves.len(), prefix.len());
-        // SAFETY: the layout has at least the header's size, which is not zero.
-        let raw = unsafe { alloc(layout) };
-        #[expect(clippy::cast_ptr_alignment, reason = "the layout has this alignment")]
-        let header = NonNull::new(raw.cast::<Header>());
-        let Some(header) = header else {
-            return Err(OutOfMemory::of(layout));
-        };
+    fn new<T>(
+        leaves: &[(u128, LeafPtr<T>)],
+        prefix: &[u8],
+        meter: &Meter,
+    ) -> Result<Self, OutOfMemory> {
+        let raw = alloc_charged(Self::layout(leaves.len(), prefix.len()), meter)?;
+        let header = raw.cast::<Header>();
         let table = Self { header };
         let written = Header {
             len: leaves.len(),
@@ -106,10 +106,11 @@ impl Table {
     /// # Safety
     ///
     /// Nobody else can reach it any more, and it is freed once.
-    unsafe fn free(self) {
+    unsafe fn free(self, meter: &Meter) {
         let layout = Self::layout(self.len(), self.prefix().len());
         // SAFETY: `new` allocated it with this layout, and its fields need no drop.
         unsafe { dealloc(self.header.as_ptr().cast(), layout) };
+        meter.refund(footprint(layout.size()));
     }
 
     fn unpack(raw: *mut ()) -> Option<Self> {
@@ -229,6 +230,7 @@ pub(crate) struct Shortcut<T> {
     /// meanwhile.
     changes: Mutex<()>,
     fresh: Mutex<Fresh<T>>,
+    meter: Arc<Meter>,
 }
 
 /// What has changed since the table was built.
@@ -237,27 +239,36 @@ struct Fresh<T> {
     leaves: Vec<LeafPtr<T>>,
     /// How many have died of those that it has.
     dead_count: usize,
+    /// How many it has.
+    known_count: usize,
     /// The number of both from which on it is to be built anew.
     due_at: usize,
 }
 
 impl<T> Fresh<T> {
     fn is_due(&self) -> bool {
-        self.leaves.len() + self.dead_count >= self.due_at
+        self.leaves.len() + self.dead_count >= self.due_at || self.is_empty()
+    }
+
+    /// Whether all leaves that it has have died, and none have come.
+    fn is_empty(&self) -> bool {
+        self.known_count > 0 && self.dead_count == self.known_count && self.leaves.is_empty()
     }
 }
 
 impl<T: Send + Sync + 'static> Shortcut<T> {
-    /// A shortcut without memory of its own.
-    pub(crate) fn new() -> Self {
+    /// A shortcut without memory of its own, and the meter of what it will have.
+    pub(crate) fn new(meter: &Arc<Meter>) -> Self {
         Self {
             table: AtomicPtr::new(ptr::null_mut()),
             changes: Mutex::new(()),
             fresh: Mutex::new(Fresh {
                 leaves: Vec::new(),
                 dead_count: 0,
+                known_count: 0,
                 due_at: shortcut_fresh_min(),
             }),
+            meter: Arc::clone(meter),
         }
     }
 
@@ -315,32 +326,41 @@ impl<T: Send + Sync + 'static> Shortcut<T> {
         if !fresh.is_due() {
             return 0;
         }
+        let is_empty = fresh.is_empty();
         let mut leaves = mem::take(&mut fresh.leaves);
         drop(fresh);
         // None of them dies meanwhile.
         leaves.sort_unstable_by_key(|leaf| leaf.get(guard).low());
         let old = Table::unpack(load_own(&self.table));
-        let new = merged(old, &leaves, guard);
+        let new = if is_empty {
+            Ok(None)
+        } else {
+            merged(old, &leaves, &self.meter, guard).map(Some)
+        };
         let mut fresh = self.fresh.lock();
         let Ok(new) = new else {
             // Those that have come meanwhile are found by the directory.
             fresh.leaves = leaves;
+            fresh.due_at = fresh.leaves.len() + fresh.dead_count + shortcut_fresh_min();
             return 0;
         };
         fresh.dead_count = 0;
-        fresh.due_at = (new.len() / FRESH_SHARE).max(shortcut_fresh_min());
+        fresh.known_count = new.map_or(0, Table::len);
+        fresh.due_at = (fresh.known_count / FRESH_SHARE).max(shortcut_fresh_min());
         drop(fresh);
         // ORDERING: E-LEAF, writer side: publishes what the table was built of, and the leaves that
         // it leads to. MODEL: shortcut::leaf_that_it_leads_to_is_whole.
         let publish = ordering(Ordering::Release, Planted::WeakShortcut);
-        self.table.store(new.header.as_ptr().cast(), publish);
+        let packed = new.map_or(ptr::null_mut(), |new| new.header.as_ptr().cast());
+        self.table.store(packed, publish);
         let Some(old) = old else {
             return 0;
         };
+        let meter = Arc::clone(&self.meter);
         let free = move || {
             // SAFETY: it was replaced when this was deferred, so after every guard pinned then
             // nobody holds it.
-            unsafe { old.free() };
+            unsafe { old.free(&meter) };
         };
         // SAFETY: an array of atomics and plain bytes may be freed on any thread.
         unsafe { guard.defer_unchecked(free) };
@@ -387,6 +407,7 @@ impl<T: Send + Sync + 'static> Shortcut<T> {
 fn merged<T>(
     old: Option<Table>,
     fresh: &[LeafPtr<T>],
+    meter: &Meter,
     guard: &Guard,
 ) -> Result<Table, OutOfMemory> {
     let low = |leaf: &LeafPtr<T>| leaf.get(guard).low();
@@ -401,7 +422,7 @@ fn merged<T>(
     let old_prefix = old.as_ref().map_or(&[][..], Table::prefix);
     let is_first = leaves.is_empty();
     let [Some(first), Some(last)] = [fresh.first(), fresh.last()].map(|leaf| leaf.map(low)) else {
-        return Table::new(&leaves, old_prefix);
+        return Table::new(&leaves, old_prefix, meter);
     };
     let prefix = if is_first && fresh.len() == 1 {
         // As long as can be: it is shortened by the leaves that come.
@@ -433,7 +454,7 @@ fn merged<T>(
         all.push((digest, *leaf));
     }
     all.extend_from_slice(rest);
-    Table::new(&all, prefix)
+    Table::new(&all, prefix, meter)
 }
 
 impl<T> Drop for Shortcut<T> {
@@ -441,7 +462,7 @@ impl<T> Drop for Shortcut<T> {
         // ORDERING: Relaxed. Nobody else can reach the table.
         if let Some(table) = Table::unpack(load_own(&self.table)) {
             // SAFETY: nobody reads any more.
-            unsafe { table.free() };
+            unsafe { table.free(&self.meter) };
         }
     }
 }

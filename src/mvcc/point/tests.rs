@@ -2,6 +2,7 @@
 
 use super::{CAPACITY_MIN, Occupancy, Slots, Table, VACATED, is_same, load_own, low_bits, tag_of};
 use crate::mvcc::chain::{Payload, RecordPtr};
+use crate::mvcc::quota::Share;
 use crate::sync::epoch;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -10,7 +11,7 @@ use std::collections::BTreeMap;
 struct Nothing;
 
 impl Payload for Nothing {
-    fn heap_bytes(&self) -> usize {
+    fn heap_bytes(&self, _: u8) -> usize {
         0
     }
 }
@@ -65,6 +66,7 @@ fn counted(slots: Slots) -> (usize, usize) {
 /// A table that is looked at before and after each change.
 struct Audited {
     table: Table<Nothing>,
+    share: Share,
     occupancy: Occupancy,
     /// How often it was rebuilt.
     rebuilt: usize,
@@ -74,6 +76,7 @@ impl Audited {
     fn new() -> Self {
         Self {
             table: Table::new(),
+            share: Share::unlimited(),
             occupancy: Occupancy::default(),
             rebuilt: 0,
         }
@@ -102,7 +105,9 @@ impl Audited {
         let record = RecordPtr::new(hash, &key.to_be_bytes()).expect("there is memory");
         let before = slots(&self.table);
         let (live, vacated) = before.map_or((0, 0), counted);
-        let inserted = self.table.insert(&mut self.occupancy, record, &guard);
+        let inserted = self
+            .table
+            .insert(&mut self.occupancy, &mut self.share, record, &guard);
         inserted.expect("there is memory");
         let capacity = before.map_or(0, Slots::capacity);
         self.assert(before, live, 3 * (live + vacated + 1) > 2 * capacity);
@@ -112,9 +117,13 @@ impl Audited {
     fn remove(&mut self, record: RecordPtr<Nothing>) {
         let guard = epoch::pin();
         let before = slots(&self.table);
-        self.table
-            .remove(&mut self.occupancy, record.get(&guard), &guard);
-        record.retire(&guard);
+        self.table.remove(
+            &mut self.occupancy,
+            &mut self.share,
+            record.get(&guard),
+            &guard,
+        );
+        record.retire(self.share.freed(), &guard);
         let capacity = before.map_or(0, Slots::capacity);
         let live = self.occupancy.live_count;
         self.assert(before, live, capacity > CAPACITY_MIN && 8 * live < capacity);
