@@ -400,13 +400,17 @@ impl Simulation {
         })
     }
 
+    /// The clients are gone: what each has deferred goes to all.
+    pub(crate) fn dismiss(&self) {
+        let mut participants = self.shared.participants.borrow_mut();
+        let clients = participants.len() - 1;
+        participants.drain(..clients);
+    }
+
     /// Ends the simulation, after the engine has been dropped: runs everything that was deferred,
     /// and tells how many allocations of the core are left.
     pub(crate) fn end(self) -> i64 {
-        // What a participant has deferred goes to all when it leaves.
-        let last = self.shared.participants.borrow_mut().pop();
-        self.shared.participants.borrow_mut().clear();
-        self.shared.participants.borrow_mut().extend(last);
+        self.dismiss();
         for _ in 0..FLUSHES {
             self.shared.pin().flush();
         }
