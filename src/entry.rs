@@ -77,7 +77,8 @@ impl Entry {
     /// The version of the entry, unless the key is missing.
     ///
     /// In a transaction, an entry that the transaction itself has written has the version that was
-    /// there before, if any, because its own is not minted yet.
+    /// there before, if any, because its own is not minted yet. One that was loaded and is not stored,
+    /// because the key was deleted [meanwhile](crate::Kv::get_or_load), has none.
     pub fn versionstamp(&self) -> Option<Versionstamp> {
         self.versionstamp
     }

@@ -11,6 +11,7 @@
 use crate::version::ParseVersionstampError;
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// An error of somebody else's, carried inside of ours.
@@ -102,6 +103,8 @@ pub enum ErrorKind {
     /// The engine was closed, or the last handle to it is gone and a stream or a listener is left; or
     /// a watch is waited for that watches no key.
     Closed,
+    /// A load that would wait for itself: a loader that loads its own key, by whatever way round.
+    RecursiveLoad,
     /// An error of the caller's own, passed through: see [`Error::other`].
     Other,
 }
@@ -179,6 +182,8 @@ enum Cause {
         max: Duration,
     },
     Versionstamp(ParseVersionstampError),
+    /// One that several callers are told.
+    Shared(Arc<Error>),
     Other(Source),
 }
 
@@ -221,6 +226,7 @@ impl Error {
                 ErrorKind::InvalidEnqueue
             }
             Cause::Versionstamp(_) => ErrorKind::InvalidVersionstamp,
+            Cause::Shared(ref error) => error.kind(),
             Cause::Other(_) => ErrorKind::Other,
         }
     }
@@ -229,6 +235,7 @@ impl Error {
     pub fn downcast_ref<E: StdError + 'static>(&self) -> Option<&E> {
         match &*self.0 {
             Cause::Other(source) => source.downcast_ref(),
+            Cause::Shared(error) => error.downcast_ref(),
             _ => None,
         }
     }
@@ -251,6 +258,11 @@ impl Error {
                 Ok(source) => Ok(*source),
                 Err(source) => Err(Cause::Other(source).into()),
             },
+            // Of one that others have as well there is no taking out.
+            Cause::Shared(error) => match Arc::try_unwrap(error) {
+                Ok(error) => error.downcast(),
+                Err(error) => Err(Cause::Shared(error).into()),
+            },
             cause => Err(cause.into()),
         }
     }
@@ -258,6 +270,16 @@ impl Error {
 
 /// The constructors, one for each text.
 impl Error {
+    /// The same error, of one of those who are told it.
+    pub(crate) fn shared(error: Arc<Self>) -> Self {
+        Cause::Shared(error).into()
+    }
+
+    pub(crate) fn recursive_load() -> Self {
+        let text = "load would wait for itself: its key is being loaded further up";
+        Cause::Text(ErrorKind::RecursiveLoad, text).into()
+    }
+
     pub(crate) fn key_empty() -> Self {
         Cause::Text(ErrorKind::KeyEmpty, "key cannot be empty").into()
     }
@@ -581,12 +603,10 @@ impl fmt::Display for Error {
                 let (got, max) = (got.as_millis(), max.as_millis());
                 write!(f, "expireIn is too large (max {max} ms): got {got} ms")
             }
-            Cause::NotU64 { operation, what } => {
-                write!(
-                    f,
-                    "Failed to perform '{operation}' mutation on a non-U64 {what}"
-                )
-            }
+            Cause::NotU64 { operation, what } => write!(
+                f,
+                "Failed to perform '{operation}' mutation on a non-U64 {what}"
+            ),
             Cause::NotV8Scalar { what } => write!(
                 f,
                 "Some of the parameters are not valid V8 values: the {what} is neither a number nor \
@@ -619,6 +639,7 @@ impl fmt::Display for Error {
                 )
             }
             Cause::Versionstamp(source) => source.fmt(f),
+            Cause::Shared(error) => error.fmt(f),
             Cause::Other(source) => source.fmt(f),
         }
     }
@@ -642,6 +663,7 @@ impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match &*self.0 {
             Cause::Other(source) => source.source(),
+            Cause::Shared(error) => error.source(),
             _ => None,
         }
     }

@@ -54,6 +54,12 @@
 //! [`Stream`](futures_core::Stream) for whatever runtime polls it, and in a `for` loop a blocking
 //! iterator.
 //!
+//! # Loading
+//!
+//! [`Kv::get_or_load`] reads a key, and where it is missing has one of those who ask find out what it is to
+//! hold, thread or task, while the others wait for it. What was loaded before somebody changed or deleted
+//! the key is never stored after that. [`Loading`] says how long it stays, and whether it may be stale.
+//!
 //! # Consistency
 //!
 //! The counts of [`Kv::stats`] are added up while commits go on. A list with
@@ -91,12 +97,14 @@ mod engine;
 mod entry;
 mod error;
 mod expiry;
+mod flight;
 mod index;
 mod key;
 mod kv;
 mod limits;
 mod list;
 mod listener;
+mod load;
 mod message;
 mod moment;
 mod mvcc;
@@ -128,6 +136,7 @@ pub use kv::{Deleted, Kv};
 pub use limits::Limits;
 pub use list::{Entries, Keys, List};
 pub use listener::{Listener, Messages};
+pub use load::{LoadError, Loading};
 pub use message::Message;
 pub use queue::{Queue, QueueStats};
 pub use range_watch::{Changed, RangeChange, RangeWatch};

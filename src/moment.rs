@@ -58,7 +58,7 @@ impl Moment {
 
 /// How long something has until its deadline, where it has one: a word, because every entry that is
 /// read has one of these.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TimeLeft(Option<NonZero<u64>>);
 
 impl TimeLeft {

@@ -45,6 +45,14 @@ pub struct Stats {
     pub conflict_count: u64,
     /// Entries that were deleted because they had expired, since the beginning.
     pub expired_count: u64,
+    /// Loads that have begun, since the beginning: how often a loader of
+    /// [`Kv::get_or_load`](crate::Kv::get_or_load) was run.
+    pub load_count: u64,
+    /// Those of them that came to nothing: an error, a panic, a future that was dropped, or a value
+    /// that could not be stored.
+    pub load_failure_count: u64,
+    /// How often a caller waited for the load of another, since the beginning.
+    pub load_wait_count: u64,
     /// Snapshots that are open, those of lists and transactions included.
     pub open_snapshot_count: usize,
     /// The version that the oldest of them sees.
@@ -60,6 +68,7 @@ impl Stats {
         let memory = engine.memory_use();
         let bytes = |bytes| usize::try_from(bytes).unwrap_or(usize::MAX);
         let backlogged = engine.all_backlogged();
+        let loads = engine.load_counts();
         let (open_snapshot_count, oldest) = engine.open_snapshots();
         Self {
             entry_count: counts.entry_count,
@@ -75,6 +84,9 @@ impl Stats {
             commit_count: counts.commit_count,
             conflict_count: counts.conflict_count,
             expired_count: counts.expired_count,
+            load_count: loads.loads,
+            load_failure_count: loads.failures,
+            load_wait_count: loads.waits,
             open_snapshot_count,
             oldest_snapshot: oldest.map(Versionstamp::from),
             latest: engine.latest().into(),

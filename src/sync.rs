@@ -309,6 +309,16 @@ pub enum Planted {
     LooseQuota,
     /// What is freed while its account is looked at is not given back.
     LostRefund,
+    /// What was loaded is stored although a commit has named the key meanwhile.
+    OutdatedLoad,
+    /// Whoever waits for a flight does not look whether it has ended meanwhile.
+    UnseenLanding,
+    /// A flight takes those who wait before it says that it has ended.
+    LateLanding,
+    /// Who waits for a flight has the place of another who waits.
+    SharedPlace,
+    /// A flight that is given up wakes nobody.
+    SilentAbandon,
 }
 
 /// So many bytes were refused.

@@ -391,6 +391,11 @@ impl<'a> NewValue<'a> {
         self
     }
 
+    /// The same value, to stay for so long.
+    pub(crate) fn with_expiry(self, expiry: Expiry) -> Self {
+        Self { expiry, ..self }
+    }
+
     /// How long it is to stay.
     #[inline]
     pub(crate) fn expiry(&self) -> Expiry {

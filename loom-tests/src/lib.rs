@@ -12,6 +12,8 @@
 
 #[path = "../../src/backlog.rs"]
 mod backlog;
+#[path = "../../src/flight.rs"]
+mod flight;
 #[path = "../../src/index.rs"]
 mod index;
 mod memory;

@@ -15,6 +15,7 @@ mod feed;
 pub(crate) mod follow;
 mod handover;
 pub(crate) mod history;
+pub(crate) mod load;
 mod maintenance;
 mod memory;
 pub(crate) mod mutation;
@@ -41,6 +42,7 @@ pub(crate) use crate::sync::reserve;
 use self::contention::Turn;
 use self::deferred::Deferred;
 use self::history::{History, HistoryBounds};
+use self::load::Loads;
 use self::maintenance::Maintenance;
 use self::memory::{Kind, Memory};
 use self::observers::Observers;
@@ -131,6 +133,7 @@ pub(crate) struct Engine {
     history: Box<History>,
     maintenance: Maintenance,
     queues: Queues,
+    loads: Loads,
     is_closed: AtomicBool,
 }
 
@@ -181,6 +184,7 @@ impl Engine {
             )),
             maintenance: Maintenance::new(engine, config.maintenance),
             queues: Queues::new(config.queue_concurrency),
+            loads: Loads::default(),
             is_closed: AtomicBool::new(false),
             stripes,
             memory,

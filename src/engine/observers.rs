@@ -7,9 +7,10 @@
 
 use super::commit::Installed;
 use super::feed::{Feed, Log};
+use super::load::Load;
 use super::{Engine, Stripe};
 use crate::error::Result;
-use crate::key::Key;
+use crate::key::{Bounds, Key};
 use crate::mvcc::notify::{Cell, Woken};
 use crate::sync::reserve;
 use crate::version::Stamp;
@@ -21,6 +22,8 @@ pub(super) struct Observers {
     cells: foldhash::HashMap<Key, Watched>,
     /// The changes, while anybody follows them.
     feed: Option<Feed>,
+    /// Who is about to find out what a key is to hold, as long as no commit has named it.
+    pub(super) loads: foldhash::HashMap<Key, Arc<Load>>,
 }
 
 /// A key that is watched.
@@ -32,7 +35,7 @@ struct Watched {
 
 impl Observers {
     fn is_empty(&self) -> bool {
-        self.cells.is_empty() && self.feed.is_none()
+        self.cells.is_empty() && self.feed.is_none() && self.loads.is_empty()
     }
 
     #[cold]
@@ -54,9 +57,10 @@ impl Observers {
 impl Stripe {
     /// A commit of this stamp has named this key, and perhaps changed it.
     #[inline]
-    pub(super) fn tell(&self, key: &[u8], stamp: Stamp, woken: &mut Woken) {
+    pub(super) fn tell(&mut self, key: &[u8], stamp: Stamp, woken: &mut Woken) {
         if let Some(observers) = &self.observers {
             observers.tell(key, stamp, woken);
+            self.outdate(key);
         }
     }
 
@@ -72,6 +76,31 @@ impl Stripe {
     ) {
         if let Some(observers) = &mut self.observers {
             observers.tell_change(record.key(), !version.is_tombstone(), stamp, woken);
+            // That an entry has expired says nothing about what is being loaded in its place.
+            if !self.sweep.is_reaping() {
+                self.outdate(record.key());
+            }
+        }
+    }
+
+    /// What is being loaded for a key is older than a commit that has named it (OUTDATED).
+    #[cold]
+    pub(super) fn outdate(&mut self, key: &[u8]) {
+        let observers = self.observers.as_mut();
+        let observers = observers.filter(|observers| !observers.loads.is_empty());
+        let outdated = observers.and_then(|observers| observers.loads.remove(key));
+        // Whoever loads has one more, so nothing of the user's is dropped under the lock.
+        if outdated.is_some() {
+            self.drop_idle();
+        }
+    }
+
+    /// The same of all keys in an interval.
+    pub(super) fn outdate_in(&mut self, bounds: &Bounds) {
+        if let Some(observers) = &mut self.observers {
+            let loads = &mut observers.loads;
+            loads.retain(|key, _| !bounds.contains(key.as_bytes()));
+            self.drop_idle();
         }
     }
 
@@ -91,7 +120,7 @@ impl Stripe {
         Stamp::ZERO
     }
 
-    fn drop_idle(&mut self) {
+    pub(super) fn drop_idle(&mut self) {
         if self
             .observers
             .as_ref()

@@ -23,7 +23,13 @@ use crate::value::NewValue;
 use crate::version::Stamp;
 
 /// One mutation.
-trait Single {
+pub(super) trait Single {
+    /// Whether it is still to be made, now that the stripe of its key is locked.
+    #[inline]
+    fn is_wanted(&self, _key: &Key, _stripe: &Stripe) -> bool {
+        true
+    }
+
     /// The version that it leads to whatever is stored, if there is such a one: [`prepare`].
     fn prepare(&self) -> Result<Option<Draft<Large>>, OutOfMemory>;
 
@@ -40,7 +46,7 @@ trait Single {
 
 /// What the key of a mutation has to hold.
 #[derive(Clone, Copy)]
-struct Condition {
+pub(super) struct Condition {
     expect: Expect,
     /// Whether that it does not is a conflict with somebody.
     is_conflict: bool,
@@ -219,7 +225,7 @@ impl Engine {
     }
 
     /// One mutation, and perhaps a check of its key; the stamp, or `None` where the check failed.
-    fn commit_one(
+    pub(super) fn commit_one(
         &self,
         condition: Option<Condition>,
         key: &Key,
@@ -245,7 +251,7 @@ impl Engine {
             stripe.sweep.prefetch();
 
             let record = self.find_again(found, key, &guard);
-            if !held.unwrap_or_else(|| holds(record)) {
+            if !held.unwrap_or_else(|| holds(record)) || !mutation.is_wanted(key, &stripe) {
                 let is_conflict = condition.is_some_and(|condition| condition.is_conflict);
                 stripe.counts.conflict_count += u64::from(is_conflict);
                 return Ok(None);

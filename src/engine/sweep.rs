@@ -224,6 +224,11 @@ impl SweepQueue {
         self.reserve(self.reserved, purpose, share)
     }
 
+    /// Whether what is settled now is left to the reaper.
+    pub(super) fn is_reaping(&self) -> bool {
+        self.is_reaping
+    }
+
     /// The commit under way needs no more room.
     pub(super) fn unreserve(&mut self) {
         self.reserved = 0;

@@ -64,7 +64,8 @@ impl Signal {
     }
 }
 
-fn wake(waker: Waker) {
+/// Wakes, whatever that does.
+pub(crate) fn wake(waker: Waker) {
     // A panic has been reported by then, and is no reason for a commit that has taken effect to fail,
     // nor for the others not to be woken.
     let _ = panic::catch_unwind(AssertUnwindSafe(|| waker.wake()));

@@ -125,7 +125,7 @@ fn wait(wait: Wait) -> bool {
 
 /// The bugs that a simulation finds soon. The others are a matter of orderings, or strike too seldom,
 /// and are for the models.
-pub const PLANTABLE: [Planted; 37] = [
+pub const PLANTABLE: [Planted; 38] = [
     Planted::UnlockedCheck,
     Planted::StaleRecord,
     Planted::UntrackedReads,
@@ -143,6 +143,7 @@ pub const PLANTABLE: [Planted; 37] = [
     Planted::UndeadCheck,
     Planted::EarlyReap,
     Planted::KeptTimer,
+    Planted::OutdatedLoad,
     Planted::KeptRecord,
     Planted::NoHelp,
     Planted::OwnStamp,

@@ -24,6 +24,7 @@ fn links_between_documents_lead_somewhere() {
         "README.md",
         "ARCHITECTURE.md",
         "CONTRIBUTING.md",
+        "docs/cache.md",
         "docs/design.md",
         "docs/semantics.md",
         "docs/testing.md",

@@ -14,6 +14,7 @@ mod ledger;
 mod lifecycle;
 mod limits;
 mod list;
+mod load;
 mod memory;
 mod queue;
 mod reads;

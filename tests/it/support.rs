@@ -10,6 +10,7 @@ pub(crate) mod deliveries;
 #[cfg(feature = "serde")]
 pub(crate) mod js_value;
 pub(crate) mod listing;
+pub(crate) mod loading;
 pub(crate) mod model;
 pub(crate) mod panics;
 pub(crate) mod queueing;

@@ -6,7 +6,7 @@
 //! 5  every other module                   the public face
 //! 4  engine
 //! 3  index
-//! 1  mvcc backlog     2  key value expiry limits error delivery     (these two do not know each other)
+//! 1  mvcc backlog flight     2  key value expiry limits error delivery     (these two do not know each other)
 //! 0  sync clock moment version
 //! ```
 //!
@@ -104,7 +104,7 @@ fn floor(module: &str) -> u8 {
     match module {
         // `memory` stands beside the models: the heap that sync's other face hands out.
         "sync" | "clock" | "moment" | "version" | "memory" => 0,
-        "mvcc" | "backlog" => 1,
+        "mvcc" | "backlog" | "flight" => 1,
         "key" | "value" | "expiry" | "limits" | "error" | "delivery" => 2,
         "index" => 3,
         "engine" => 4,

@@ -142,6 +142,7 @@ fn tests() -> Result<Outcome, String> {
         "session_cache",
         "job_queue",
         "live_view",
+        "read_through",
         "typed_values",
     ] {
         run(&mut cargo([

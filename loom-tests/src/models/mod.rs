@@ -3,6 +3,7 @@
 mod backlog;
 mod chain;
 mod commit;
+mod flight;
 mod index;
 mod leaf;
 mod life;

@@ -28,7 +28,7 @@ const READS: [Step; 4] = [Step::Get, Step::GetMany, Step::List, Step::Snapshot];
 /// How many steps the others take.
 const STEPS: usize = 12;
 
-const STEPS_OF_THE_VICTIM: [Step; 19] = [
+const STEPS_OF_THE_VICTIM: [Step; 20] = [
     Step::Set,
     Step::Delete,
     Step::Atomic,
@@ -48,6 +48,7 @@ const STEPS_OF_THE_VICTIM: [Step; 19] = [
     Step::Enqueue,
     Step::Receive,
     Step::Settle,
+    Step::Load,
 ];
 
 const KINDS: [FaultKind; 3] = [FaultKind::Refuse, FaultKind::Delay, FaultKind::Panic];
@@ -195,6 +196,7 @@ fn simulate(seed: u64, step: Step, fault: Fault) -> (u64, u64) {
     let last = Client::new(workload.clients, &kv, &recorder, &workload, random_of_drain);
     events.extend(last.drain());
     let model = assert_strictly_serializable(&events);
+    simulation.dismiss();
     assert_rests(&kv, model, &simulation.clock());
     drop(kv);
     let chances_and_strikes = exposer.map(|exposer| exposer.chances_and_strikes());

@@ -13,6 +13,7 @@ mod support {
     pub(crate) mod checker;
     pub(crate) mod client;
     pub(crate) mod deliveries;
+    pub(crate) mod loading;
     pub(crate) mod model;
     pub(crate) mod queueing;
     pub(crate) mod selector;

@@ -46,7 +46,7 @@ std::thread_local! {
     pub(crate) static MAY_REFUSE: Cell<bool> = const { Cell::new(false) };
 }
 
-fn called_back() {
+pub(super) fn called_back() {
     ON_CALL.get()();
 }
 
@@ -135,7 +135,7 @@ impl<'a> Client<'a> {
     }
 
     /// How long something stays.
-    fn stays(&mut self) -> Duration {
+    pub(super) fn stays(&mut self) -> Duration {
         Duration::from_millis(self.random.random_range(0..STAYS_MAX_MS))
     }
 
@@ -221,6 +221,7 @@ impl<'a> Client<'a> {
             Step::Enqueue => self.enqueue(),
             Step::Receive => self.receive(),
             Step::Settle => self.settle(),
+            Step::Load => self.load(),
         }
     }
 
@@ -744,7 +745,7 @@ fn mutation_of(seen: &Seen, value: &Value) -> Option<Mutation> {
 }
 
 /// What holds of an entry as it was read.
-fn expectation(entry: &Entry) -> Expect {
+pub(super) fn expectation(entry: &Entry) -> Expect {
     entry.versionstamp().map_or(Expect::Absent, Expect::At)
 }
 

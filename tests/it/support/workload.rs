@@ -18,7 +18,7 @@ pub(crate) struct Workload {
     /// How many messages may wait or be handled, so that they come round.
     pub(crate) letters_max: usize,
     /// How often each kind of step is taken, out of the sum of all.
-    pub(crate) weights: [(Step, u32); 21],
+    pub(crate) weights: [(Step, u32); 22],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +53,8 @@ pub(crate) enum Step {
     Receive,
     /// A message that was kept is finished, or dropped.
     Settle,
+    /// A key is read through, while other steps are taken.
+    Load,
 }
 
 /// Whether a key is one of those of which numbers and bigints of JavaScript are kept: the first or the
@@ -71,7 +73,7 @@ pub(crate) enum Scalar {
     BigInt,
 }
 
-const MIXED: [(Step, u32); 21] = [
+const MIXED: [(Step, u32); 22] = [
     (Step::Set, 10),
     (Step::Delete, 6),
     (Step::Atomic, 25),
@@ -93,6 +95,7 @@ const MIXED: [(Step, u32); 21] = [
     (Step::Enqueue, 3),
     (Step::Receive, 14),
     (Step::Settle, 8),
+    (Step::Load, 4),
 ];
 
 /// Whether a key is one of those that are set to expire now and then. With them there is no
