@@ -3,7 +3,7 @@
 use crate::session::Plan;
 use crate::target::SIZES;
 use crate::workload::Case;
-use crate::{alone, memory, peers, tail};
+use crate::{alone, hitratio, memory, peers, tail};
 use lexopt::{Arg, Parser, ValueExt};
 use std::ffi::OsString;
 use std::fmt;
@@ -14,6 +14,7 @@ Measures kvick beside its peers, and prints and records by how much it is faster
 
     cargo run --release -p kvick-compare -- [OPTIONS] [WORKLOAD…]
     cargo run --release -p kvick-compare -- table FILE
+    cargo run --release -p kvick-compare -- hitratio [--trace FILE]… [--load NAME]…
 
 WORKLOAD… are some of those that are listed below, with all of their variants, or variants: get_hit,
 get_hit/zipf, get_hit/2t/1KiB. Without any, all are measured. Keys are of any length to every
@@ -28,6 +29,12 @@ subject, and built before time is taken, but in get_built, which makes them of t
     --out DIR       where records are written (benches/compare/record)
     --no-record     writes none
     table FILE      prints the targets from a record, as the README has them
+    hitratio        replays traces to caches that hold a part of what is asked for, and prints and
+                    records how often each has it; with --out and --no-record, and
+    --trace FILE    a trace, packed by zstd or not; can be given several times, as --load can
+    --format NAME   of the traces: arc, twitter, ids (as the file's name says: .lis, .csv, else ids)
+    --load NAME     one that is made up: zipf, loop, scan or shift
+    --sizes LIST    of the caches, in percent of the number of ids (1,5,10,20,50)
 ";
 
 const KEYS_MIN: u32 = 1_000;
@@ -41,6 +48,7 @@ const TEN_MILLION: u32 = 10_000_000;
 pub(crate) enum Request {
     Measure(Wanted),
     Table(PathBuf),
+    HitRatio(hitratio::args::Wanted),
     /// By this program itself: to fill a store and say what memory it takes.
     Memory(&'static str, u32),
     Help,
@@ -64,6 +72,12 @@ pub(crate) struct Wanted {
 /// Why the command line cannot be used.
 #[derive(Debug)]
 pub(crate) struct Misuse(String);
+
+impl Misuse {
+    pub(crate) fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
 
 impl fmt::Display for Misuse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -115,6 +129,9 @@ pub(crate) fn parse(mut parser: Parser) -> Result<Request, Misuse> {
                     None => Ok(Request::Table(file)),
                     Some(more) => Err(more.unexpected().into()),
                 };
+            }
+            Arg::Value(value) if value == "hitratio" && options.workloads.is_empty() => {
+                return hitratio::args::parse(parser).map(Request::HitRatio);
             }
             Arg::Value(value) => options.workloads.push(value.string()?),
             _ => return Err(arg.unexpected().into()),
@@ -168,7 +185,6 @@ fn wanted(options: Options) -> Result<Wanted, Misuse> {
     } else {
         peers.len()
     };
-    let folder = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("record");
     Ok(Wanted {
         plan,
         cases: all.iter().copied().filter(is_wanted).collect(),
@@ -182,8 +198,13 @@ fn wanted(options: Options) -> Result<Wanted, Misuse> {
         two_threads: others(alone::TWO_THREADS),
         old_snapshot: others(alone::OLD_SNAPSHOT),
         tail: others(tail::NAME),
-        record: (!options.no_record).then(|| options.out.unwrap_or_else(folder)),
+        record: (!options.no_record).then(|| options.out.unwrap_or_else(record_folder)),
     })
+}
+
+/// Where records are written unless somewhere else is asked for.
+pub(crate) fn record_folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("record")
 }
 
 const MEMORY: &str = "memory";
@@ -224,14 +245,14 @@ fn subject(name: &str) -> Result<&'static str, Misuse> {
     peer(name)
 }
 
-fn unknown(what: &str, name: &str, known: &[&str]) -> Misuse {
+pub(crate) fn unknown(what: &str, name: &str, known: &[&str]) -> Misuse {
     Misuse(format!(
         "there is no {what} \"{name}\"; there are {}",
         known.join(", ")
     ))
 }
 
-fn number(value: &OsString, min: u32, max: u32) -> Result<u32, Misuse> {
+pub(crate) fn number(value: &OsString, min: u32, max: u32) -> Result<u32, Misuse> {
     let text = value.to_string_lossy();
     let number = text.parse().ok().filter(|it| (min..=max).contains(it));
     number.ok_or_else(|| Misuse(format!("\"{text}\" is no number from {min} to {max}")))

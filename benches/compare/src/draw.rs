@@ -32,7 +32,7 @@ impl Random {
     }
 
     /// At least 0, and below 1.
-    fn fraction(&mut self) -> f64 {
+    pub(crate) fn fraction(&mut self) -> f64 {
         f64::from(self.below(u32::MAX)) / f64::from(u32::MAX)
     }
 

@@ -10,6 +10,7 @@ mod chart;
 mod check;
 mod draw;
 mod heap;
+mod hitratio;
 mod keys;
 mod machine;
 mod memory;
@@ -49,6 +50,11 @@ fn main() -> ExitCode {
     let answered = match request {
         Request::Measure(wanted) => measure(&wanted),
         Request::Memory(name, keys) => say(&memory::report(name, keys)),
+        Request::HitRatio(wanted) => match hitratio::measure(&wanted) {
+            Ok(()) => Ok(()),
+            Err(hitratio::Failure::Output(error)) => Err(error),
+            Err(failure) => return complain(&failure),
+        },
         Request::Help => say(&args::help()),
         Request::Table(path) => match record::read(&path) {
             Ok(cells) => say(&table::targets(&cells)),

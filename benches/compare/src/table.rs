@@ -14,7 +14,7 @@ fn digits(ratio: f64) -> String {
     format!("{ratio:.decimals$}")
 }
 
-fn first_seen<'a, T: PartialEq>(cells: &'a [Cell], of: impl Fn(&'a Cell) -> T) -> Vec<T> {
+pub(crate) fn first_seen<'a, C, T: PartialEq>(cells: &'a [C], of: impl Fn(&'a C) -> T) -> Vec<T> {
     let mut seen = Vec::new();
     for one in cells.iter().map(of) {
         if !seen.contains(&one) {
@@ -53,7 +53,7 @@ fn spread(cell: &Cell) -> String {
     format!("{ratio} ({min}–{max})")
 }
 
-fn aligned(rows: &[Vec<String>]) -> String {
+pub(crate) fn aligned(rows: &[Vec<String>]) -> String {
     let widths: Vec<usize> = (0..rows[0].len())
         .map(|column| {
             let lengths = rows.iter().map(|row| row[column].chars().count());
@@ -73,8 +73,8 @@ fn aligned(rows: &[Vec<String>]) -> String {
 }
 
 /// `1,000,000`
-pub(crate) fn grouped(number: u32) -> String {
-    let digits = number.to_string();
+pub(crate) fn grouped(number: impl Into<u64>) -> String {
+    let digits = number.into().to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {
         if place > 0 && (digits.len() - place).is_multiple_of(3) {
