@@ -149,7 +149,7 @@ fn an_operation_that_fails_leaves_no_key_that_ends_in_a_versionstamp() {
     assert_refused(transacted, ErrorKind::TypeMismatch, "");
     assert_eq!(everything(&kv), before.0);
     let after = kv.stats();
-    let of = |stats: &Stats| (stats.entry_count, stats.version_count, stats.bytes);
+    let of = |stats: &Stats| (stats.entry_count, stats.version_count, stats.garbage_bytes);
     assert_eq!(of(&after), of(&before.1));
 }
 
