@@ -11,8 +11,8 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a bug may go unnoticed.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a bug may go unnoticed. On a quiet machine the rarest takes some five seconds.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How many transactions of an engine without a bug are looked at as well.
 const SOUND_TRANSACTIONS: &str = "240000";
