@@ -1,8 +1,10 @@
 //! Setting an engine up.
 
 use crate::clock::{Clock, SystemClock};
+use crate::engine::eviction::EvictionScope;
 use crate::engine::history::HistoryBounds;
 use crate::engine::{Config, Engine};
+use crate::key::Key;
 use crate::kv::Kv;
 use crate::limits::Limits;
 use std::num::NonZero;
@@ -26,6 +28,20 @@ pub struct Builder {
     history: HistoryBounds,
     queue_concurrency: usize,
     memory_limit: Option<usize>,
+    entry_limit: Option<usize>,
+    on_limit: OnLimit,
+    eviction: EvictionScope,
+}
+
+/// What is done where a commit is going to hold more than a limit allows: [`Builder::on_limit`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnLimit {
+    /// The commit fails, and has changed nothing.
+    #[default]
+    Refuse,
+    /// Other entries are evicted first.
+    Evict,
 }
 
 /// How many handlers Deno runs at once, as it documents.
@@ -41,6 +57,9 @@ impl Builder {
             history: HistoryBounds::default(),
             queue_concurrency: QUEUE_CONCURRENCY,
             memory_limit: None,
+            entry_limit: None,
+            on_limit: OnLimit::default(),
+            eviction: EvictionScope::default(),
         }
     }
 
@@ -151,6 +170,63 @@ impl Builder {
         self
     }
 
+    /// How many entries there may be. Default: as many as the memory holds. One that has expired
+    /// counts until it is deleted.
+    ///
+    /// Where a commit would make one more, entries are evicted first, if they may be
+    /// ([`on_limit`](Self::on_limit)); otherwise it fails with
+    /// [`EntryLimit`](crate::ErrorKind::EntryLimit), and has changed nothing.
+    pub fn entry_limit(mut self, entries: usize) -> Self {
+        self.entry_limit = Some(entries);
+        self
+    }
+
+    /// What is done where a commit is going to hold more than the limits allow. Default:
+    /// [`Refuse`](OnLimit::Refuse).
+    ///
+    /// With [`Evict`](OnLimit::Evict) the database is a cache: entries that have not been used of late
+    /// are deleted, a little ahead of when the limit would be reached. An eviction is a commit like any
+    /// other, with a versionstamp of its own, so whoever has read the entry and checks it conflicts,
+    /// watchers are told, and an open snapshot goes on seeing it. (What a snapshot sees takes memory until
+    /// it is closed; where that is most of the limit, commits are refused all the same.) Each entry is
+    /// evicted by itself: of what one commit has set, some may be gone and some not.
+    ///
+    /// ```
+    /// use kvick::{Kv, OnLimit};
+    ///
+    /// let kv = Kv::builder()
+    ///     .memory_limit(1 << 20)
+    ///     .on_limit(OnLimit::Evict)
+    ///     .pin("config")
+    ///     .build();
+    /// kv.set(("config", "colour"), "blue")?;
+    /// for number in 0..10_000 {
+    ///     kv.set(("page", number), &[0; 1_000])?;
+    /// }
+    /// assert!(kv.stats().bytes <= 1 << 20);
+    /// assert!(kv.get(("page", 9_999))?.exists());
+    /// assert!(kv.get(("config", "colour"))?.exists());
+    /// # Ok::<(), kvick::Error>(())
+    /// ```
+    pub fn on_limit(mut self, on_limit: OnLimit) -> Self {
+        self.on_limit = on_limit;
+        self
+    }
+
+    /// Only what lies below this prefix may be evicted, or below another that this is called with.
+    /// Default: everything.
+    pub fn evict_only(mut self, prefix: impl Into<Key>) -> Self {
+        self.eviction.only.push(prefix.into());
+        self
+    }
+
+    /// What lies below this prefix is never evicted, nor is the entry of that key. May be called more than
+    /// once.
+    pub fn pin(mut self, prefix: impl Into<Key>) -> Self {
+        self.eviction.pinned.push(prefix.into());
+        self
+    }
+
     /// Builds the engine. It is empty.
     pub fn build(self) -> Kv {
         let stripe_bits = self
@@ -164,6 +240,8 @@ impl Builder {
             history: self.history,
             queue_concurrency: self.queue_concurrency,
             memory_limit: self.memory_limit.map_or(u64::MAX, |limit| limit as u64),
+            entry_limit: self.entry_limit.map_or(u64::MAX, |limit| limit as u64),
+            eviction: (self.on_limit == OnLimit::Evict).then_some(self.eviction),
         }))
     }
 }

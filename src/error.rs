@@ -98,6 +98,8 @@ pub enum ErrorKind {
     /// The [memory limit](crate::Builder::memory_limit) leaves no room for what a commit is going to
     /// keep, and none could be made.
     MemoryLimit,
+    /// The [limit of entries](crate::Builder::entry_limit) is reached, and none may be evicted.
+    EntryLimit,
     /// A write to an engine that only reads.
     ReadOnly,
     /// The engine was closed, or the last handle to it is gone and a stream or a listener is left; or
@@ -107,6 +109,13 @@ pub enum ErrorKind {
     RecursiveLoad,
     /// An error of the caller's own, passed through: see [`Error::other`].
     Other,
+}
+
+/// A limit for which room can be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limited {
+    Memory { wanted: usize },
+    Entries,
 }
 
 /// What an [`Error`] points to.
@@ -128,6 +137,9 @@ enum Cause {
         wanted: usize,
         /// What is in use, and the limit, once somebody has looked.
         of: Option<(u64, u64)>,
+    },
+    EntryLimit {
+        max: usize,
     },
     BigIntTooLong {
         got: usize,
@@ -214,6 +226,7 @@ impl Error {
             Cause::Undecodable { .. } => ErrorKind::KeyUndecodable,
             Cause::OutOfMemory { .. } => ErrorKind::OutOfMemory,
             Cause::MemoryLimit { .. } => ErrorKind::MemoryLimit,
+            Cause::EntryLimit { .. } => ErrorKind::EntryLimit,
             Cause::NotPositive { .. } => ErrorKind::InvalidLimit,
             Cause::ExpiryTooLarge { .. } => ErrorKind::InvalidExpiry,
             Cause::NotU64 { .. }
@@ -356,10 +369,20 @@ impl Error {
         Cause::MemoryLimit { wanted, of }.into()
     }
 
-    /// How many bytes the memory limit has refused, if this is why.
-    pub(crate) fn memory_wanted(&self) -> Option<usize> {
+    #[cold]
+    pub(crate) fn entry_limit() -> Self {
+        Self::entry_limit_reached(0)
+    }
+
+    pub(crate) fn entry_limit_reached(max: usize) -> Self {
+        Cause::EntryLimit { max }.into()
+    }
+
+    /// Which limit has refused it, if one has for which room can be made.
+    pub(crate) fn refused_by_limit(&self) -> Option<Limited> {
         match *self.0 {
-            Cause::MemoryLimit { wanted, .. } => Some(wanted),
+            Cause::MemoryLimit { wanted, .. } => Some(Limited::Memory { wanted }),
+            Cause::EntryLimit { .. } => Some(Limited::Entries),
             _ => None,
         }
     }
@@ -598,6 +621,7 @@ impl fmt::Display for Error {
                 write!(f, "out of memory: {bytes} {text}")
             }
             Cause::MemoryLimit { wanted, of } => write_memory_limit(f, *wanted, *of),
+            Cause::EntryLimit { max } => write!(f, "entry limit reached (max {max} entries)"),
             Cause::NotPositive { what } => write!(f, "{what} must be a positive integer: got 0"),
             Cause::ExpiryTooLarge { got, max } => {
                 let (got, max) = (got.as_millis(), max.as_millis());

@@ -1,6 +1,7 @@
 //! The numbers to watch, as the user sees them.
 
 use crate::engine::Engine;
+use crate::engine::eviction::EvictionReason;
 use crate::version::Versionstamp;
 
 /// What a database holds and has done: [`Kv::stats`](crate::Kv::stats).
@@ -33,6 +34,8 @@ pub struct Stats {
     pub message_bytes: usize,
     /// What is kept for those who follow [changes](crate::Kv::changes) or watch ranges.
     pub change_bytes: usize,
+    /// What is noted of entries to tell which are to be evicted, where they may be.
+    pub policy_bytes: usize,
     /// The limit, where there is one.
     pub memory_limit: Option<usize>,
     /// Messages that are enqueued and not done with, in all queues: those that wait and those that
@@ -53,6 +56,14 @@ pub struct Stats {
     pub load_failure_count: u64,
     /// How often a caller waited for the load of another, since the beginning.
     pub load_wait_count: u64,
+    /// Entries that were evicted because the [memory limit](crate::Builder::memory_limit) was near or
+    /// reached, since the beginning.
+    pub evicted_for_memory_count: u64,
+    /// Entries that were evicted because the [limit of entries](crate::Builder::entry_limit) was,
+    /// since the beginning.
+    pub evicted_for_entries_count: u64,
+    /// The limit of entries, where there is one.
+    pub entry_limit: Option<usize>,
     /// Snapshots that are open, those of lists and transactions included.
     pub open_snapshot_count: usize,
     /// The version that the oldest of them sees.
@@ -79,6 +90,7 @@ impl Stats {
             index_bytes: bytes(memory.index),
             message_bytes: bytes(memory.messages),
             change_bytes: bytes(memory.changes),
+            policy_bytes: bytes(memory.policy),
             memory_limit: engine.memory_limit(),
             message_count: backlogged.count(),
             commit_count: counts.commit_count,
@@ -87,6 +99,9 @@ impl Stats {
             load_count: loads.loads,
             load_failure_count: loads.failures,
             load_wait_count: loads.waits,
+            evicted_for_memory_count: counts.evicted[EvictionReason::Memory as usize],
+            evicted_for_entries_count: counts.evicted[EvictionReason::Entries as usize],
+            entry_limit: engine.entry_limit(),
             open_snapshot_count,
             oldest_snapshot: oldest.map(Versionstamp::from),
             latest: engine.latest().into(),

@@ -321,12 +321,20 @@ pub enum Planted {
     SilentAbandon,
 }
 
+/// Who has refused memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RefusedBy {
+    Allocator,
+    MemoryLimit,
+    /// The limit of entries; then it is so many of these.
+    EntryLimit,
+}
+
 /// So many bytes were refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OutOfMemory {
     pub(crate) bytes: usize,
-    /// By the memory limit, and not by the allocator.
-    pub(crate) is_limit: bool,
+    pub(crate) by: RefusedBy,
 }
 
 impl OutOfMemory {
@@ -337,18 +345,14 @@ impl OutOfMemory {
 
     /// The allocator has refused them.
     pub(crate) const fn of_bytes(bytes: usize) -> Self {
-        Self {
-            bytes,
-            is_limit: false,
-        }
+        let by = RefusedBy::Allocator;
+        Self { bytes, by }
     }
 
-    /// The memory limit does not leave them.
-    pub(crate) fn of_limit(bytes: u64) -> Self {
-        Self {
-            bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
-            is_limit: true,
-        }
+    /// A limit does not leave them.
+    pub(crate) fn of_limit(bytes: u64, by: RefusedBy) -> Self {
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        Self { bytes, by }
     }
 }
 

@@ -24,6 +24,7 @@ use crate::mvcc::notify::Woken;
 use crate::mvcc::publish::{Install, publish_one};
 use crate::mvcc::quota::Purpose;
 use crate::mvcc::stripes::{Locked, StripeSet};
+use crate::policy::USES_MAX;
 use crate::sync::epoch::{self, Guard};
 use crate::sync::{OutOfMemory, Planted, pause, planted, reserve};
 use crate::version::Stamp;
@@ -65,7 +66,7 @@ struct Target<'w, 'g> {
     /// Whether this commit has created it.
     is_new: bool,
     /// What the new version was charged, and the place of its stripe among those that are held.
-    charged: usize,
+    charged: Charged,
     place: usize,
 }
 
@@ -176,7 +177,10 @@ impl Engine {
         let mut calls = Calls::new();
         match self.commit_checked(write, &mut calls) {
             Err(refused) => self.commit_again(refused, write, &mut calls),
-            done => done,
+            done => {
+                self.evict_ahead();
+                done
+            }
         }
     }
 
@@ -358,7 +362,7 @@ impl Engine {
                     prepared,
                     record: self.find(&mutation.key, guard),
                     is_new: false,
-                    charged: 0,
+                    charged: Charged::default(),
                     place: 0,
                 });
             } else {
@@ -476,8 +480,13 @@ impl Engine {
     /// Takes back records that were created for a commit that comes to nothing, the room that was
     /// reserved for it, and what it was charged for its versions, unless the epoch frees them.
     fn uncreate(&self, targets: &[Target<'_, '_>], locked: &mut Locked<'_, Stripe>, guard: &Guard) {
-        for target in targets.iter().filter(|target| target.prepared.is_some()) {
-            locked.at(target.place).share.refund(target.charged);
+        for target in targets {
+            let mut charged = target.charged;
+            if target.prepared.is_none() {
+                // It was linked, and the epoch frees it.
+                charged.bytes = 0;
+            }
+            locked.at(target.place).refund(charged);
         }
         let is_kept = planted(Planted::KeptRecord);
         let created = targets.iter().filter(|target| target.is_new && !is_kept);
@@ -605,6 +614,15 @@ impl Engine {
         }
     }
 
+    /// The same as [`tick`](Self::tick) for whoever stays pinned and sees to the rest.
+    pub(super) fn tick_pinned(&self, stamp: Stamp, guard: &Guard) {
+        let is_grace_due = self.registry.is_grace_due(stamp);
+        if is_grace_due || self.deferred.is_due() {
+            self.turn_epoch(is_grace_due, guard);
+        }
+        self.maintenance.wake();
+    }
+
     #[cold]
     fn turn_epoch(&self, is_grace_due: bool, guard: &Guard) {
         if is_grace_due {
@@ -640,10 +658,31 @@ impl Stripe {
         &mut self,
         draft: &Draft<Large>,
         record: Option<RecordRef<'_, Large>>,
-    ) -> Result<usize, OutOfMemory> {
-        let size = draft.size();
-        self.share.charge_for(size, || purpose_of(draft, record))?;
-        Ok(size)
+    ) -> Result<Charged, OutOfMemory> {
+        let bytes = draft.size();
+        self.share.charge_for(bytes, || purpose_of(draft, record))?;
+        let mut charged = Charged {
+            bytes,
+            is_entry: false,
+        };
+        if let Some(entries) = &mut self.entries
+            && draft.tag() != TOMBSTONE
+            && !has_entry(record)
+        {
+            let counted = entries.charge(1, Purpose::Growth);
+            counted.inspect_err(|_| self.share.refund(bytes))?;
+            charged.is_entry = true;
+        }
+        Ok(charged)
+    }
+
+    /// Takes back what was charged.
+    pub(super) fn refund(&mut self, charged: Charged) {
+        self.share.refund(charged.bytes);
+        if let Some(entries) = self.entries.as_mut().filter(|_| charged.is_entry) {
+            entries.refund(1);
+            entries.give_back();
+        }
     }
 
     /// Enters one linked version, now decided, into the books.
@@ -655,6 +694,8 @@ impl Stripe {
         // Nearly always one entry has taken the place of another.
         if !(payload::is_lasting(version) && record.has_lasting_entry()) {
             self.settle_change(record, version, stamp);
+        } else if self.notes.is_some() {
+            record.visit(USES_MAX);
         }
         if let Some(superseded) = Superseded::by(record, version, stamp) {
             if !superseded.is_tombstone() {
@@ -680,6 +721,14 @@ impl Stripe {
                 self.counts.entry_count += 1;
             } else {
                 self.counts.entry_count -= 1;
+                if let Some(entries) = &mut self.entries {
+                    // For whichever stripe.
+                    entries.refund(1);
+                    entries.give_back();
+                }
+            }
+            if let Some(notes) = &mut self.notes {
+                notes.note(record, version, is_entry);
             }
         }
         if !is_entry {
@@ -690,6 +739,14 @@ impl Stripe {
             self.timers.settle(record, version);
         }
     }
+}
+
+/// What a version that is going to be linked was charged.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Charged {
+    bytes: usize,
+    /// Whether it makes one entry more, where these are counted.
+    is_entry: bool,
 }
 
 /// What the room is charged for that is needed to note what a commit leaves which links these versions.

@@ -220,6 +220,8 @@ mod tests {
             maintenance: false,
             history: HistoryBounds::default(),
             memory_limit: u64::MAX,
+            entry_limit: u64::MAX,
+            eviction: None,
             queue_concurrency: 1,
         });
         let worker = |work| Worker {

@@ -5,10 +5,12 @@
 //! leaves nothing behind, whichever of its keys the memory did not suffice for; it unlocks, room is
 //! made, and it begins again. What frees memory in the end, a tombstone, is never refused.
 
+use super::eviction::{Eviction, EvictionReason, EvictionScope};
 use super::{Engine, deferred};
-use crate::error::{Error, Result};
+use crate::error::{Error, Limited, Result};
 use crate::mvcc::quota::{Meter, Quota};
 use crate::sync::{epoch, pause};
+use crate::version::Stamp;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +23,15 @@ const TURNS: [(u32, Duration); 3] = [
     (240, Duration::from_millis(1)),
 ];
 
+/// Nothing more is evicted while this share of the limit, and more, is garbage that cannot be freed.
+const HELD_SHARE: u64 = 4;
+
+/// How long each turn of a wait is.
+fn turns() -> impl Iterator<Item = Duration> {
+    let turns = TURNS.iter();
+    turns.flat_map(|(count, pause)| (0..*count).map(move |_| *pause))
+}
+
 /// What is in use and belongs to no stripe, by what it is for.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kind {
@@ -29,25 +40,42 @@ pub(super) enum Kind {
     Messages,
     /// The changes that are kept for those who follow them.
     Changes,
+    /// What is noted of entries to tell which are to be evicted.
+    Policy,
 }
 
 /// What an engine may have in use, and what has a meter of its own.
 #[derive(Debug)]
 pub(super) struct Memory {
     quota: Arc<Quota>,
-    meters: [Arc<Meter>; 3],
+    entries: Option<Arc<Quota>>,
+    meters: [Arc<Meter>; 4],
     stripe_count: usize,
 }
 
 impl Memory {
-    pub(super) fn new(limit: u64, stripe_bits: u32) -> Self {
+    pub(super) fn new(limit: u64, entry_limit: u64, stripe_bits: u32) -> Self {
         let stripe_count = 1 << stripe_bits;
         let quota = Arc::new(Quota::new(limit, stripe_count));
+        let entries = || Arc::new(Quota::of_entries(entry_limit, stripe_count));
         Self {
             meters: std::array::from_fn(|_| Meter::new(&quota)),
             quota,
+            entries: (entry_limit < u64::MAX).then(entries),
             stripe_count,
         }
+    }
+
+    /// What evicts for these limits.
+    pub(super) fn eviction(&self, scope: EvictionScope) -> Eviction {
+        let entry_limit = self.entries().map_or(u64::MAX, |entries| entries.limit());
+        let limits = [self.quota.limit(), entry_limit];
+        Eviction::new(scope, limits, self.stripe_count, self.meter(Kind::Policy))
+    }
+
+    /// How many entries there may be, where that is limited.
+    pub(super) fn entries(&self) -> Option<&Arc<Quota>> {
+        self.entries.as_ref()
     }
 
     pub(super) fn quota(&self) -> &Arc<Quota> {
@@ -63,6 +91,67 @@ impl Memory {
     }
 }
 
+/// Whoever makes room, turn by turn.
+struct Room<'e> {
+    engine: &'e Engine,
+    /// What has been superseded or deleted up to here is to be freed.
+    latest: Stamp,
+    /// Whether the last sweep has freed all of it.
+    is_swept: bool,
+    /// Whether nothing was evicted the last time.
+    is_evicted: bool,
+}
+
+impl<'e> Room<'e> {
+    fn new(engine: &'e Engine) -> Self {
+        Self {
+            engine,
+            latest: engine.latest(),
+            is_swept: false,
+            is_evicted: true,
+        }
+    }
+
+    /// Whether there is no more to be had: what is left is in use, or held by a snapshot.
+    fn is_all(&self) -> bool {
+        self.is_swept && self.is_evicted
+    }
+
+    fn sweep(&mut self) {
+        // Before the sweep, which goes by it.
+        let is_reached = self.engine.registry.grace() >= self.latest;
+        self.is_swept = self.engine.sweep_and_recall() && is_reached;
+    }
+
+    /// Evicts so much, unless a great deal of what was evicted or overwritten waits to be freed, or
+    /// is held by snapshots: then more would go for nothing.
+    fn evict(&mut self, bytes: u64) {
+        self.is_evicted = true;
+        if self.engine.eviction.is_none() {
+            return;
+        }
+        let held = self.engine.counts().garbage_bytes as u64;
+        if held <= self.engine.memory.quota.limit() / HELD_SHARE {
+            let made = self.engine.evict(EvictionReason::Memory, bytes, usize::MAX);
+            self.note(made);
+        }
+    }
+
+    fn evict_entry(&mut self) {
+        self.is_swept = true;
+        let made = self.engine.evict(EvictionReason::Entries, 1, usize::MAX);
+        self.is_evicted = made == 0;
+    }
+
+    fn note(&mut self, made: u64) {
+        self.is_evicted = made == 0;
+        if made > 0 {
+            self.latest = self.engine.latest();
+            self.is_swept = false;
+        }
+    }
+}
+
 impl Engine {
     /// How many bytes may be in use, if that is limited.
     pub(crate) fn memory_limit(&self) -> Option<usize> {
@@ -70,26 +159,48 @@ impl Engine {
             .then(|| usize::try_from(self.memory.quota.limit()).unwrap_or(usize::MAX))
     }
 
-    /// Changes how many bytes may be in use, and takes back what the stripes have drawn.
-    pub(crate) fn set_memory_limit(&self, limit: Option<usize>) {
-        let limit = limit.map_or(u64::MAX, |limit| limit as u64);
-        self.memory.quota.set_limit(limit, self.memory.stripe_count);
-        self.sweep_and_recall();
+    /// How many entries there may be, if that is limited.
+    pub(crate) fn entry_limit(&self) -> Option<usize> {
+        let limit = self.memory.entries()?.limit();
+        Some(usize::try_from(limit).unwrap_or(usize::MAX))
     }
 
-    /// Makes an attempt at a commit. Where the memory limit refuses it, room is made, and another
-    /// attempt.
+    /// Changes how many bytes may be in use, takes back what the stripes have drawn, and evicts what
+    /// is beyond, where it may.
+    pub(crate) fn set_memory_limit(&self, limit: Option<usize>) {
+        let limit = limit.map_or(u64::MAX, |limit| limit as u64);
+        let quota = &self.memory.quota;
+        quota.set_limit(limit, self.memory.stripe_count);
+        let mut room = Room::new(self);
+        for length in turns() {
+            room.sweep();
+            let beyond = quota.taken().saturating_sub(limit);
+            if beyond == 0 || epoch::is_pinned() {
+                return;
+            }
+            room.evict(beyond);
+            if room.is_all() {
+                return;
+            }
+            pause(length);
+        }
+    }
+
+    /// Makes an attempt at a commit. Where a limit refuses it, room is made, and another attempt.
     ///
     /// An attempt that is refused has changed nothing. The caller holds no lock and is not pinned.
     #[inline]
     pub(super) fn with_room<R>(&self, mut attempt: impl FnMut() -> Result<R>) -> Result<R> {
         match attempt() {
             Err(refused) => self.try_again(refused, attempt),
-            done => done,
+            done => {
+                self.evict_ahead();
+                done
+            }
         }
     }
 
-    /// Makes another attempt where one was refused by the memory limit, after room was made.
+    /// Makes another attempt where one was refused by a limit, after room was made.
     #[cold]
     pub(super) fn try_again<R>(
         &self,
@@ -97,40 +208,44 @@ impl Engine {
         mut attempt: impl FnMut() -> Result<R>,
     ) -> Result<R> {
         let mut refused = refused;
-        let latest = self.latest();
+        let mut room = Room::new(self);
         // Where the caller is pinned, the grace waits for the caller.
         let is_waiting = !epoch::is_pinned();
-        let turns = TURNS
-            .iter()
-            .flat_map(|(count, pause)| (0..*count).map(move |_| *pause));
-        for length in turns {
-            if refused.memory_wanted().is_none() {
-                return Err(refused);
+        for length in turns() {
+            match refused.refused_by_limit() {
+                None => return Err(refused),
+                Some(Limited::Entries) => room.evict_entry(),
+                Some(Limited::Memory { wanted }) => {
+                    room.sweep();
+                    room.evict(2 * wanted as u64);
+                }
             }
-            // Before the sweep, which goes by it.
-            let is_reached = self.registry.grace() >= latest;
-            let is_swept = self.sweep_and_recall() && is_reached;
             match attempt() {
                 Err(again) => refused = again,
                 done => return done,
             }
-            if is_swept || !is_waiting {
+            if room.is_all() || !is_waiting {
                 // What is left is in use, or held by a snapshot.
                 break;
             }
             pause(length);
         }
-        let Some(wanted) = refused.memory_wanted() else {
-            return Err(refused);
-        };
-        let (used, limit) = (self.memory_use().total(), self.memory.quota.limit());
-        Err(Error::memory_limit_reached(wanted, used, limit))
+        Err(match refused.refused_by_limit() {
+            None => refused,
+            Some(Limited::Entries) => {
+                Error::entry_limit_reached(self.entry_limit().unwrap_or(usize::MAX))
+            }
+            Some(Limited::Memory { wanted }) => {
+                let (used, limit) = (self.memory_use().total(), self.memory.quota.limit());
+                Error::memory_limit_reached(wanted, used, limit)
+            }
+        })
     }
 
     /// Forgets what can be forgotten, and takes back what the stripes have drawn and do not use.
     /// Whether the epoch has run all that it was handed.
     fn sweep_and_recall(&self) -> bool {
-        self.sweep();
+        self.sweep_stripes();
         let is_run = deferred::run_all();
         self.ripe.free();
         self.registry.advance_grace(&self.counter, &epoch::pin());

@@ -11,6 +11,7 @@ mod calls;
 pub(crate) mod commit;
 pub(crate) mod contention;
 mod deferred;
+pub(crate) mod eviction;
 mod feed;
 pub(crate) mod follow;
 mod handover;
@@ -41,6 +42,7 @@ pub(crate) use crate::sync::reserve;
 
 use self::contention::Turn;
 use self::deferred::Deferred;
+use self::eviction::{Eviction, EvictionScope, Notes};
 use self::history::{History, HistoryBounds};
 use self::load::Loads;
 use self::maintenance::Maintenance;
@@ -58,13 +60,13 @@ use crate::limits::{Limits, SingleLimits};
 use crate::moment::Moment;
 use crate::mvcc::chain::{RecordRef, Ripe};
 use crate::mvcc::point::{Occupancy, Table};
-use crate::mvcc::quota::{Quota, Share};
+use crate::mvcc::quota::Share;
 use crate::mvcc::registry::Registry;
 use crate::mvcc::stamp::StampCounter;
 use crate::mvcc::stripes::{STRIPES_MAX, Stripes, stripe_of};
 use crate::mvcc::time::Time;
 use crate::sync::epoch::Guard;
-use crate::sync::{AtomicBool, OnceLock, Ordering, OutOfMemory};
+use crate::sync::{AtomicBool, OnceLock, Ordering, OutOfMemory, RefusedBy};
 use crate::version::Stamp;
 use std::num::NonZero;
 use std::sync::{Arc, Weak};
@@ -81,6 +83,10 @@ pub(crate) struct Config {
     pub(crate) history: HistoryBounds,
     /// How many bytes may be in use; `u64::MAX` where nothing is limited.
     pub(crate) memory_limit: u64,
+    /// How many entries there may be; `u64::MAX` where that is not limited.
+    pub(crate) entry_limit: u64,
+    /// Which entries may be evicted for a limit, if any.
+    pub(crate) eviction: Option<EvictionScope>,
     /// How many messages of a queue are handled at once.
     pub(crate) queue_concurrency: usize,
 }
@@ -128,6 +134,7 @@ pub(crate) struct Engine {
     ripe: Arc<Ripe<Large>>,
     stripes: Stripes<Stripe>,
     memory: Memory,
+    eviction: Option<Box<Eviction>>,
     deferred: Deferred,
     turn: Turn,
     history: Box<History>,
@@ -142,6 +149,10 @@ pub(crate) struct Engine {
 struct Stripe {
     occupancy: Occupancy,
     share: Share,
+    /// The same of entries, where their number is limited.
+    entries: Option<Share>,
+    /// For the policy, where entries are evicted.
+    notes: Option<Box<Notes>>,
     sweep: SweepQueue,
     timers: Timers,
     counts: Counts,
@@ -150,10 +161,12 @@ struct Stripe {
 }
 
 impl Stripe {
-    fn new(quota: &Arc<Quota>) -> Self {
+    fn new(memory: &Memory, eviction: Option<&Eviction>) -> Self {
         Self {
             occupancy: Occupancy::default(),
-            share: Share::new(quota),
+            share: Share::new(memory.quota()),
+            entries: memory.entries().map(Share::new),
+            notes: eviction.map(|eviction| Box::new(eviction.notes())),
             sweep: SweepQueue::default(),
             timers: Timers::default(),
             counts: Counts::default(),
@@ -164,8 +177,11 @@ impl Stripe {
 
 impl Engine {
     pub(crate) fn new(config: Config) -> Arc<Self> {
-        let memory = Memory::new(config.memory_limit, config.stripe_bits);
-        let stripes = Stripes::new(config.stripe_bits, || Stripe::new(memory.quota()));
+        let memory = Memory::new(config.memory_limit, config.entry_limit, config.stripe_bits);
+        let eviction = (config.eviction.clone()).map(|scope| Box::new(memory.eviction(scope)));
+        let stripes = Stripes::new(config.stripe_bits, || {
+            Stripe::new(&memory, eviction.as_deref())
+        });
         let engine = Arc::new_cyclic(|engine| Self {
             tables: (0..stripes.count()).map(|_| Table::new()).collect(),
             index: OrderedIndex::new(Arc::clone(memory.meter(Kind::Index))),
@@ -188,6 +204,7 @@ impl Engine {
             is_closed: AtomicBool::new(false),
             stripes,
             memory,
+            eviction,
             single: config.limits.single(),
             config,
         });
@@ -279,10 +296,11 @@ impl Engine {
 impl From<OutOfMemory> for Error {
     #[cold]
     fn from(refused: OutOfMemory) -> Self {
-        if refused.is_limit {
-            return Self::memory_limit(refused.bytes);
+        match refused.by {
+            RefusedBy::Allocator => Self::out_of_memory(refused.bytes),
+            RefusedBy::MemoryLimit => Self::memory_limit(refused.bytes),
+            RefusedBy::EntryLimit => Self::entry_limit(),
         }
-        Self::out_of_memory(refused.bytes)
     }
 }
 

@@ -163,6 +163,7 @@ impl Engine {
         let newest = record.and_then(|record| record.newest(&self.counter));
         read(match newest {
             Some((version, stamp)) if payload::is_lasting(version) => {
+                record.inspect(|record| self.note_use(*record));
                 Some(Hit::lasting(version, stamp))
             }
             Some((version, _)) if !version.is_tombstone() => self.newest_judged(key, &guard),
@@ -176,8 +177,9 @@ impl Engine {
         let now = self.now();
         // Looked for once more, now that it is known what time it is: it may have been prolonged
         // since (`Time::read_point`).
-        let newest = self.find(key, guard)?.newest(&self.counter)?;
-        Hit::new(newest, now, &self.time)
+        let record = self.find(key, guard)?;
+        let newest = record.newest(&self.counter)?;
+        Hit::new(newest, now, &self.time).inspect(|_| self.note_use(record))
     }
 
     /// Like [`newest`](Self::newest), of the entry at an open snapshot.
@@ -245,6 +247,6 @@ impl Engine {
     ) -> Option<Hit<'g>> {
         let record = self.find(key, guard)?;
         let found = record.at(at, &self.counter)?;
-        Hit::new(found, now, &self.time)
+        Hit::new(found, now, &self.time).inspect(|_| self.note_use(record))
     }
 }

@@ -114,7 +114,10 @@ impl Engine {
         self.turn.give_way();
         let mut woken = Woken::new();
         match self.commit_one(None, key, &Lasting(&value), &mut woken) {
-            Ok(stamp) => Ok(committed(stamp)),
+            Ok(stamp) => {
+                self.evict_ahead();
+                Ok(committed(stamp))
+            }
             Err(refused) => self.set_again(refused, key, value, &mut woken),
         }
     }
@@ -221,7 +224,7 @@ impl Engine {
             return Ok(record);
         }
         let created = self.create(stripe, key, guard);
-        created.inspect_err(|_| stripe.share.refund(charged))
+        created.inspect_err(|_| stripe.refund(charged))
     }
 
     /// One mutation, and perhaps a check of its key; the stamp, or `None` where the check failed.

@@ -15,11 +15,13 @@ pub(crate) struct MemoryUse {
     pub(crate) messages: u64,
     /// Changes for those who follow them.
     pub(crate) changes: u64,
+    /// What is noted to tell which entries are to be evicted.
+    pub(crate) policy: u64,
 }
 
 impl MemoryUse {
     pub(crate) fn total(&self) -> u64 {
-        self.entries + self.index + self.messages + self.changes
+        self.entries + self.index + self.messages + self.changes + self.policy
     }
 }
 
@@ -39,6 +41,8 @@ pub(crate) struct Counts {
     pub(crate) conflict_count: u64,
     /// Entries that were deleted because they had expired.
     pub(crate) expired_count: u64,
+    /// Entries that were evicted, by the reason.
+    pub(crate) evicted: [u64; 2],
 }
 
 impl Counts {
@@ -49,6 +53,9 @@ impl Counts {
         self.commit_count += other.commit_count;
         self.conflict_count += other.conflict_count;
         self.expired_count += other.expired_count;
+        for (count, other) in self.evicted.iter_mut().zip(other.evicted) {
+            *count += other;
+        }
     }
 }
 
@@ -80,6 +87,7 @@ impl Engine {
             index: of(Kind::Index),
             messages: of(Kind::Messages),
             changes: of(Kind::Changes),
+            policy: of(Kind::Policy),
         };
         let beyond = memory.total().saturating_sub(self.memory.quota().taken());
         memory.entries = memory.entries.saturating_sub(beyond);

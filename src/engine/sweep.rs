@@ -165,6 +165,18 @@ fn grow_charged(
     charged.inspect_err(|_| queue.shrink_to(room))
 }
 
+/// Makes room in a queue for one more thing that is looked at, at the least: what frees memory is not
+/// to wait for it.
+#[inline]
+fn reserve_one(queue: &mut VecDeque<Garbage>, share: &mut Share) -> Result<(), OutOfMemory> {
+    reserve_charged(queue, 1, Purpose::Replacement, share).or_else(|_| {
+        let before = room_bytes(queue);
+        let grown = queue.try_reserve_exact(1);
+        grown.map_err(|_| OutOfMemory::of_bytes(size_of::<Garbage>()))?;
+        share.charge(room_bytes(queue) - before, Purpose::Removal)
+    })
+}
+
 /// What the room of a queue takes of the heap.
 fn room_bytes(queue: &VecDeque<Garbage>) -> usize {
     match queue.capacity() {
@@ -335,9 +347,9 @@ impl SweepQueue {
             let is_first = |front: &Garbage| reaped.until() < front.until();
             if self.waiting.front().is_none_or(is_first) {
                 if horizon.has_snapshots() {
-                    reserve_charged(&mut self.held, 1, Purpose::Replacement, share).ok()?;
+                    reserve_one(&mut self.held, share).ok()?;
                 }
-                reserve_charged(&mut self.waiting, 1, Purpose::Replacement, share).ok()?;
+                reserve_one(&mut self.waiting, share).ok()?;
                 budget.reaped -= 1;
                 return self.reaped.pop_front();
             }
@@ -346,14 +358,14 @@ impl SweepQueue {
         // it stays where it is.
         if budget.waiting > 0 && self.waiting.front().is_some_and(is_due) {
             if horizon.has_snapshots() {
-                reserve_charged(&mut self.held, 1, Purpose::Replacement, share).ok()?;
+                reserve_one(&mut self.held, share).ok()?;
             }
             budget.waiting -= 1;
             return self.waiting.pop_front();
         }
         budget.held = budget.held.checked_sub(1)?;
         let held_unseen = self.held_unseen.checked_sub(1)?;
-        reserve_charged(&mut self.waiting, 1, Purpose::Replacement, share).ok()?;
+        reserve_one(&mut self.waiting, share).ok()?;
         self.held_unseen = held_unseen;
         self.held.pop_front()
     }
@@ -429,6 +441,7 @@ impl Engine {
         // Its own, also where nothing is due: the next commit may be a small one.
         let added = mem::take(&mut stripe.sweep.added);
         stripe.sweep.unreserve();
+        self.keep_policy(stripe, guard);
         if stripe.sweep.is_due(&self.registry) {
             if !stripe.sweep.held.is_empty() {
                 stripe.sweep.notice_closed(self.registry.closed_count());
@@ -619,6 +632,12 @@ impl Engine {
     ///
     /// Takes the stripes one after the other, again and again, for about a microsecond each.
     pub(crate) fn sweep(&self) -> bool {
+        self.tidy_policies();
+        self.sweep_stripes()
+    }
+
+    /// The same, but for what is only noted.
+    pub(super) fn sweep_stripes(&self) -> bool {
         self.registry.advance_grace(&self.counter, &epoch::pin());
         deferred::run_all();
         let mut retiring = self.retiring();

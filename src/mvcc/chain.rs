@@ -324,8 +324,10 @@ struct Record<T> {
     head: AtomicPtr<Version<T>>,
     hash: u64,
     key_len: u32,
-    /// Of the constants below. Read and written under the stripe's lock only.
+    /// Of the constants below. Written under the stripe's lock only.
     marks: AtomicU32,
+    /// How often its entry was used of late, as far as that counts. Written by readers too.
+    uses: AtomicU32,
     key: [u8; 0],
 }
 
@@ -337,6 +339,10 @@ const RETIRED: u32 = 2;
 const ENTRY: u32 = 4;
 /// The newest version that was settled will expire.
 const TIMED: u32 = 8;
+/// Where the number of the entry is, among the marks: it tells one that the key has from others that it
+/// had before.
+const NUMBER_SHIFT: u32 = 8;
+const NUMBER_MASK: u32 = 0xff << NUMBER_SHIFT;
 
 impl<T> Record<T> {
     fn layout(key_len: u32) -> Layout {
@@ -415,6 +421,7 @@ impl<T> RecordPtr<T> {
             hash,
             key_len,
             marks: AtomicU32::new(0),
+            uses: AtomicU32::new(0),
             key: [],
         };
         // SAFETY: freshly allocated for this type, aligned, and ours alone.
@@ -695,6 +702,46 @@ impl<'g, T> RecordRef<'g, T> {
         self.mark(TIMED, is_timed);
     }
 
+    /// The number of its entry, if it seems to have one; under the stripe's lock, it has.
+    pub(crate) fn numbered_entry(self) -> Option<u8> {
+        // ORDERING: Relaxed. Whoever does not hold the stripe only takes a hint from it.
+        let marks = self.header().marks.load(Ordering::Relaxed);
+        let number = (marks & NUMBER_MASK) >> NUMBER_SHIFT;
+        (marks & ENTRY != 0).then(|| u8::try_from(number).unwrap_or_default())
+    }
+
+    /// Gives its entry a number. The caller holds the stripe of the key.
+    pub(crate) fn set_number(self, number: u8) {
+        // ORDERING: Relaxed. Written under the stripe's lock only.
+        let marks = self.header().marks.load(Ordering::Relaxed);
+        let marks = (marks & !NUMBER_MASK) | (u32::from(number) << NUMBER_SHIFT);
+        // ORDERING: Relaxed, as above.
+        self.header().marks.store(marks, Ordering::Relaxed);
+    }
+
+    /// Notes that its entry was used, up to so often. Most often it is enough to look.
+    #[inline]
+    pub(crate) fn visit(self, uses_max: u32) {
+        // ORDERING: Relaxed, both. It publishes nothing; where two note it at once, one is lost.
+        let uses = self.header().uses.load(Ordering::Relaxed);
+        if uses < uses_max {
+            // ORDERING: Relaxed, as above.
+            self.header().uses.store(uses + 1, Ordering::Relaxed);
+        }
+    }
+
+    /// How often its entry was used of late.
+    pub(crate) fn uses(self) -> u32 {
+        // ORDERING: Relaxed, as in `visit`.
+        self.header().uses.load(Ordering::Relaxed)
+    }
+
+    /// How often it counts as used from here on.
+    pub(crate) fn set_uses(self, uses: u32) {
+        // ORDERING: Relaxed, as in `visit`.
+        self.header().uses.store(uses, Ordering::Relaxed);
+    }
+
     /// Has the record brought near, without waiting for it.
     pub(crate) fn prefetch(self) {
         prefetch(self.record.as_ptr().cast());
@@ -729,6 +776,11 @@ pub(crate) fn prefetch(address: *const u8) {
 pub(crate) fn prefetch(_: *const u8) {}
 
 impl<'g, T: Payload> RecordRef<'g, T> {
+    /// What the record takes of the heap, with its newest version.
+    pub(crate) fn size_with_head(self) -> usize {
+        self.header().size() + self.head().map_or(0, VersionRef::size)
+    }
+
     /// Takes back a version that was linked by a commit that will never be decided; it is told when
     /// that is freed. The caller holds the stripe of the key, and `version` is the head.
     pub(crate) fn unlink(self, version: VersionRef<'g, T>, freed: &Freed, guard: &Guard) {

@@ -317,6 +317,29 @@ impl<T> Table<T> {
         }
     }
 
+    /// A record whose key has this hash. Expected constant time; takes no lock and writes nothing.
+    pub(crate) fn find_hash<'g>(&self, hash: u64, guard: &'g Guard) -> Option<RecordRef<'g, T>> {
+        // ORDERING: E-TABLE, reader side, as in `find`.
+        let slots = Slots::unpack(self.slots.load(Ordering::Acquire))?;
+        let tag = tag_of(hash);
+        let mut index = low_bits(hash);
+        loop {
+            // ORDERING: E-TABLE, reader side, as in `find`.
+            let found = slots.at(index).load(Ordering::Acquire);
+            let address = found.addr();
+            if address == 0 {
+                return None;
+            }
+            if address & TAG_MASK == tag && address > TAG_MASK {
+                let record = Self::record(found)?.get(guard);
+                if record.hash() == hash {
+                    return Some(record);
+                }
+            }
+            index = index.wrapping_add(1);
+        }
+    }
+
     /// Notes where the newest version of a record is. The caller holds the stripe.
     pub(crate) fn note_newest(&self, record: RecordRef<'_, T>, newest: VersionRef<'_, T>) {
         if !PREFETCHES {

@@ -10,7 +10,7 @@
 //! What the epoch frees is freed behind no lock, by whichever thread comes by: it is told to the
 //! [`Freed`] of a stripe, which takes it over when it needs it.
 
-use crate::sync::{AtomicU64, CachePadded, Ordering, OutOfMemory, Planted, planted};
+use crate::sync::{AtomicU64, CachePadded, Ordering, OutOfMemory, Planted, RefusedBy, planted};
 use std::mem;
 use std::sync::Arc;
 
@@ -43,6 +43,8 @@ pub(crate) enum Purpose {
 /// What is taken of a limit.
 #[derive(Debug)]
 pub(crate) struct Quota {
+    /// What is limited.
+    of: RefusedBy,
     taken: CachePadded<AtomicU64>,
     limits: CachePadded<LimitWords>,
 }
@@ -58,6 +60,7 @@ impl Quota {
     /// A limit of so many bytes, which so many stripes draw on; `u64::MAX` for none.
     pub(crate) fn new(limit: u64, stripes: usize) -> Self {
         let quota = Self {
+            of: RefusedBy::MemoryLimit,
             taken: CachePadded::new(AtomicU64::new(0)),
             limits: CachePadded::new(LimitWords {
                 limit: AtomicU64::new(limit),
@@ -68,9 +71,20 @@ impl Quota {
         quota
     }
 
+    /// A limit of so many entries.
+    pub(crate) fn of_entries(limit: u64, stripes: usize) -> Self {
+        let mut quota = Self::new(limit, stripes);
+        quota.of = RefusedBy::EntryLimit;
+        quota.set_limit(limit, stripes);
+        quota
+    }
+
     /// Changes the limit. What is taken already stays so.
     pub(crate) fn set_limit(&self, limit: u64, stripes: usize) {
-        let piece = if limit == u64::MAX {
+        let piece = if self.of == RefusedBy::EntryLimit {
+            // Exactly, however few there are.
+            1
+        } else if limit == u64::MAX {
             PIECE_MAX
         } else {
             (limit / SLACK_SHARE / stripes as u64).clamp(PIECE_MIN, LIMITED_PIECE_MAX)
@@ -93,15 +107,14 @@ impl Quota {
     }
 
     /// What can be drawn to hold more.
-    #[cfg(test)]
-    fn left(&self) -> u64 {
+    pub(crate) fn left(&self) -> u64 {
         self.limit_for(Purpose::Growth).saturating_sub(self.taken())
     }
 
     fn limit_for(&self, purpose: Purpose) -> u64 {
         let limit = self.limit();
         match purpose {
-            Purpose::Growth if limit == u64::MAX => limit,
+            Purpose::Growth if limit == u64::MAX || self.of == RefusedBy::EntryLimit => limit,
             Purpose::Growth => limit - limit / RESERVE_SHARE,
             Purpose::Replacement => limit,
             Purpose::Removal => u64::MAX,
@@ -114,7 +127,7 @@ impl Quota {
         let mut taken = self.taken();
         loop {
             if limit.saturating_sub(taken) < bytes {
-                return Err(OutOfMemory::of_limit(bytes));
+                return Err(OutOfMemory::of_limit(bytes, self.of));
             }
             let left = limit_for_growth.saturating_sub(taken);
             let drawn = wanted.min(left).max(bytes);
@@ -145,7 +158,7 @@ impl Quota {
     }
 
     /// How much a stripe draws at once.
-    fn piece(&self) -> u64 {
+    pub(crate) fn piece(&self) -> u64 {
         // ORDERING: Relaxed, as in `set_limit`.
         self.limits.piece.load(Ordering::Relaxed)
     }
@@ -193,6 +206,8 @@ pub(crate) struct Share {
     /// What was charged here and has not been given back here, modulo 2^64: what one stripe was
     /// charged for, another may be given back. The sum of all stripes is what is in use.
     used: u64,
+    /// What was drawn since somebody has asked.
+    drawn: u64,
     /// Once the epoch has been handed anything.
     freed: Option<Freed>,
 }
@@ -203,6 +218,7 @@ impl Share {
             quota: Arc::clone(quota),
             left: 0,
             used: 0,
+            drawn: 0,
             freed: None,
         }
     }
@@ -238,9 +254,17 @@ impl Share {
         self.collect();
         let quota = &*self.quota;
         if let Some(lacking) = bytes.checked_sub(self.left).filter(|lacking| *lacking > 0) {
-            self.left += quota.take(lacking, quota.piece().max(lacking), purpose)?;
+            let drawn = quota.take(lacking, quota.piece().max(lacking), purpose)?;
+            self.left += drawn;
+            self.drawn += drawn;
         }
         Ok(())
+    }
+
+    /// What was drawn since this was last asked.
+    #[inline]
+    pub(crate) fn take_drawn(&mut self) -> u64 {
+        mem::take(&mut self.drawn)
     }
 
     /// So many bytes are in use no more.
@@ -375,6 +399,7 @@ impl Meter {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::{Charge, Meter, Purpose, Quota, Share};
+    use crate::sync::RefusedBy;
     use std::sync::Arc;
 
     #[test]
@@ -388,7 +413,10 @@ mod tests {
             refused = share.charge(500, Purpose::Growth).err();
             charged += 500 * u64::from(refused.is_none());
         }
-        assert_eq!(refused.map(|refused| refused.is_limit), Some(true));
+        assert_eq!(
+            refused.map(|refused| refused.by),
+            Some(RefusedBy::MemoryLimit)
+        );
         assert_eq!(share.used(), charged);
         assert!(charged > 62_000, "{charged}");
         assert!(quota.taken() <= 63_000);
@@ -417,7 +445,7 @@ mod tests {
         let meter = Meter::new(&quota);
         let charge = Charge::new(&meter, 900, Purpose::Growth).unwrap();
         let refused = Charge::new(&meter, 900, Purpose::Growth).unwrap_err();
-        assert_eq!((refused.bytes, refused.is_limit), (900, true));
+        assert_eq!((refused.bytes, refused.by), (900, RefusedBy::MemoryLimit));
         assert_eq!((meter.used(), quota.taken()), (900, 900));
         drop(charge);
         assert_eq!((meter.used(), quota.taken()), (0, 0));

@@ -7,6 +7,7 @@ mod contention;
 mod cursor;
 mod differential;
 mod docs;
+mod evict;
 mod expiry;
 mod history;
 mod keys;

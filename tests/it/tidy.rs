@@ -105,7 +105,7 @@ fn floor(module: &str) -> u8 {
         // `memory` stands beside the models: the heap that sync's other face hands out.
         "sync" | "clock" | "moment" | "version" | "memory" => 0,
         "mvcc" | "backlog" | "flight" => 1,
-        "key" | "value" | "expiry" | "limits" | "error" | "delivery" => 2,
+        "key" | "value" | "expiry" | "limits" | "error" | "delivery" | "policy" => 2,
         "index" => 3,
         "engine" => 4,
         _ => 5,

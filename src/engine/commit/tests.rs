@@ -28,6 +28,8 @@ fn engine(stripe_bits: u32) -> Arc<Engine> {
         maintenance: false,
         history: HistoryBounds::default(),
         memory_limit: u64::MAX,
+        entry_limit: u64::MAX,
+        eviction: None,
         queue_concurrency: 1,
     })
 }

@@ -18,6 +18,8 @@ fn engine() -> (Arc<Engine>, Arc<ManualClock>) {
         maintenance: false,
         history: HistoryBounds::default(),
         memory_limit: u64::MAX,
+        entry_limit: u64::MAX,
+        eviction: None,
         queue_concurrency: 1,
     });
     (engine, clock)

@@ -24,6 +24,8 @@ fn what_expires_within_a_period_is_deleted_together() {
         maintenance: false,
         history: HistoryBounds::default(),
         memory_limit: u64::MAX,
+        entry_limit: u64::MAX,
+        eviction: None,
         queue_concurrency: 1,
     });
     for after in [1, 2, 3, 200] {

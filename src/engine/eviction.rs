@@ -1,0 +1,540 @@
+//! Making room by letting entries go.
+//!
+//! To evict an entry is to delete it, by a commit with a versionstamp of its own: a check on what was
+//! read before fails, watchers are told, an open snapshot goes on seeing it. Which entry it is says
+//! the [`Policy`], by hashes; a reader only notes in the record that it was used.
+//!
+//! The keys are divided among a few policies by the highest bits of their hashes, as they are among the
+//! stripes, so that each stripe has one. Its commits note there, a few at a time, what has come and
+//! what has gone. The lock of a policy is taken after that of a stripe, and none is taken after it:
+//! whoever evicts asks the policy first, lets go of it, and looks again, behind the stripe's lock,
+//! whether the entry is still the one that was meant (NUMBERED).
+//!
+//! ```text
+//! NUMBERED  an entry has one slot in its policy, or is about to be noted there; the slot has the
+//!           number that the record has had since the entry came
+//! ```
+//!
+//! Room is made ahead: whoever draws on what little is left of a limit lets go of as much when its
+//! commit is done. What is evicted can be used again once nobody can see it any more, and the margin is
+//! for what waits for that.
+
+use super::commit::Installed;
+use super::payload::{self, Large};
+use super::{Engine, Stripe};
+use crate::key::Key;
+use crate::mvcc::chain::{RecordRef, Retiring, VersionRef};
+use crate::mvcc::notify::Woken;
+use crate::mvcc::publish::publish_one;
+use crate::mvcc::quota::{Meter, Purpose};
+use crate::policy::{Entries, Policy, Seen, Slot, USES_MAX};
+use crate::sync::epoch::{self, Guard};
+use crate::sync::{AtomicU64, CachePadded, Mutex, Ordering};
+use crate::version::Stamp;
+use smallvec::SmallVec;
+use std::mem;
+use std::sync::Arc;
+
+/// A policy for at least so many entries: fewer would not tell what is used from what is not.
+const ENTRIES_MIN: u64 = 512;
+
+/// What an entry takes, where the memory is limited, to tell how many there will be.
+const ENTRY_BYTES: u64 = 1_024;
+
+/// The policies of an engine, at most. A power of two, and no more than the fewest stripes.
+const POLICIES_MAX: u64 = 16;
+
+/// How much a stripe notes before it tells its policy.
+const NOTES_MAX: usize = 8;
+
+/// The share of a limit below which room is made ahead: one in this many.
+const MARGIN_SHARE: u64 = 32;
+
+/// How many a policy is asked for at once.
+const VICTIMS: usize = 8;
+
+/// How many entries one commit evicts ahead, at most. More wait for the next.
+const AHEAD_MAX: usize = 256;
+
+/// How many pieces of the queues of a policy are tidied before its lock is given up.
+const PIECES: usize = 4;
+
+/// Why an entry was evicted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EvictionReason {
+    /// The memory limit was near, or reached.
+    Memory,
+    /// The limit of entries was near, or reached.
+    Entries,
+}
+
+/// Which entries may be evicted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct EvictionScope {
+    /// What lies below one of these; everything, where there are none.
+    pub(crate) only: Vec<Key>,
+    /// But nothing that lies below, or is, one of these.
+    pub(crate) pinned: Vec<Key>,
+}
+
+impl EvictionScope {
+    fn covers(&self, key: &[u8]) -> bool {
+        let begins = |prefix: &Key| key.starts_with(prefix.as_bytes());
+        (self.only.is_empty() || self.only.iter().any(begins)) && !self.pinned.iter().any(begins)
+    }
+}
+
+/// What a stripe notes for its policy. Lives behind the stripe's lock.
+#[derive(Debug)]
+pub(super) struct Notes {
+    scope: Arc<EvictionScope>,
+    counts_entries: bool,
+    next_number: u8,
+    come: SmallVec<[Slot; NOTES_MAX]>,
+    /// The hashes and weights of those that have gone otherwise than by eviction.
+    gone: SmallVec<[(u64, u32); NOTES_MAX]>,
+    is_evicting: bool,
+}
+
+impl Notes {
+    /// Notes that an entry has come to a record, or gone from it.
+    #[cold]
+    pub(super) fn note(
+        &mut self,
+        record: RecordRef<'_, Large>,
+        version: VersionRef<'_, Large>,
+        is_entry: bool,
+    ) {
+        if !self.scope.covers(record.key()) {
+            return;
+        }
+        if is_entry {
+            self.next_number = self.next_number.wrapping_add(1);
+            record.set_number(self.next_number);
+            record.set_uses(0);
+            let weight = self.weight(record);
+            self.come
+                .push(Slot::new(record.hash(), self.next_number, weight));
+        } else if !self.is_evicting {
+            let before = RecordRef::below(version).map_or(0, VersionRef::size);
+            let weight = if self.counts_entries { 1 } else { before };
+            let weight = u32::try_from(weight).unwrap_or(u32::MAX);
+            self.gone.push((record.hash(), weight));
+        }
+    }
+
+    fn weight(&self, record: RecordRef<'_, Large>) -> u32 {
+        if self.counts_entries {
+            return 1;
+        }
+        u32::try_from(record.size_with_head()).unwrap_or(u32::MAX)
+    }
+
+    fn is_due(&self, notes_max: usize) -> bool {
+        self.come.len() >= notes_max || self.gone.len() >= NOTES_MAX
+    }
+}
+
+/// A policy, and what its memory was charged.
+#[derive(Debug)]
+struct Charged {
+    policy: Policy,
+    bytes: usize,
+}
+
+impl Charged {
+    /// Changes the policy, and charges what it takes now. That may go a little beyond the limit.
+    fn change<R>(&mut self, meter: &Meter, change: impl FnOnce(&mut Policy) -> R) -> R {
+        let result = change(&mut self.policy);
+        let bytes = self.policy.heap_bytes();
+        if bytes > self.bytes {
+            // What makes room is never refused.
+            let _ = meter.charge(bytes - self.bytes, Purpose::Removal);
+        } else if bytes < self.bytes {
+            meter.refund(self.bytes - bytes);
+        }
+        self.bytes = bytes;
+        result
+    }
+}
+
+/// How an engine evicts.
+#[derive(Debug)]
+pub(super) struct Eviction {
+    scope: Arc<EvictionScope>,
+    policies: Box<[CachePadded<Mutex<Charged>>]>,
+    meter: Arc<Meter>,
+    counts_entries: bool,
+    notes_max: usize,
+    /// How much there should be less of: bytes, and entries.
+    wanted: CachePadded<[AtomicU64; 2]>,
+    /// Which policy is asked next.
+    next: CachePadded<AtomicU64>,
+}
+
+impl Eviction {
+    /// For these limits; `u64::MAX` for none.
+    pub(super) fn new(
+        scope: EvictionScope,
+        [memory_limit, entry_limit]: [u64; 2],
+        stripes: usize,
+        meter: &Arc<Meter>,
+    ) -> Self {
+        let entries = entry_limit.min(memory_limit / ENTRY_BYTES);
+        let policies = (entries / ENTRIES_MIN).clamp(1, POLICIES_MAX.min(stripes as u64));
+        let policies = 1 << policies.ilog2();
+        let per_stripe = entries / (32 * stripes as u64);
+        Self {
+            scope: Arc::new(scope),
+            policies: (0..policies)
+                .map(|_| {
+                    let (policy, bytes) = (Policy::new(), 0);
+                    CachePadded::new(Mutex::new(Charged { policy, bytes }))
+                })
+                .collect(),
+            meter: Arc::clone(meter),
+            counts_entries: entry_limit < u64::MAX,
+            notes_max: usize::try_from(per_stripe)
+                .unwrap_or(NOTES_MAX)
+                .clamp(1, NOTES_MAX),
+            wanted: CachePadded::new([AtomicU64::new(0), AtomicU64::new(0)]),
+            next: CachePadded::new(AtomicU64::new(0)),
+        }
+    }
+
+    /// What a stripe needs to take its notes.
+    pub(super) fn notes(&self) -> Notes {
+        Notes {
+            scope: Arc::clone(&self.scope),
+            counts_entries: self.counts_entries,
+            next_number: 0,
+            come: SmallVec::new(),
+            gone: SmallVec::new(),
+            is_evicting: false,
+        }
+    }
+
+    fn policy_of(&self, hash: u64) -> &Mutex<Charged> {
+        let bits = self.policies.len().trailing_zeros();
+        let index = (hash >> 1) >> (u64::BITS - 1 - bits);
+        &self.policies[usize::try_from(index).unwrap_or(0)]
+    }
+
+    /// Gives back to a policy what was to go and could not.
+    fn keep(&self, index: usize, victim: Slot) {
+        let mut policy = self.policies[index].lock();
+        policy.change(&self.meter, |policy| policy.keep(victim));
+    }
+
+    fn is_wanted(&self) -> bool {
+        // ORDERING: Relaxed. Whoever has noted it comes here itself.
+        self.wanted
+            .iter()
+            .any(|wanted| wanted.load(Ordering::Relaxed) > 0)
+    }
+
+    fn want(&self, reason: EvictionReason, much: u64) {
+        // ORDERING: Relaxed, as above.
+        self.wanted[reason as usize].fetch_add(much, Ordering::Relaxed);
+    }
+
+    fn take_wanted(&self, reason: EvictionReason) -> u64 {
+        // ORDERING: Relaxed, as above.
+        self.wanted[reason as usize].swap(0, Ordering::Relaxed)
+    }
+}
+
+/// The entries, as a policy sees them.
+struct View<'e, 'g> {
+    engine: &'e Engine,
+    guard: &'g Guard,
+    counts_entries: bool,
+}
+
+impl View<'_, '_> {
+    fn record(&self, slot: &Slot) -> Option<RecordRef<'_, Large>> {
+        let table = self.engine.table(slot.hash);
+        let record = table.find_hash(slot.hash, self.guard)?;
+        (record.numbered_entry() == Some(slot.number)).then_some(record)
+    }
+}
+
+impl Entries for View<'_, '_> {
+    fn look(&self, slot: &Slot) -> Option<Seen> {
+        let record = self.record(slot)?;
+        let weight = if self.counts_entries {
+            1
+        } else {
+            u32::try_from(record.size_with_head()).unwrap_or(u32::MAX)
+        };
+        let uses = record.uses();
+        Some(Seen { uses, weight })
+    }
+
+    fn set_uses(&self, slot: &Slot, uses: u32) {
+        if let Some(record) = self.record(slot) {
+            record.set_uses(uses);
+        }
+    }
+}
+
+/// What came of a victim.
+enum Evicted {
+    /// It has made so much room.
+    Bytes(u64),
+    /// It had gone before, or is another entry by now.
+    Gone,
+    /// There is no memory to delete it.
+    Refused,
+}
+
+impl Engine {
+    /// Notes that an entry was used, where that counts.
+    #[inline]
+    pub(super) fn note_use(&self, record: RecordRef<'_, Large>) {
+        if self.eviction.is_some() {
+            record.visit(USES_MAX);
+        }
+    }
+
+    /// Tells the policy of a stripe what has come and gone there; and notes how much room is wanted.
+    /// The stripe is locked.
+    #[inline]
+    pub(super) fn keep_policy(&self, stripe: &mut Stripe, guard: &Guard) {
+        if let Some(eviction) = &self.eviction {
+            self.tell_policy(eviction, stripe, guard);
+        }
+    }
+
+    fn tell_policy(&self, eviction: &Eviction, stripe: &mut Stripe, guard: &Guard) {
+        if stripe.share.take_drawn() > 0 {
+            let quota = self.memory.quota();
+            let margin = quota.limit() / MARGIN_SHARE;
+            if let Some(lacking) = margin.checked_sub(quota.left()) {
+                eviction.want(EvictionReason::Memory, lacking / 8 + quota.piece());
+            }
+        }
+        if let Some(entries) = &mut stripe.entries
+            && entries.take_drawn() > 0
+            && let Some(quota) = self.memory.entries()
+        {
+            let margin = (quota.limit() / 256).min(64);
+            if quota.left() < margin {
+                eviction.want(EvictionReason::Entries, 1);
+            }
+        }
+        let Some(notes) = &mut stripe.notes else {
+            return;
+        };
+        if !notes.is_due(eviction.notes_max) {
+            return;
+        }
+        self.pass_on(eviction, notes, guard);
+    }
+
+    /// Passes on to its policy what a stripe has noted. The stripe is locked.
+    fn pass_on(&self, eviction: &Eviction, notes: &mut Notes, guard: &Guard) {
+        let view = self.view(eviction, guard);
+        let gone = notes.gone.first().map(|(hash, _)| *hash);
+        // Those of a stripe have one policy.
+        let Some(hash) = notes.come.first().map(|slot| slot.hash).or(gone) else {
+            return;
+        };
+        // LOCK ORDER: a stripe, then its policy.
+        let mut policy = eviction.policy_of(hash).lock();
+        policy.change(&eviction.meter, |policy| {
+            for slot in notes.come.drain(..) {
+                policy.arrive(slot, &view);
+            }
+            for (_, weight) in notes.gone.drain(..) {
+                policy.depart(weight, &view);
+            }
+        });
+    }
+
+    fn view<'e, 'g>(&'e self, eviction: &Eviction, guard: &'g Guard) -> View<'e, 'g> {
+        View {
+            engine: self,
+            guard,
+            counts_entries: eviction.counts_entries,
+        }
+    }
+
+    /// Makes the room that is wanted ahead. The caller holds no lock.
+    #[inline]
+    pub(super) fn evict_ahead(&self) {
+        if let Some(eviction) = &self.eviction
+            && eviction.is_wanted()
+        {
+            self.evict_wanted(eviction);
+        }
+    }
+
+    #[cold]
+    fn evict_wanted(&self, eviction: &Eviction) {
+        for reason in [EvictionReason::Memory, EvictionReason::Entries] {
+            let wanted = eviction.take_wanted(reason);
+            if wanted > 0 {
+                self.evict(reason, wanted, AHEAD_MAX);
+            }
+        }
+    }
+
+    /// Lets entries go until there is so much less: bytes or entries, by the reason; at most so many.
+    /// How much it was. The caller holds no lock.
+    pub(super) fn evict(&self, reason: EvictionReason, wanted: u64, count_max: usize) -> u64 {
+        let Some(eviction) = &self.eviction else {
+            return 0;
+        };
+        let (mut made, mut count, mut empty) = (0, 0, 0);
+        let mut retiring = self.retiring();
+        let mut is_told = false;
+        while made < wanted && count < count_max {
+            if empty == eviction.policies.len() {
+                if mem::replace(&mut is_told, true) {
+                    break;
+                }
+                // They may not have been told of what has come last.
+                self.tell_policies(eviction);
+                empty = 0;
+            }
+            // ORDERING: Relaxed. It only goes round.
+            let next = eviction.next.fetch_add(1, Ordering::Relaxed);
+            let index = usize::try_from(next).unwrap_or(0) & (eviction.policies.len() - 1);
+            let guard = epoch::pin();
+            let victims = self.victims(eviction, index, reason, wanted - made, &guard);
+            empty = if victims.is_empty() { empty + 1 } else { 0 };
+            for victim in &victims {
+                count += 1;
+                match self.evict_one(victim, reason, &mut retiring, &guard) {
+                    Evicted::Bytes(bytes) if reason == EvictionReason::Memory => made += bytes,
+                    Evicted::Bytes(_) => made += 1,
+                    Evicted::Gone => {}
+                    Evicted::Refused => {
+                        eviction.keep(index, *victim);
+                        count = count_max;
+                    }
+                }
+            }
+            drop(guard);
+            self.ripe.free();
+        }
+        retiring.finish(&epoch::pin());
+        made
+    }
+
+    /// Asks a policy for what is to go.
+    fn victims(
+        &self,
+        eviction: &Eviction,
+        index: usize,
+        reason: EvictionReason,
+        wanted: u64,
+        guard: &Guard,
+    ) -> SmallVec<[Slot; VICTIMS]> {
+        let view = self.view(eviction, guard);
+        let (mut victims, mut weight) = (SmallVec::new(), 0);
+        let counts = reason == EvictionReason::Entries;
+        let mut policy = eviction.policies[index].lock();
+        policy.change(&eviction.meter, |policy| {
+            while victims.len() < VICTIMS && weight < wanted {
+                let Some(slot) = policy.evict(&view) else {
+                    break;
+                };
+                weight += if counts { 1 } else { u64::from(slot.weight) };
+                victims.push(slot);
+            }
+        });
+        drop(policy);
+        victims
+    }
+
+    /// Has all stripes tell their policies, where these know of nothing that can go.
+    fn tell_policies(&self, eviction: &Eviction) {
+        for index in 0..self.stripes.count() {
+            let guard = epoch::pin();
+            let mut stripe = self.stripes.lock_one(index);
+            if let Some(notes) = &mut stripe.notes {
+                self.pass_on(eviction, notes, &guard);
+            }
+        }
+    }
+
+    /// Has the policies forget the slots of entries that are gone: without, they would stay until
+    /// room is wanted.
+    pub(super) fn tidy_policies(&self) {
+        let Some(eviction) = &self.eviction else {
+            return;
+        };
+        self.tell_policies(eviction);
+        for policy in &eviction.policies {
+            let pieces = policy.lock().policy.pieces();
+            for _ in 0..pieces.div_ceil(PIECES).max(1) {
+                let guard = epoch::pin();
+                let view = self.view(eviction, &guard);
+                let mut policy = policy.lock();
+                policy.change(&eviction.meter, |policy| {
+                    (0..PIECES).for_each(|_| policy.tidy(&view));
+                });
+            }
+        }
+    }
+
+    /// Deletes an entry, if it is still the one that is meant.
+    fn evict_one(
+        &self,
+        slot: &Slot,
+        reason: EvictionReason,
+        retiring: &mut Retiring<'_, Large>,
+        guard: &Guard,
+    ) -> Evicted {
+        let Ok(draft) = payload::draft_tombstone() else {
+            return Evicted::Refused;
+        };
+        let index = self.stripe_of(slot.hash);
+        let mut woken = Woken::new();
+        let mut stripe = self.stripes.lock_one(index);
+        let record = self.table(slot.hash).find_hash(slot.hash, guard);
+        // NUMBERED: now nobody changes it.
+        let record = record.filter(|record| record.numbered_entry() == Some(slot.number));
+        let Some(record) = record else {
+            return Evicted::Gone;
+        };
+        let Stripe { sweep, share, .. } = &mut *stripe;
+        if sweep.reserve_reaped(1, share).is_err() || stripe.charge(&draft, None).is_err() {
+            return Evicted::Refused;
+        }
+        let bytes = record.size_with_head() as u64;
+        let (stamp, version) = publish_one(record, draft, &self.counter);
+        self.settle_evicted(&mut stripe, record, version, stamp, &mut woken);
+        stripe.counts.evicted[reason as usize] += 1;
+        drop(stripe);
+        self.sweep_for_reaper(index, retiring, guard);
+        self.tick_pinned(stamp, guard);
+        Evicted::Bytes(bytes)
+    }
+
+    fn settle_evicted(
+        &self,
+        stripe: &mut Stripe,
+        record: RecordRef<'_, Large>,
+        version: VersionRef<'_, Large>,
+        stamp: Stamp,
+        woken: &mut Woken,
+    ) {
+        let installed = Installed {
+            record,
+            version,
+            place: 0,
+        };
+        if let Some(notes) = &mut stripe.notes {
+            notes.is_evicting = true;
+        }
+        stripe.leave_to_reaper(|stripe| stripe.settle(&installed, stamp, woken));
+        if let Some(notes) = &mut stripe.notes {
+            notes.is_evicting = false;
+        }
+        self.table(record.hash()).note_newest(record, version);
+    }
+}

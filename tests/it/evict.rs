@@ -1,0 +1,276 @@
+//! Evicting entries to make room.
+
+use crate::support::threads::{race, wait_until};
+use crate::support::{assert_refused, committed};
+use kvick::{Builder, ErrorKind, Kv, NewValue, OnLimit, Range};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use std::time::Duration;
+
+const LIMIT: usize = 1 << 20;
+
+fn cache() -> Builder {
+    Kv::builder()
+        .memory_limit(LIMIT)
+        .on_limit(OnLimit::Evict)
+        .background_sweep(false)
+        .writer_threads(1)
+}
+
+fn set_pages(kv: &Kv, numbers: std::ops::Range<u64>) {
+    for number in numbers {
+        kv.set(("page", number), vec![7; 1_000])
+            .expect("room is made");
+        assert!(kv.stats().bytes <= LIMIT, "{:?}", kv.stats());
+    }
+}
+
+#[track_caller]
+fn assert_empties(kv: &Kv) {
+    kv.delete_range(Range::all()).expect("it deletes");
+    wait_until(|| {
+        kv.sweep();
+        kv.stats().bytes == 0
+    });
+}
+
+#[test]
+fn room_is_made_for_whatever_comes() {
+    let kv = cache().build();
+    set_pages(&kv, 0..5_000);
+    let stats = kv.stats();
+    assert!((700..950).contains(&stats.entry_count), "{stats:?}");
+    assert_eq!(
+        stats.evicted_for_memory_count + stats.entry_count as u64,
+        5_000
+    );
+    assert!(stats.bytes > LIMIT / 10 * 8, "{stats:?}");
+    // The latest have not been evicted before they could be used.
+    for number in 4_990..5_000_u64 {
+        assert!(kv.get(("page", number)).unwrap().exists());
+    }
+    let entries = kv.list("page").entries().unwrap();
+    assert!(
+        entries
+            .into_iter()
+            .all(|entry| entry.as_bytes() == Some(&[7; 1_000][..]))
+    );
+    assert_empties(&kv);
+    set_pages(&kv, 0..2_000);
+    assert_empties(&kv);
+}
+
+#[test]
+fn an_eviction_is_a_commit() {
+    let kv = cache().build();
+    kv.set("first", vec![1; 1_000]).unwrap();
+    let read = kv.get("first").unwrap();
+    let snapshot = kv.snapshot();
+    let mut watch = kv.watch(["first"]).unwrap();
+    assert!(watch.try_recv().unwrap().is_some());
+    assert!(watch.try_recv().unwrap().is_none());
+    set_pages(&kv, 0..3_000);
+    assert!(kv.get("first").unwrap().is_missing());
+    // A check on what was read before fails, and one on what is missing holds.
+    assert!(
+        !kv.atomic()
+            .check(&read)
+            .set("other", 1_u64)
+            .commit()
+            .unwrap()
+            .is_committed()
+    );
+    committed(
+        kv.atomic()
+            .check_absent("first")
+            .set("other", 1_u64)
+            .commit(),
+    );
+    let seen = watch.try_recv().unwrap().expect("it was told");
+    assert!(seen.entries[0].is_missing());
+    // The snapshot goes on seeing it.
+    assert_eq!(snapshot.get("first").unwrap(), read);
+    drop(snapshot);
+    assert_empties(&kv);
+}
+
+#[test]
+fn what_is_pinned_stays_and_what_is_not_asked_for() {
+    let kv = cache()
+        .evict_only("page")
+        .evict_only("image")
+        .pin(("page", 0_u64))
+        .build();
+    kv.set(("page", 0_u64), vec![7; 1_000]).unwrap();
+    kv.set(("page", 0_u64, "note"), "of page 0").unwrap();
+    for number in 0..100_u64 {
+        kv.set(("user", number), vec![7; 1_000]).unwrap();
+    }
+    for number in 1..3_000_u64 {
+        let kind = if number % 3 == 0 { "image" } else { "page" };
+        kv.set((kind, number), vec![7; 1_000]).unwrap();
+    }
+    assert_eq!(kv.list("user").count().unwrap(), 100);
+    assert!(kv.get(("page", 0_u64)).unwrap().exists());
+    assert!(kv.get(("page", 0_u64, "note")).unwrap().exists());
+    assert!(kv.stats().evicted_for_memory_count > 2_000);
+    // Where nothing that may go is left, it is as with a limit that refuses.
+    let refused = (0..2_000_u64).find_map(|number| kv.set(("user", number), vec![7; 1_000]).err());
+    assert_eq!(
+        refused.map(|error| error.kind()),
+        Some(ErrorKind::MemoryLimit)
+    );
+    assert!(kv.list("image").count().unwrap() == 0 && kv.list("page").count().unwrap() <= 2);
+    assert_empties(&kv);
+}
+
+#[test]
+fn what_is_used_stays_while_others_pass_by() {
+    let kv = cache().build();
+    let mut random = StdRng::seed_from_u64(5);
+    for number in 0..300_u64 {
+        kv.set(("hot", number), vec![7; 1_000]).unwrap();
+    }
+    let mut misses = 0;
+    for number in 0..20_000_u64 {
+        let hot = ("hot", random.random_range(0..300_u64));
+        if kv.get(hot).unwrap().is_missing() {
+            misses += 1;
+            kv.set(hot, vec![7; 1_000]).unwrap();
+        }
+        kv.set(("once", number), vec![7; 1_000]).unwrap();
+    }
+    assert!(misses < 1_000, "{misses}");
+    assert_empties(&kv);
+}
+
+#[test]
+fn no_more_entries_than_the_limit_are_there() {
+    let kv = Kv::builder()
+        .entry_limit(100)
+        .on_limit(OnLimit::Evict)
+        .background_sweep(false)
+        .build();
+    for number in 0..1_000_u64 {
+        kv.set(number, number).unwrap();
+        assert!(kv.stats().entry_count <= 100);
+    }
+    let stats = kv.stats();
+    assert_eq!((stats.entry_limit, stats.memory_limit), (Some(100), None));
+    assert!(stats.entry_count >= 98, "{stats:?}");
+    assert_eq!(
+        stats.evicted_for_entries_count,
+        1_000 - stats.entry_count as u64
+    );
+    let mut many = kv.atomic();
+    for number in 0..50_u64 {
+        many.set(("many", number), number);
+    }
+    committed(many.commit());
+    assert!(kv.stats().entry_count <= 100);
+    assert_empties(&kv);
+
+    let kv = Kv::builder()
+        .entry_limit(100)
+        .background_sweep(false)
+        .build();
+    for number in 0..100_u64 {
+        kv.set(number, number).unwrap();
+    }
+    assert_refused(
+        kv.set(100_u64, 1_u64),
+        ErrorKind::EntryLimit,
+        "(max 100 entries)",
+    );
+    kv.set(99_u64, 1_u64).unwrap();
+    kv.delete(0_u64).unwrap();
+    kv.set(100_u64, 1_u64).unwrap();
+    let mut two = kv.atomic();
+    two.delete(1_u64).set("new", 1_u64).set("newer", 1_u64);
+    assert_refused(two.commit(), ErrorKind::EntryLimit, "(max 100 entries)");
+    assert_eq!(kv.stats().entry_count, 100);
+    assert_empties(&kv);
+}
+
+#[test]
+fn a_lower_limit_evicts_what_is_beyond() {
+    let kv = cache().build();
+    set_pages(&kv, 0..2_000);
+    kv.set_memory_limit(LIMIT / 4);
+    let stats = kv.stats();
+    assert!(
+        stats.bytes <= LIMIT / 4 && stats.entry_count > 100,
+        "{stats:?}"
+    );
+    kv.set_memory_limit(LIMIT);
+    set_pages(&kv, 2_000..4_000);
+    assert!(kv.stats().entry_count > 700);
+    assert_empties(&kv);
+}
+
+#[test]
+fn what_a_snapshot_holds_does_not_have_the_rest_evicted_for_nothing() {
+    let kv = cache().build();
+    set_pages(&kv, 0..2_000);
+    let snapshot = kv.snapshot();
+    let count = snapshot.list("page").count().unwrap();
+    let mut refused = 0;
+    for number in 2_000..6_000_u64 {
+        refused += usize::from(kv.set(("page", number), vec![7; 1_000]).is_err());
+        assert!(kv.stats().bytes <= LIMIT);
+    }
+    assert!(refused > 100, "{refused}");
+    assert_eq!(snapshot.list("page").count().unwrap(), count);
+    assert!(kv.stats().entry_count > count / 4, "{:?}", kv.stats());
+    drop(snapshot);
+    set_pages(&kv, 6_000..9_000);
+    assert_empties(&kv);
+}
+
+#[test]
+fn what_expires_or_is_deleted_makes_room_too() {
+    let kv = cache().build();
+    let mut random = StdRng::seed_from_u64(6);
+    for round in 0..20_000_u64 {
+        let key = ("page", random.random_range(0..3_000_u64));
+        let value = vec![7; 16 << random.random_range(0..8)];
+        match random.random_range(0..4) {
+            0 => drop(kv.delete(key).unwrap()),
+            1 => {
+                let value = NewValue::from(value).expire_in(Duration::from_millis(round % 50));
+                kv.set(key, value).unwrap();
+            }
+            _ => drop(kv.set(key, value).unwrap()),
+        }
+    }
+    assert!(kv.stats().bytes <= LIMIT);
+    assert_empties(&kv);
+}
+
+#[test]
+fn every_commit_finds_room_whatever_the_threads_do() {
+    const THREADS: usize = 4;
+    let kv = Kv::builder()
+        .memory_limit(4 * LIMIT)
+        .on_limit(OnLimit::Evict)
+        .build();
+    race(THREADS, |thread| {
+        let mut random = StdRng::seed_from_u64(thread as u64);
+        for step in 0..5_000 {
+            let key = random.random_range(0..20_000);
+            let len = 16 << random.random_range(0..9);
+            match random.random_range(0..20) {
+                0 => drop(kv.delete(key).unwrap()),
+                1 => drop(kv.snapshot().list(()).limit(10).count().unwrap()),
+                2 => drop(kv.get(key).unwrap()),
+                _ => drop(kv.set(key, vec![7; len]).unwrap()),
+            }
+            if step % 64 == 0 {
+                let stats = kv.stats();
+                assert!(stats.bytes <= 4 * LIMIT, "{stats:?}");
+            }
+        }
+    });
+    assert!(kv.stats().evicted_for_memory_count > 1_000);
+    assert_empties(&kv);
+}
