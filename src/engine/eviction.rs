@@ -36,7 +36,7 @@ use std::mem;
 use std::sync::Arc;
 
 /// A policy for at least so many entries: fewer would not tell what is used from what is not.
-const ENTRIES_MIN: u64 = 512;
+const ENTRIES_MIN: u64 = 4_096;
 
 /// What an entry takes, where the memory is limited, to tell how many there will be.
 const ENTRY_BYTES: u64 = 1_024;
@@ -215,10 +215,27 @@ impl Eviction {
         }
     }
 
-    fn policy_of(&self, hash: u64) -> &Mutex<Charged> {
+    /// Which policy has this key.
+    fn index_of(&self, hash: u64) -> usize {
         let bits = self.policies.len().trailing_zeros();
         let index = (hash >> 1) >> (u64::BITS - 1 - bits);
-        &self.policies[usize::try_from(index).unwrap_or(0)]
+        usize::try_from(index).unwrap_or(0)
+    }
+
+    fn policy_of(&self, hash: u64) -> &Mutex<Charged> {
+        &self.policies[self.index_of(hash)]
+    }
+
+    /// The policy that is asked next, and, where `goes_on`, another after it.
+    fn next(&self, goes_on: bool) -> usize {
+        let next = if goes_on {
+            // ORDERING: Relaxed. It only goes round.
+            self.next.fetch_add(1, Ordering::Relaxed)
+        } else {
+            // ORDERING: Relaxed, as above.
+            self.next.load(Ordering::Relaxed)
+        };
+        usize::try_from(next).unwrap_or(0) & (self.policies.len() - 1)
     }
 
     /// Gives back to a policy what was to go and could not.
@@ -234,7 +251,12 @@ impl Eviction {
             .any(|wanted| wanted.load(Ordering::Relaxed) > 0)
     }
 
-    fn want(&self, reason: EvictionReason, much: u64) {
+    /// Notes that so much is wanted, first of this policy: it has just got something.
+    fn want(&self, reason: EvictionReason, much: u64, of: Option<usize>) {
+        if let Some(policy) = of {
+            // ORDERING: Relaxed, as in `next`.
+            self.next.store(policy as u64, Ordering::Relaxed);
+        }
         // ORDERING: Relaxed, as above.
         self.wanted[reason as usize].fetch_add(much, Ordering::Relaxed);
     }
@@ -308,20 +330,23 @@ impl Engine {
     }
 
     fn tell_policy(&self, eviction: &Eviction, stripe: &mut Stripe, guard: &Guard) {
+        let come = stripe.notes.as_ref().and_then(|notes| notes.come.last());
+        let latest = come.map(|slot| eviction.index_of(slot.hash));
         if stripe.share.take_drawn() > 0 {
             let quota = self.memory.quota();
             let margin = quota.limit() / MARGIN_SHARE;
             if let Some(lacking) = margin.checked_sub(quota.left()) {
-                eviction.want(EvictionReason::Memory, lacking / 8 + quota.piece());
+                let wanted = lacking / 8 + quota.piece();
+                eviction.want(EvictionReason::Memory, wanted, latest);
             }
         }
         if let Some(entries) = &mut stripe.entries
             && entries.take_drawn() > 0
             && let Some(quota) = self.memory.entries()
         {
-            let margin = (quota.limit() / 256).min(64);
+            let margin = (quota.limit() / 1_024).clamp(1, 64);
             if quota.left() < margin {
-                eviction.want(EvictionReason::Entries, 1);
+                eviction.want(EvictionReason::Entries, 1, latest);
             }
         }
         let Some(notes) = &mut stripe.notes else {
@@ -399,9 +424,8 @@ impl Engine {
                 self.tell_policies(eviction);
                 empty = 0;
             }
-            // ORDERING: Relaxed. It only goes round.
-            let next = eviction.next.fetch_add(1, Ordering::Relaxed);
-            let index = usize::try_from(next).unwrap_or(0) & (eviction.policies.len() - 1);
+            // Ahead, the one that has got something has to give; otherwise all in turn.
+            let index = eviction.next(count_max > AHEAD_MAX || empty > 0);
             let guard = epoch::pin();
             let victims = self.victims(eviction, index, reason, wanted - made, &guard);
             empty = if victims.is_empty() { empty + 1 } else { 0 };

@@ -27,7 +27,12 @@ pub(crate) struct Entrant {
 const NOTHING: &str = "left alone";
 
 /// In the order of the tables: the ways of one cache stand together.
-pub(crate) const ALL: [Entrant; 4] = [
+pub(crate) const ALL: [Entrant; 5] = [
+    Entrant {
+        cache: "kvick",
+        upkeep: NOTHING,
+        open: Kvick::open,
+    },
     Entrant {
         cache: "moka",
         upkeep: NOTHING,
@@ -49,6 +54,32 @@ pub(crate) const ALL: [Entrant; 4] = [
         open: QuickCache::open,
     },
 ];
+
+struct Kvick(kvick::Kv);
+
+impl Kvick {
+    fn open(entries: u64) -> Box<dyn Contestant> {
+        let builder = kvick::Kv::builder()
+            .entry_limit(usize::try_from(entries).unwrap_or(usize::MAX))
+            .on_limit(kvick::OnLimit::Evict);
+        Box::new(Self(builder.build()))
+    }
+}
+
+impl Contestant for Kvick {
+    fn get_or_insert(&mut self, id: u64) -> bool {
+        let found = self.0.with_entry(id, |entry| entry.is_some());
+        if found.expect("a key can be read") {
+            return true;
+        }
+        self.0.set(id, 0_u64).expect("room is made");
+        false
+    }
+
+    fn held(&self) -> u64 {
+        self.0.stats().entry_count as u64
+    }
+}
 
 /// Its policy does not run at once: reads and insertions wait in queues until there are 64 of them,
 /// or until it is told to.
