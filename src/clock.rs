@@ -1,13 +1,13 @@
 //! Time, injected.
 //!
 //! Everything that asks what time it is asks a [`Clock`], so that tests drive time by hand. This
-//! file is the only one that reads the system's clock, and it reads the monotonic one: what is due
+//! file is the only one that reads the system's clocks, and but for dating exports the monotonic one: what is due
 //! after a minute is due after a minute, however often the wall clock is set in between. Commits are
 //! ordered by versionstamps, never by time.
 
 use crate::sync::{AtomicU64, OnceLock, Ordering};
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// A source of time.
 ///
@@ -18,6 +18,15 @@ use std::time::{Duration, Instant};
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// The time since a moment that does not change.
     fn now(&self) -> Duration;
+
+    /// The wall clock: the time since the beginning of 1970 in UTC. Nothing is ordered by it, and
+    /// nothing expires by it. Exports are dated by it, so that an import elsewhere can tell what would
+    /// have expired since. Default: the system's.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that may")]
+    fn wall_time(&self) -> Duration {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        now.unwrap_or_default()
+    }
 }
 
 /// The operating system's monotonic clock, counted from when it was first asked.
@@ -68,6 +77,11 @@ impl Clock for ManualClock {
     fn now(&self) -> Duration {
         // ORDERING: Relaxed. The time publishes nothing but itself.
         Duration::from_millis(self.now_ms.load(Ordering::Relaxed))
+    }
+
+    /// The same time: it counts from 1970.
+    fn wall_time(&self) -> Duration {
+        self.now()
     }
 }
 

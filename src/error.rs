@@ -8,6 +8,11 @@
 //! on them keeps working; the offending value follows them. An error is one pointer wide, because
 //! it travels in the `Result` of every call and almost never exists.
 
+mod copy;
+
+pub(crate) use self::copy::ExportPlace;
+
+use self::copy::CopyCause;
 use crate::version::ParseVersionstampError;
 use std::error::Error as StdError;
 use std::fmt;
@@ -95,11 +100,21 @@ pub enum ErrorKind {
     /// the ordered index, or the lists of a large operation. (What is small and of a fixed size, an index node or what a read
     /// returns, is allocated as everywhere in Rust: a refusal ends the process.)
     OutOfMemory,
-    /// The [memory limit](crate::Builder::memory_limit) leaves no room for what a commit is going to
-    /// keep, and none could be made.
+    /// The [memory limit](crate::Builder::memory_limit) leaves no room for what a commit or an import is
+    /// going to keep, and none could be made.
     MemoryLimit,
     /// The [limit of entries](crate::Builder::entry_limit) is reached, and none may be evicted.
     EntryLimit,
+    /// What is to be imported is no export, or not all of one, or has been damaged.
+    InvalidExport,
+    /// An export in a format of a later version than this one reads.
+    ExportTooNew,
+    /// A key that is to be imported has an entry already.
+    KeyExists,
+    /// Versionstamps that are to be kept, and a database in which something was committed.
+    NotEmpty,
+    /// The writer or reader of an export has failed. [`Error::downcast_ref`] gives its error.
+    Io,
     /// A write to an engine that only reads.
     ReadOnly,
     /// The engine was closed, or the last handle to it is gone and a stream or a listener is left; or
@@ -193,6 +208,8 @@ enum Cause {
         got: Duration,
         max: Duration,
     },
+    /// Of an export or import.
+    Copy(CopyCause),
     Versionstamp(ParseVersionstampError),
     /// One that several callers are told.
     Shared(Arc<Error>),
@@ -238,22 +255,24 @@ impl Error {
             Cause::BackoffTooMany { .. } | Cause::BackoffTooLong { .. } => {
                 ErrorKind::InvalidEnqueue
             }
+            Cause::Copy(ref cause) => cause.kind(),
             Cause::Versionstamp(_) => ErrorKind::InvalidVersionstamp,
             Cause::Shared(ref error) => error.kind(),
             Cause::Other(_) => ErrorKind::Other,
         }
     }
 
-    /// The error given to [`other`](Self::other), if it was an `E`.
+    /// The error given to [`other`](Self::other), or that of a writer or reader, if it was an `E`.
     pub fn downcast_ref<E: StdError + 'static>(&self) -> Option<&E> {
         match &*self.0 {
+            Cause::Copy(cause) => cause.io()?.downcast_ref(),
             Cause::Other(source) => source.downcast_ref(),
             Cause::Shared(error) => error.downcast_ref(),
             _ => None,
         }
     }
 
-    /// Takes out the error given to [`other`](Self::other).
+    /// Takes out the error given to [`other`](Self::other), or that of a writer or reader.
     ///
     /// ```
     /// use kvick::Error;
@@ -270,6 +289,10 @@ impl Error {
             Cause::Other(source) => match source.downcast() {
                 Ok(source) => Ok(*source),
                 Err(source) => Err(Cause::Other(source).into()),
+            },
+            Cause::Copy(CopyCause::Io { doing, at, source }) => match source.downcast() {
+                Ok(source) => Ok(*source),
+                Err(source) => Err(CopyCause::Io { doing, at, source }.into()),
             },
             // Of one that others have as well there is no taking out.
             Cause::Shared(error) => match Arc::try_unwrap(error) {
@@ -662,6 +685,7 @@ impl fmt::Display for Error {
                      got {got} ms"
                 )
             }
+            Cause::Copy(cause) => cause.fmt(f),
             Cause::Versionstamp(source) => source.fmt(f),
             Cause::Shared(error) => error.fmt(f),
             Cause::Other(source) => source.fmt(f),
@@ -686,6 +710,7 @@ impl StdError for Error {
     /// chain a second time: this one already prints its text.
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match &*self.0 {
+            Cause::Copy(cause) => cause.io()?.source(),
             Cause::Other(source) => source.source(),
             Cause::Shared(error) => error.source(),
             _ => None,

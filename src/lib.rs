@@ -73,6 +73,12 @@
 //! kept. What fails is tried again by the schedule of its [`Delivery`], and written to keys of its own in
 //! the end. Messages that are due in the same millisecond come in the order of their commits.
 //!
+//! # Copies
+//!
+//! [`Kv::export`] writes one snapshot while others write, in a documented format with checksums, and
+//! [`Kv::import`] brings it back: verified as a whole, and in one commit. Entries can keep their
+//! versionstamps. Messages are not copied.
+//!
 //! # Limits
 //!
 //! Those of Deno KV ([`Limits`]), each of them to be changed by [`Kv::builder`]. What is refused is
@@ -92,6 +98,7 @@ mod blocking;
 mod builder;
 mod changes;
 mod clock;
+mod copy;
 mod delivery;
 mod engine;
 mod entry;
@@ -129,6 +136,7 @@ pub use blocking::Blocking;
 pub use builder::{Builder, OnLimit};
 pub use changes::{ChangeEvent, ChangeKind, ChangeStream, ChangesFrom, CommitChanges};
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use copy::{Exported, ImportExpiry, ImportOptions, Imported};
 pub use delivery::Delivery;
 pub use engine::eviction::EvictionReason;
 pub use entry::{Entry, EntryRef};

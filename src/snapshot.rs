@@ -38,6 +38,10 @@ impl Snapshot {
         }
     }
 
+    pub(crate) fn point(&self) -> &Arc<ReadPoint> {
+        &self.point
+    }
+
     /// Where it stands among the versions: it sees exactly the commits with this one or a smaller.
     /// All zeros where nothing had been committed.
     pub fn versionstamp(&self) -> Versionstamp {

@@ -22,8 +22,8 @@ pub struct Stats {
     /// multiples of sixteen bytes. A large value that its owner shares counts as if it were the
     /// database's alone. Zero when everything is deleted and [swept](crate::Kv::sweep).
     pub bytes: usize,
-    /// Keys and versions with their values, the point index, and what is noted of deadlines and of
-    /// what waits to be freed.
+    /// Keys and versions with their values, those that an [import](crate::Kv::import) under way has
+    /// read included, the point index, and what is noted of deadlines and of what waits to be freed.
     pub entry_bytes: usize,
     /// What of these is superseded or deleted: kept for open snapshots, or waiting to be freed.
     pub garbage_bytes: usize,

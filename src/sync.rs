@@ -245,6 +245,8 @@ pub enum Planted {
     EarlyReady,
     /// Ranges are validated before the stamp is minted.
     ValidateFirst,
+    /// What keeps its stamps is decided before all of it is there.
+    EarlyKept,
     /// Two commits may mint one stamp.
     StampReuse,
     /// A commit whose keys end in its stamp has whatever stamp is next.

@@ -9,6 +9,7 @@
 
 mod arithmetic;
 mod atomic_writes;
+mod copies;
 mod input;
 mod key_codec;
 pub mod replay;
@@ -22,6 +23,9 @@ mod attempt;
 mod decision;
 #[path = "../../tests/it/support/js_value.rs"]
 mod js_value;
+#[expect(dead_code, reason = "the tests make entries by hand")]
+#[path = "../../tests/it/copy/layout.rs"]
+mod layout;
 #[path = "../../tests/it/support/listing.rs"]
 mod listing;
 #[expect(dead_code, reason = "the histories use what is about time")]
@@ -32,6 +36,7 @@ mod selector;
 
 pub use arithmetic::arithmetic;
 pub use atomic_writes::atomic_writes;
+pub use copies::copies;
 pub use key_codec::{key_codec, tuple_order};
 pub use selectors::selectors;
 pub use snapshots::snapshots;
@@ -45,13 +50,14 @@ use selector::Selector;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub static TARGETS: [Target; 6] = [
+pub static TARGETS: [Target; 7] = [
     ("key_codec", key_codec),
     ("selectors", selectors),
     ("atomic_writes", atomic_writes),
     ("arithmetic", arithmetic),
     ("snapshots", snapshots),
     ("typed_values", typed_values),
+    ("copies", copies),
 ];
 
 /// The program of a target: under libFuzzer what it calls, and otherwise one that runs the inputs

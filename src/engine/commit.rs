@@ -665,15 +665,18 @@ impl Stripe {
             bytes,
             is_entry: false,
         };
-        if let Some(entries) = &mut self.entries
-            && draft.tag() != TOMBSTONE
-            && !has_entry(record)
-        {
-            let counted = entries.charge(1, Purpose::Growth);
+        if self.entries.is_some() && draft.tag() != TOMBSTONE && !has_entry(record) {
+            let counted = self.charge_entries(1);
             counted.inspect_err(|_| self.share.refund(bytes))?;
             charged.is_entry = true;
         }
         Ok(charged)
+    }
+
+    /// Counts entries that are going to come, where they are limited.
+    pub(super) fn charge_entries(&mut self, count: usize) -> Result<(), OutOfMemory> {
+        let entries = self.entries.as_mut();
+        entries.map_or(Ok(()), |entries| entries.charge(count, Purpose::Growth))
     }
 
     /// Takes back what was charged.

@@ -396,6 +396,14 @@ impl Engine {
         }
     }
 
+    /// Makes room for so many entries that are going to come, where these are limited.
+    pub(super) fn evict_for(&self, entries: usize) {
+        if let Some(quota) = self.memory.entries() {
+            let lacking = (entries as u64).saturating_sub(quota.left());
+            self.evict(EvictionReason::Entries, lacking, usize::MAX);
+        }
+    }
+
     #[cold]
     fn evict_wanted(&self, eviction: &Eviction) {
         for reason in [EvictionReason::Memory, EvictionReason::Entries] {

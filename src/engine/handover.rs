@@ -214,7 +214,7 @@ impl Engine {
         outcome
     }
 
-    /// Commits messages and nothing else: that takes no stripe.
+    /// Commits messages and nothing else: that takes no stripe, but where nothing was ever committed.
     pub(super) fn commit_messages(
         &self,
         enqueues: &[Enqueue<'_>],
@@ -222,7 +222,12 @@ impl Engine {
     ) -> Result<Effects> {
         let (queues, now, outgoing) = self.write_letters(enqueues)?;
         let mut handover = Handover::new(&queues, now, outgoing, signals)?;
+        // KEPT: whoever imports what keeps its stamps holds all stripes, and nothing is minted meanwhile.
+        // Once anything was, nobody does that any more. LOCK ORDER: before the backlogs.
+        // MODEL: kept::messages_wait_for_what_keeps_its_stamps.
+        let first = (self.latest() == Stamp::ZERO).then(|| self.stripes.lock_one(0));
         let stamp = publish(Some(&mut handover), || self.counter.mint());
+        drop(first);
         drop(handover);
         self.queues.count_commit();
         self.maintenance.wake_for_time();

@@ -1,7 +1,7 @@
 //! The engine: the parts, put together.
 //!
 //! [`commit`] and [`ranged`] change it, [`read`] and [`scan`] look at it, [`timing`] tells a commit
-//! what time it is, [`reaper`] deletes what has expired, [`sweep`] forgets what nobody can see any
+//! what time it is, [`import`] commits what was exported, [`reaper`] deletes what has expired, [`sweep`] forgets what nobody can see any
 //! more, [`maintenance`] does both in the background, [`contention`] sees to it that a transaction
 //! gets its turn, and [`queues`] has the messages that commits enqueue. Whoever watches is among the
 //! [`observers`] of a stripe; [`watch`] is what it does, and [`park`] how a thread waits for it.
@@ -16,6 +16,7 @@ mod feed;
 pub(crate) mod follow;
 mod handover;
 pub(crate) mod history;
+pub(crate) mod import;
 pub(crate) mod load;
 mod maintenance;
 mod memory;

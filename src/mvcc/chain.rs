@@ -533,6 +533,13 @@ impl<'g, T> RecordRef<'g, T> {
         }
     }
 
+    /// Links a version that keeps its stamp, to a record that has none. The caller holds the stripe of
+    /// the key, and nothing is minted meanwhile (KEPT).
+    pub(crate) fn link_kept(self, draft: Draft<T>, stamp: Stamp) -> VersionRef<'g, T> {
+        debug_assert!(self.head().is_none(), "KEPT: a version came before");
+        self.link(draft, StampWord::kept(stamp))
+    }
+
     /// Whether the record bears a mark. The caller holds the stripe of the key.
     fn is_marked(self, mark: u32) -> bool {
         // ORDERING: Relaxed. Read and written under the stripe's lock only.

@@ -25,6 +25,8 @@
 //!               is not above the record's; what the directory or the newest shortcut leads to is in
 //!               the list
 //! QUEUED        what waits in a sweep queue and is not past the horizon has a record that is there
+//! KEPT          while versions are linked that keep stamps of their own, nothing is minted; the counter
+//!               then goes from zero to the largest of them, or beyond, by one change
 //! TIMED         whatever expires was announced before the stamp of its commit was minted
 //! WOKEN         a watcher that has looked at S, and waits, is woken by every commit above S that
 //!               touches what it watches

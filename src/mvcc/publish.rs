@@ -35,6 +35,19 @@ pub(crate) fn publish_one<'g, T>(
     (version.word().decide(counter), version)
 }
 
+/// Makes versions visible that keep their stamps, all at once: by raising the counter to a stamp that
+/// none of them is above. Every stripe is held, and nothing has ever been minted.
+pub(crate) fn publish_kept<'g, T: 'g>(
+    versions: impl Iterator<Item = VersionRef<'g, T>>,
+    stamp: Stamp,
+    counter: &StampCounter,
+) {
+    assert!(counter.raise(stamp), "KEPT: a stamp was minted");
+    for version in versions {
+        version.word().settle_kept();
+    }
+}
+
 /// A version linked by a commit in flight.
 struct Linked<'g, T> {
     record: RecordRef<'g, T>,

@@ -21,6 +21,10 @@
 //!   must not wait for it, so it kicks the word back to `INSTALLING`; the writer then mints anew,
 //!   later than the reader's snapshot.
 //! - decided: the stamp, for ever.
+//!
+//! Versions that come with stamps of their own, from a copy of another engine, have no leader. Each
+//! is *kept*: its stamp holds from when the counter has been raised to it, which is one change for
+//! all of them (KEPT). Then it is settled, as if it had been led.
 
 use crate::sync::{
     AtomicU64, CachePadded, Ordering, Planted, SPIN_TURNS, ordering, planted, spin_loop,
@@ -67,6 +71,18 @@ impl StampCounter {
         self.latest.fetch_max(stamp.get(), publish) < stamp.get()
     }
 
+    /// Raises the counter from zero to the stamp of what was kept, so that all of it is there; `false`
+    /// where anything has been minted, and then nothing has changed.
+    pub(crate) fn raise(&self, stamp: Stamp) -> bool {
+        // ORDERING: E-MINT, writer side, as in `mint`: it publishes every version that is kept.
+        // MODEL: kept::import_is_seen_whole, kept::snapshot_has_all_or_nothing_of_an_import.
+        let publish = ordering(Ordering::AcqRel, Planted::WeakMint);
+        // ORDERING: Relaxed on failure. Whoever is told so looks no further.
+        self.latest
+            .compare_exchange(Stamp::ZERO.get(), stamp.get(), publish, Ordering::Relaxed)
+            .is_ok()
+    }
+
     /// The latest stamp minted: the snapshot that a read beginning now is given.
     pub(crate) fn latest(&self) -> Stamp {
         // ORDERING: E-MINT, reader side. Every change of the counter is a read-modify-write, so
@@ -91,12 +107,15 @@ pub(crate) enum State {
     Decided(Stamp),
     /// The version whose word decides, by its exposed address.
     Led(usize),
+    /// The stamp that it has from when the counter has reached that.
+    Kept(Stamp),
 }
 
 /// The stamp, or how far the commit has come towards one.
 ///
 /// The two low bits tell what the other 62 are: `00` a stamp, `01` the address of the leader
-/// (versions are aligned to eight bytes), `10` one of the three states before that.
+/// (versions are aligned to eight bytes), `10` one of the three states before that, `11` a stamp
+/// that is kept.
 #[derive(Debug)]
 pub(crate) struct StampWord(AtomicU64);
 
@@ -104,6 +123,7 @@ const TAG_BITS: u32 = 2;
 const TAG_MASK: u64 = (1 << TAG_BITS) - 1;
 const TAG_DECIDED: u64 = 0b00;
 const TAG_LED: u64 = 0b01;
+const TAG_KEPT: u64 = 0b11;
 const INSTALLING: u64 = 0b00_10;
 const VALIDATING: u64 = 0b01_10;
 const READY: u64 = 0b10_10;
@@ -119,6 +139,7 @@ fn parse(word: u64) -> State {
         INSTALLING => State::Installing,
         VALIDATING => State::Validating,
         READY => State::Ready,
+        _ if word & TAG_MASK == TAG_KEPT => State::Kept(Stamp::new(word >> TAG_BITS)),
         _ => {
             debug_assert_eq!(word & TAG_MASK, TAG_LED);
             #[expect(clippy::cast_possible_truncation, reason = "it was an address")]
@@ -136,6 +157,15 @@ impl StampWord {
     /// The word of a commit of one key: linking its head links all of it.
     pub(crate) fn ready() -> Self {
         Self(AtomicU64::new(READY))
+    }
+
+    /// The word of a version that has this stamp once the counter has been raised to it. Nothing has
+    /// been minted when it is linked.
+    pub(crate) fn kept(stamp: Stamp) -> Self {
+        if planted(Planted::EarlyKept) {
+            return Self(AtomicU64::new(decided(stamp)));
+        }
+        Self(AtomicU64::new(decided(stamp) | TAG_KEPT))
     }
 
     /// The word of a version whose leader is at `address`.
@@ -215,8 +245,18 @@ impl StampWord {
                 }
                 // MODEL: publish::reads_at_a_snapshot_repeat.
                 State::Ready => return Some(self.decide(counter)),
+                // KEPT: the counter goes from zero to above this at once. MODEL: kept::import_is_seen_whole.
+                State::Kept(stamp) => return (counter.latest() >= stamp).then_some(stamp),
                 State::Led(_) => unreachable!("a leader is led by nobody"),
             }
+        }
+    }
+
+    /// Gives a version the stamp that it has kept, so that no later reader looks at the counter.
+    pub(crate) fn settle_kept(&self) {
+        // ORDERING: Relaxed. The caller has written it, and holds the stripe.
+        if let State::Kept(stamp) = parse(self.0.load(Ordering::Relaxed)) {
+            self.settle(stamp);
         }
     }
 

@@ -28,6 +28,7 @@ fn links_between_documents_lead_somewhere() {
         "docs/design.md",
         "docs/semantics.md",
         "docs/testing.md",
+        "docs/export-format.md",
         "fuzz/README.md",
         "benches/compare/README.md",
     ];

@@ -4,6 +4,7 @@ mod anomalies;
 mod atomic;
 mod changes;
 mod contention;
+mod copy;
 mod cursor;
 mod differential;
 mod docs;

@@ -6,9 +6,10 @@ use crate::support::alone::alone;
 use crate::support::threads::wait_until;
 use crate::support::{assert_refused, everything};
 use kvick::{
-    ChangeEvent, ChangesFrom, ErrorKind, Key, Kv, Limits, NewValue, Range, Stats, Sum, Update,
-    Value,
+    ChangeEvent, ChangesFrom, ErrorKind, ImportExpiry, ImportOptions, Key, Kv, Limits, NewValue,
+    Range, Stats, Sum, Update, Value,
 };
+use std::time::Duration;
 
 /// What counts as large. What the skiplist and the epoch allocate is smaller, and may not be
 /// refused: theirs is an interface without errors.
@@ -369,4 +370,42 @@ fn a_watch_for_which_there_is_no_memory_leaves_nothing() {
         assert!(refused >= 17, "{refused}");
         assert!(more < 1_024, "{more} bytes more");
     });
+}
+
+#[test]
+fn an_import_that_is_refused_memory_changes_nothing() {
+    let mut copy = Vec::new();
+    let source = unswept();
+    for number in 0..3 * MUTATIONS {
+        let minute = Duration::from_secs(60 * 60);
+        let value = NewValue::from(number).expire_in(minute);
+        source
+            .set(("new", number), value)
+            .expect("a key can be set");
+    }
+    let large = vec![b'v'; 60_000];
+    source.set(("old", 7_u64), large).expect("a key can be set");
+    source.export(&mut copy).expect("a vector takes it");
+    // The time left would differ from one to the next.
+    let import = |kv: &Kv, granted, options: &ImportOptions| {
+        refuse_one(LARGE, granted);
+        kv.import(&copy[..], options).map(drop)
+    };
+    let dropped = ImportOptions::default().expiry(ImportExpiry::Dropped);
+    let overwrite = dropped.clone().overwrite();
+    let overwrites = |kv: &Kv, granted| import(kv, granted, &overwrite);
+    assert!(refuse_each(|| filled(MUTATIONS), overwrites) >= 10);
+    let kept = dropped.keep_versionstamps();
+    let keeps = |kv: &Kv, granted| import(kv, granted, &kept);
+    assert!(refuse_each(unswept, keeps) >= 10);
+}
+
+#[test]
+fn an_export_that_is_refused_memory_is_an_error() {
+    let kv = filled(MUTATIONS);
+    refuse_one(LARGE, 0);
+    let refused = kv.export(std::io::sink());
+    assert!(was_refused());
+    assert_refused(refused, ErrorKind::OutOfMemory, "out of memory: ");
+    assert_eq!(kv.stats().open_snapshot_count, 0);
 }

@@ -17,13 +17,14 @@ use crate::steps::Outcome;
 const MANIFEST: &str = "fuzz/Cargo.toml";
 const FOLDER: &str = "target/fuzz";
 
-pub(crate) const TARGETS: [&str; 6] = [
+pub(crate) const TARGETS: [&str; 7] = [
     "key_codec",
     "selectors",
     "atomic_writes",
     "arithmetic",
     "snapshots",
     "typed_values",
+    "copies",
 ];
 
 /// How long each target runs where nobody says.

@@ -144,6 +144,7 @@ fn tests() -> Result<Outcome, String> {
         "live_view",
         "read_through",
         "typed_values",
+        "backup",
     ] {
         run(&mut cargo([
             "run",

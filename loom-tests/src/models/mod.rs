@@ -5,6 +5,7 @@ mod chain;
 mod commit;
 mod flight;
 mod index;
+mod kept;
 mod leaf;
 mod life;
 mod notify;
