@@ -624,7 +624,7 @@ impl Engine {
     }
 
     #[cold]
-    fn turn_epoch(&self, is_grace_due: bool, guard: &Guard) {
+    pub(super) fn turn_epoch(&self, is_grace_due: bool, guard: &Guard) {
         if is_grace_due {
             self.registry.advance_grace(&self.counter, guard);
         }

@@ -47,8 +47,16 @@ const POLICIES_MAX: u64 = 16;
 /// How much a stripe notes before it tells its policy.
 const NOTES_MAX: usize = 8;
 
-/// The share of a limit below which room is made ahead: one in this many.
+/// The share of a limit below which room is made ahead: one in this many; and as much as that becomes
+/// while it does not suffice, because what is evicted waits long to be freed.
 const MARGIN_SHARE: u64 = 32;
+const MARGIN_SHARE_MAX: u64 = 8;
+
+/// By how much the margin becomes less each time that it sufficed: one part in this many.
+const MARGIN_DECAY: u64 = 256;
+
+/// The share of a limit after which what was evicted is to be freed: one in this many.
+const GRACE_SHARE: u64 = 512;
 
 /// How many a policy is asked for at once.
 const VICTIMS: usize = 8;
@@ -167,6 +175,10 @@ pub(super) struct Eviction {
     meter: Arc<Meter>,
     counts_entries: bool,
     notes_max: usize,
+    /// How many bytes were evicted since the grace was last to be raised for it.
+    evicted: CachePadded<AtomicU64>,
+    /// How much memory there is to be left.
+    margin: CachePadded<AtomicU64>,
     /// How much there should be less of: bytes, and entries.
     wanted: CachePadded<[AtomicU64; 2]>,
     /// Which policy is asked next.
@@ -198,6 +210,8 @@ impl Eviction {
             notes_max: usize::try_from(per_stripe)
                 .unwrap_or(NOTES_MAX)
                 .clamp(1, NOTES_MAX),
+            evicted: CachePadded::new(AtomicU64::new(0)),
+            margin: CachePadded::new(AtomicU64::new(0)),
             wanted: CachePadded::new([AtomicU64::new(0), AtomicU64::new(0)]),
             next: CachePadded::new(AtomicU64::new(0)),
         }
@@ -236,6 +250,38 @@ impl Eviction {
             self.next.load(Ordering::Relaxed)
         };
         usize::try_from(next).unwrap_or(0) & (self.policies.len() - 1)
+    }
+
+    /// Whether so much has been evicted that it is to be freed soon, however few entries that were.
+    fn is_grace_due(&self, bytes: u64, limit: u64) -> bool {
+        // ORDERING: Relaxed. It only spaces the attempts out.
+        let freed = self.evicted.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let is_due = freed >= limit / GRACE_SHARE;
+        if is_due {
+            // ORDERING: Relaxed, as above.
+            self.evicted.store(0, Ordering::Relaxed);
+        }
+        is_due
+    }
+
+    /// How much of a limit there is to be left.
+    fn margin(&self, limit: u64) -> u64 {
+        // ORDERING: Relaxed. It is a measure and no more.
+        let margin = self.margin.load(Ordering::Relaxed);
+        margin.clamp(limit / MARGIN_SHARE, limit / MARGIN_SHARE_MAX)
+    }
+
+    /// The margin did not suffice: from now on there is to be more.
+    pub(super) fn widen_margin(&self, limit: u64) {
+        // ORDERING: Relaxed, as above.
+        self.margin.store(self.margin(limit) * 2, Ordering::Relaxed);
+    }
+
+    fn narrow_margin(&self, limit: u64) {
+        let margin = self.margin(limit);
+        // ORDERING: Relaxed, as above.
+        self.margin
+            .store(margin - margin / MARGIN_DECAY, Ordering::Relaxed);
     }
 
     /// Gives back to a policy what was to go and could not.
@@ -334,9 +380,9 @@ impl Engine {
         let latest = come.map(|slot| eviction.index_of(slot.hash));
         if stripe.share.take_drawn() > 0 {
             let quota = self.memory.quota();
-            let margin = quota.limit() / MARGIN_SHARE;
+            let margin = eviction.margin(quota.limit());
             if let Some(lacking) = margin.checked_sub(quota.left()) {
-                let wanted = lacking / 8 + quota.piece();
+                let wanted = lacking / 4 + quota.piece();
                 eviction.want(EvictionReason::Memory, wanted, latest);
             }
         }
@@ -408,9 +454,11 @@ impl Engine {
     fn evict_wanted(&self, eviction: &Eviction) {
         for reason in [EvictionReason::Memory, EvictionReason::Entries] {
             let wanted = eviction.take_wanted(reason);
-            if wanted > 0 {
-                self.evict(reason, wanted, AHEAD_MAX);
+            if wanted == 0 || (reason == EvictionReason::Memory && self.is_held()) {
+                continue;
             }
+            eviction.narrow_margin(self.memory.quota().limit());
+            self.evict(reason, wanted, AHEAD_MAX);
         }
     }
 
@@ -544,6 +592,11 @@ impl Engine {
         drop(stripe);
         self.sweep_for_reaper(index, retiring, guard);
         self.tick_pinned(stamp, guard);
+        if let Some(eviction) = &self.eviction
+            && eviction.is_grace_due(bytes, self.memory.quota().limit())
+        {
+            self.turn_epoch(true, guard);
+        }
         Evicted::Bytes(bytes)
     }
 

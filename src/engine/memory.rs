@@ -130,8 +130,7 @@ impl<'e> Room<'e> {
         if self.engine.eviction.is_none() {
             return;
         }
-        let held = self.engine.counts().garbage_bytes as u64;
-        if held <= self.engine.memory.quota.limit() / HELD_SHARE {
+        if !self.engine.is_held() {
             let made = self.engine.evict(EvictionReason::Memory, bytes, usize::MAX);
             self.note(made);
         }
@@ -153,6 +152,13 @@ impl<'e> Room<'e> {
 }
 
 impl Engine {
+    /// Whether so much garbage is held by snapshots, or waits to be freed, that to make more of it
+    /// would be for nothing.
+    pub(super) fn is_held(&self) -> bool {
+        let held = self.counts().garbage_bytes as u64;
+        held > self.memory.quota.limit() / HELD_SHARE
+    }
+
     /// How many bytes may be in use, if that is limited.
     pub(crate) fn memory_limit(&self) -> Option<usize> {
         (self.memory.is_limited())
@@ -209,6 +215,9 @@ impl Engine {
     ) -> Result<R> {
         let mut refused = refused;
         let mut room = Room::new(self);
+        if let Some(eviction) = &self.eviction {
+            eviction.widen_margin(self.memory.quota.limit());
+        }
         // Where the caller is pinned, the grace waits for the caller.
         let is_waiting = !epoch::is_pinned();
         for length in turns() {
