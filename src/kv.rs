@@ -2,10 +2,10 @@
 
 use crate::atomic_op::AtomicOp;
 use crate::builder::Builder;
-use crate::engine::Engine;
 use crate::engine::commit::Outcome;
 use crate::engine::read::Hit;
 use crate::engine::write::{Op, Write};
+use crate::engine::{Engine, ReadCounts};
 use crate::entry::{Entry, EntryRef};
 use crate::error::{Error, Result};
 use crate::expiry::Expiry;
@@ -174,6 +174,7 @@ impl Kv {
         let engine = self.reader()?;
         engine.limits().check_key_read(key.as_bytes().len())?;
         let found = engine.newest(&key, |hit| hit.map(Hit::to_owned));
+        engine.count_read(found.is_some());
         Ok(Entry::found(key, found))
     }
 
@@ -203,6 +204,7 @@ impl Kv {
         let engine = self.reader()?;
         engine.limits().check_key_read(key.as_bytes().len())?;
         Ok(engine.newest(&key, |hit| {
+            engine.count_read(hit.is_some());
             read(hit.map(|hit| EntryRef::new(key.as_bytes(), hit)))
         }))
     }
@@ -219,9 +221,12 @@ impl Kv {
         let keys: SmallVec<[Key; 8]> = keys.into_iter().map(Into::into).collect();
         check_read(&keys, engine.limits())?;
         let mut entries = Vec::with_capacity(keys.len());
+        let mut counts = ReadCounts::default();
         engine.newest_many(keys.into_iter(), |key, hit| {
+            counts.add(hit.is_some());
             entries.push(Entry::new(key, hit));
         });
+        engine.count_reads(counts);
         Ok(entries)
     }
 

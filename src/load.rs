@@ -12,6 +12,7 @@ use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
 use std::future::poll_fn;
+use std::mem;
 use std::panic;
 use std::pin::pin;
 use std::sync::Arc;
@@ -206,8 +207,9 @@ impl Kv {
         if let Some(found) = self.find_fresh(&key, loading)? {
             return Ok(Entry::found(key, Some(found)));
         }
+        let mut is_counted = false;
         loop {
-            let waiting = match self.engine().begin_load(&key, loading.stale_for)? {
+            let waiting = match self.begin_load(&key, loading, &mut is_counted)? {
                 Begun::Found(found) => return Ok(Entry::found(key.clone(), Some(found))),
                 Begun::Leading(ours) => {
                     // What becomes of the value is the caller's code, too.
@@ -270,8 +272,9 @@ impl Kv {
                 return Ok(Entry::found(key, Some(found)));
             }
             let mut load = pin!(load);
+            let mut is_counted = false;
             loop {
-                let mut waiting = match self.engine().begin_load(&key, loading.stale_for)? {
+                let mut waiting = match self.begin_load(&key, loading, &mut is_counted)? {
                     Begun::Found(found) => return Ok(Entry::found(key.clone(), Some(found))),
                     Begun::Leading(ours) => {
                         let run = poll_fn(|context| {
@@ -307,10 +310,28 @@ impl Kv {
             left.is_none_or(|left| left > loading.stale_for)
                 .then(|| Hit::to_owned(hit))
         });
-        if found.is_none() {
+        if found.is_some() {
+            engine.count_read(true);
+        } else {
             engine.limits().check_key_write(key.as_bytes().len())?;
         }
         Ok(found)
+    }
+
+    /// Begins to load a key that was not there, or stale. The call counts as one read, and as a hit if it
+    /// is given at once what is there.
+    fn begin_load<'a>(
+        &'a self,
+        key: &'a Key,
+        loading: Loading,
+        is_counted: &mut bool,
+    ) -> Result<Begun<'a>> {
+        let begun = self.engine().begin_load(key, loading.stale_for)?;
+        if !mem::replace(is_counted, true) {
+            let is_hit = matches!(begun, Begun::Found(_));
+            self.engine().count_read(is_hit);
+        }
+        Ok(begun)
     }
 }
 

@@ -130,6 +130,9 @@ pub(crate) fn retry<T>(
             // While it waited.
             return Ok(Transacted::Exhausted { attempts });
         }
+        if attempts > 0 {
+            engine.turn().count_retry();
+        }
         attempts += 1;
         match attempt()? {
             Attempt::Committed(value, versionstamp) => {

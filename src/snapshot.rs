@@ -75,6 +75,7 @@ impl Snapshot {
         let engine = open(self.point.engine())?;
         engine.limits().check_key_read(key.as_bytes().len())?;
         Ok(engine.at(&key, &self.point, |hit| {
+            engine.count_read(hit.is_some());
             read(hit.map(|hit| EntryRef::new(key.as_bytes(), hit)))
         }))
     }
@@ -95,6 +96,7 @@ impl Snapshot {
     fn read(&self, key: Key) -> Entry {
         let engine = self.point.engine();
         let found = engine.at(&key, &self.point, |hit| hit.map(Hit::to_owned));
+        engine.count_read(found.is_some());
         Entry::found(key, found)
     }
 

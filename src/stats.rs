@@ -3,6 +3,7 @@
 use crate::engine::Engine;
 use crate::engine::eviction::EvictionReason;
 use crate::version::Versionstamp;
+use std::time::Duration;
 
 /// What a database holds and has done: [`Kv::stats`](crate::Kv::stats).
 ///
@@ -41,11 +42,30 @@ pub struct Stats {
     /// Messages that are enqueued and not done with, in all queues: those that wait and those that
     /// are being handled.
     pub message_count: usize,
+    /// Keys that are watched by [`Kv::watch`](crate::Kv::watch).
+    pub watched_key_count: usize,
+    /// How many watches there are of each of these keys, in sum.
+    pub key_watch_count: usize,
+    /// Those who follow [changes](crate::Kv::changes) or watch ranges.
+    pub follower_count: usize,
+    /// Point reads that found an entry, since the beginning: keys of `get`, `get_many` and `with_entry`,
+    /// also of snapshots and transactions, and calls of
+    /// [`get_or_load`](crate::Kv::get_or_load) that were given at once what was there, stale or not. What
+    /// lists, updates, checks and watches look at is not counted. Exact once whoever read has returned.
+    pub hit_count: u64,
+    /// Those that found none, likewise: also calls of `get_or_load` that loaded or waited.
+    pub miss_count: u64,
     /// Commits that took effect, since the beginning.
     pub commit_count: u64,
     /// Commits that did not because a check failed, or a range that was read had changed, since the
     /// beginning.
     pub conflict_count: u64,
+    /// How often a [transaction](crate::Kv::transact) or an [update](crate::Kv::update) was tried again
+    /// because it conflicted, since the beginning.
+    pub retry_count: u64,
+    /// Commits that were given their version by a reader or another writer that met them, because their
+    /// own writer was off its processor, since the beginning.
+    pub help_count: u64,
     /// Entries that were deleted because they had expired, since the beginning.
     pub expired_count: u64,
     /// Loads that have begun, since the beginning: how often a loader of
@@ -68,6 +88,13 @@ pub struct Stats {
     pub open_snapshot_count: usize,
     /// The version that the oldest of them sees.
     pub oldest_snapshot: Option<Versionstamp>,
+    /// For how long the oldest of them that is out of date has been so, by the database's
+    /// [clock](crate::Builder::clock): since the first commit after it, from which on it keeps what has
+    /// been superseded. `None` where all see the newest version. It is noted by every
+    /// [sweep](crate::Kv::sweep), and so within some 100 milliseconds where there are background sweeps,
+    /// and whenever these numbers are asked for: so it may be less than it really is, by as much, and is
+    /// never more.
+    pub oldest_snapshot_age: Option<Duration>,
     /// The latest version that was minted: that of the latest commit, or one that a commit which
     /// conflicted over a range, or a reader that helped, left unused. All zeros before the first.
     pub latest: Versionstamp,
@@ -81,6 +108,7 @@ impl Stats {
         let backlogged = engine.all_backlogged();
         let loads = engine.load_counts();
         let (open_snapshot_count, oldest) = engine.open_snapshots();
+        let reads = engine.read_counts();
         Self {
             entry_count: counts.entry_count,
             version_count: counts.version_count,
@@ -93,8 +121,15 @@ impl Stats {
             policy_bytes: bytes(memory.policy),
             memory_limit: engine.memory_limit(),
             message_count: backlogged.count(),
+            watched_key_count: counts.watched_key_count,
+            key_watch_count: counts.watch_count,
+            follower_count: engine.follower_count(),
+            hit_count: reads.hits,
+            miss_count: reads.misses,
             commit_count: counts.commit_count,
             conflict_count: counts.conflict_count,
+            retry_count: engine.turn().retry_count(),
+            help_count: engine.helped_count(),
             expired_count: counts.expired_count,
             load_count: loads.loads,
             load_failure_count: loads.failures,
@@ -104,6 +139,7 @@ impl Stats {
             entry_limit: engine.entry_limit(),
             open_snapshot_count,
             oldest_snapshot: oldest.map(Versionstamp::from),
+            oldest_snapshot_age: engine.date_snapshots(),
             latest: engine.latest().into(),
         }
     }

@@ -321,6 +321,12 @@ pub enum Planted {
     SharedPlace,
     /// A flight that is given up wakes nobody.
     SilentAbandon,
+    /// A number is handed on without what was written by it.
+    WeakNumber,
+    /// A thread ends, and its number is nobody's for ever.
+    KeptNumber,
+    /// Those who share a cell count in it as if it were their own.
+    UnsharedCount,
 }
 
 /// Who has refused memory.
@@ -398,7 +404,17 @@ pub(crate) use std::sync::atomic::Ordering;
 #[path = "sync/room.rs"]
 mod room;
 
+#[path = "sync/numbers.rs"]
+mod numbers;
+
+#[path = "sync/statistic.rs"]
+mod statistic;
+
+#[cfg(loom)]
+pub(crate) use numbers::Numbers;
+pub(crate) use numbers::{NUMBERS, number_thread, thread_number};
 pub(crate) use room::reserve;
+pub(crate) use statistic::Statistic;
 
 #[cfg(loom)]
 pub(crate) use model::*;

@@ -93,6 +93,7 @@ impl<'a> Transaction<'a> {
             read = hit.map(Hit::stamp);
             overlay(engine, &self.point, key.clone(), hit, ops)
         });
+        engine.count_read(read.is_some());
         self.reads.insert(key, read);
         entry
     }

@@ -9,7 +9,8 @@
 //! a courtesy and no lock. (Spec 9.3, X05, X06.)
 
 use crate::sync::{
-    AtomicBool, Condvar, Mutex, MutexGuard, Ordering, ThreadId, draw, pause, spin_loop, thread_id,
+    AtomicBool, Condvar, Mutex, MutexGuard, Ordering, Statistic, ThreadId, draw, pause, spin_loop,
+    thread_id,
 };
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ pub(crate) struct Turn {
     line: Mutex<()>,
     holder: Mutex<Option<Holder>>,
     given_back: Condvar,
+    retries: Statistic,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +48,18 @@ impl Turn {
             line: Mutex::new(()),
             holder: Mutex::new(None),
             given_back: Condvar::new(),
+            retries: Statistic::new(),
         }
+    }
+
+    /// Counts an attempt that follows one that has lost.
+    pub(crate) fn count_retry(&self) {
+        self.retries.count();
+    }
+
+    /// How many there have been.
+    pub(crate) fn retry_count(&self) -> u64 {
+        self.retries.get()
     }
 
     /// Called before a commit takes its first lock: waits a bounded while for the one whose turn

@@ -208,6 +208,11 @@ impl Engine {
         state.floor
     }
 
+    /// How many follow the changes.
+    pub(crate) fn follower_count(&self) -> usize {
+        self.history.state.lock().follower_count
+    }
+
     /// One follows them less.
     pub(super) fn unfollow(&self) {
         let mut state = self.history.state.lock();

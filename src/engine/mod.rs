@@ -6,6 +6,7 @@
 //! gets its turn, and [`queues`] has the messages that commits enqueue. Whoever watches is among the
 //! [`observers`] of a stripe; [`watch`] is what it does, and [`park`] how a thread waits for it.
 
+mod ages;
 pub(crate) mod arithmetic;
 mod calls;
 pub(crate) mod commit;
@@ -38,9 +39,10 @@ mod versionstamped;
 pub(crate) mod watch;
 pub(crate) mod write;
 
-pub(crate) use self::stats::Counts;
+pub(crate) use self::stats::{Counts, ReadCounts};
 pub(crate) use crate::sync::reserve;
 
+use self::ages::Ages;
 use self::contention::Turn;
 use self::deferred::Deferred;
 use self::eviction::{Eviction, EvictionScope, Notes};
@@ -65,9 +67,10 @@ use crate::mvcc::quota::Share;
 use crate::mvcc::registry::Registry;
 use crate::mvcc::stamp::StampCounter;
 use crate::mvcc::stripes::{STRIPES_MAX, Stripes, stripe_of};
+use crate::mvcc::tally::Tally;
 use crate::mvcc::time::Time;
 use crate::sync::epoch::Guard;
-use crate::sync::{AtomicBool, OnceLock, Ordering, OutOfMemory, RefusedBy};
+use crate::sync::{AtomicBool, NUMBERS, OnceLock, Ordering, OutOfMemory, RefusedBy};
 use crate::version::Stamp;
 use std::num::NonZero;
 use std::sync::{Arc, Weak};
@@ -96,6 +99,9 @@ pub(crate) struct Config {
 /// 64 KiB that an empty engine may.
 const DEFAULT_THREADS_MAX: usize = 8;
 
+/// So many threads that read count by themselves on the smallest machine.
+const READERS_MIN: usize = 8;
+
 impl Config {
     /// The stripes for as many threads as the machine runs at once.
     pub(crate) fn default_stripe_bits() -> u32 {
@@ -104,6 +110,16 @@ impl Config {
         *BITS.get_or_init(|| {
             let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
             Self::stripe_bits_for(threads.min(DEFAULT_THREADS_MAX))
+        })
+    }
+
+    /// How many threads count what they read in cells of their own: twice as many as the machine runs
+    /// at once.
+    fn reader_count() -> usize {
+        static COUNT: OnceLock<usize> = OnceLock::new();
+        *COUNT.get_or_init(|| {
+            let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+            threads.saturating_mul(2).clamp(READERS_MIN, NUMBERS)
         })
     }
 
@@ -142,6 +158,9 @@ pub(crate) struct Engine {
     maintenance: Maintenance,
     queues: Queues,
     loads: Loads,
+    /// How many point reads found something, and how many nothing.
+    reads: Tally<2>,
+    ages: Ages,
     is_closed: AtomicBool,
 }
 
@@ -202,6 +221,8 @@ impl Engine {
             maintenance: Maintenance::new(engine, config.maintenance),
             queues: Queues::new(config.queue_concurrency),
             loads: Loads::default(),
+            reads: Tally::new(Config::reader_count()),
+            ages: Ages::default(),
             is_closed: AtomicBool::new(false),
             stripes,
             memory,

@@ -20,6 +20,8 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub(super) struct Observers {
     cells: foldhash::HashMap<Key, Watched>,
+    /// How many watches there are of each of them, in sum.
+    watch_count: usize,
     /// The changes, while anybody follows them.
     feed: Option<Feed>,
     /// Who is about to find out what a key is to hold, as long as no commit has named it.
@@ -55,6 +57,14 @@ impl Observers {
 }
 
 impl Stripe {
+    /// How many keys are watched, and how often, each by itself.
+    pub(super) fn watched(&self) -> (usize, usize) {
+        let observers = self.observers.as_ref();
+        observers.map_or((0, 0), |observers| {
+            (observers.cells.len(), observers.watch_count)
+        })
+    }
+
     /// A commit of this stamp has named this key, and perhaps changed it.
     #[inline]
     pub(super) fn tell(&mut self, key: &[u8], stamp: Stamp, woken: &mut Woken) {
@@ -136,8 +146,10 @@ impl Engine {
     /// there; what had before is seen by a snapshot that is taken next.
     pub(super) fn subscribe(&self, key: &Key) -> Result<Arc<Cell>> {
         let mut stripe = self.stripes.lock_one(self.stripe_of(key.hash_code()));
-        let cells = &mut stripe.observers.get_or_insert_default().cells;
+        let observers = stripe.observers.get_or_insert_default();
+        let cells = &mut observers.cells;
         reserve(cells, 1)?;
+        observers.watch_count += 1;
         let watched = cells.entry(key.clone()).or_insert_with(|| Watched {
             cell: Arc::new(Cell::new()),
             watch_count: 0,
@@ -156,6 +168,7 @@ impl Engine {
         };
         if let Some(watched) = observers.cells.get_mut(key) {
             watched.watch_count -= 1;
+            observers.watch_count -= 1;
             if watched.watch_count == 0 {
                 observers.cells.remove(key);
             }

@@ -2,6 +2,7 @@
 
 use super::Engine;
 use super::memory::Kind;
+use crate::sync::{number_thread, thread_number};
 use crate::version::Stamp;
 
 /// What is in use, in bytes, by what it is for.
@@ -43,6 +44,10 @@ pub(crate) struct Counts {
     pub(crate) expired_count: u64,
     /// Entries that were evicted, by the reason.
     pub(crate) evicted: [u64; 2],
+    /// Keys that are watched.
+    pub(crate) watched_key_count: usize,
+    /// How many watches there are of each of them, in sum.
+    pub(crate) watch_count: usize,
 }
 
 impl Counts {
@@ -56,16 +61,72 @@ impl Counts {
         for (count, other) in self.evicted.iter_mut().zip(other.evicted) {
             *count += other;
         }
+        self.watched_key_count += other.watched_key_count;
+        self.watch_count += other.watch_count;
     }
 }
 
+/// What point reads have come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ReadCounts {
+    pub(crate) hits: u64,
+    pub(crate) misses: u64,
+}
+
+impl ReadCounts {
+    pub(crate) fn add(&mut self, is_hit: bool) {
+        self.hits += u64::from(is_hit);
+        self.misses += u64::from(!is_hit);
+    }
+}
+
+const HIT: usize = 0;
+const MISS: usize = 1;
+
 impl Engine {
+    /// Counts a point read.
+    #[inline]
+    pub(crate) fn count_read(&self, is_hit: bool) {
+        let kind = if is_hit { HIT } else { MISS };
+        if !self.reads.count_own(thread_number(), kind, 1) {
+            self.count_shared_read(kind, 1);
+        }
+    }
+
+    /// Counts point reads.
+    pub(crate) fn count_reads(&self, counts: ReadCounts) {
+        for (kind, count) in [(HIT, counts.hits), (MISS, counts.misses)] {
+            if !self.reads.count_own(thread_number(), kind, count) {
+                self.count_shared_read(kind, count);
+            }
+        }
+    }
+
+    #[cold]
+    fn count_shared_read(&self, kind: usize, count: u64) {
+        number_thread();
+        self.reads.count_shared(kind, count);
+    }
+
+    /// What point reads have come to so far.
+    pub(crate) fn read_counts(&self) -> ReadCounts {
+        let counts = self.reads.counts();
+        ReadCounts {
+            hits: counts[HIT],
+            misses: counts[MISS],
+        }
+    }
+
     /// The counts of all stripes. Locks them one after the other: commits go on meanwhile, so the
     /// sums are of about now.
     pub(crate) fn counts(&self) -> Counts {
         let mut counts = Counts::default();
         for stripe in 0..self.stripes.count() {
-            counts.add(&self.stripes.lock_one(stripe).counts);
+            let stripe = self.stripes.lock_one(stripe);
+            counts.add(&stripe.counts);
+            let (keys, watches) = stripe.watched();
+            counts.watched_key_count += keys;
+            counts.watch_count += watches;
         }
         counts.commit_count += self.queues.commit_count();
         counts
@@ -92,6 +153,11 @@ impl Engine {
         let beyond = memory.total().saturating_sub(self.memory.quota().taken());
         memory.entries = memory.entries.saturating_sub(beyond);
         memory
+    }
+
+    /// How many commits were decided by somebody who met them, and not by their writers.
+    pub(crate) fn helped_count(&self) -> u64 {
+        self.counter.helped_count()
     }
 
     /// How many snapshots are open, lists over several batches and transactions included, and the

@@ -661,6 +661,7 @@ impl Engine {
         // What was unlinked goes through the epoch.
         is_left |= !deferred::run_all();
         self.ripe.free();
+        self.date_snapshots();
         is_left
     }
 

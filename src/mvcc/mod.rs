@@ -30,6 +30,7 @@
 //! TIMED         whatever expires was announced before the stamp of its commit was minted
 //! WOKEN         a watcher that has looked at S, and waits, is woken by every commit above S that
 //!               touches what it watches
+//! NUMBERED      a number is one thread's at most; whoever has it next finds what that has written
 //! LIMIT         what is drawn from the quota to hold more is never beyond its limit
 //! ASCENDING     stripes are locked in ascending order, at most once each
 //! ```
@@ -61,6 +62,7 @@ pub(crate) mod quota;
 pub(crate) mod registry;
 pub(crate) mod stamp;
 pub(crate) mod stripes;
+pub(crate) mod tally;
 pub(crate) mod time;
 
 #[cfg(all(test, not(loom)))]

@@ -265,6 +265,11 @@ pub(crate) struct Horizon {
 }
 
 impl Horizon {
+    /// The stamps at which snapshots are open, ascending, each once.
+    pub(crate) fn snapshots(&self) -> &[Stamp] {
+        &self.snapshots
+    }
+
     /// Whether a snapshot is open that may see what was superseded.
     pub(crate) fn has_snapshots(&self) -> bool {
         !self.snapshots.is_empty()

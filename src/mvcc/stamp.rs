@@ -27,7 +27,7 @@
 //! all of them (KEPT). Then it is settled, as if it had been led.
 
 use crate::sync::{
-    AtomicU64, CachePadded, Ordering, Planted, SPIN_TURNS, ordering, planted, spin_loop,
+    AtomicU64, CachePadded, Ordering, Planted, SPIN_TURNS, Statistic, ordering, planted, spin_loop,
 };
 use crate::version::Stamp;
 
@@ -35,13 +35,21 @@ use crate::version::Stamp;
 #[derive(Debug)]
 pub(crate) struct StampCounter {
     latest: CachePadded<AtomicU64>,
+    /// Commits that were decided by somebody who met them, and not by their writers.
+    helped: Statistic,
 }
 
 impl StampCounter {
     pub(crate) fn new() -> Self {
         Self {
             latest: CachePadded::new(AtomicU64::new(Stamp::ZERO.get())),
+            helped: Statistic::new(),
         }
+    }
+
+    /// How many commits were decided by somebody who met them.
+    pub(crate) fn helped_count(&self) -> u64 {
+        self.helped.get()
     }
 
     /// Mints the next stamp.
@@ -205,6 +213,12 @@ impl StampWord {
     /// Mints a stamp for a ready commit and decides it, unless somebody was faster; the stamp that
     /// holds.
     pub(crate) fn decide(&self, counter: &StampCounter) -> Stamp {
+        self.decide_by(counter).0
+    }
+
+    /// The same; whether it was this caller who decided, too.
+    #[inline]
+    fn decide_by(&self, counter: &StampCounter) -> (Stamp, bool) {
         let minted = counter.mint();
         // ORDERING: DECIDED-ONCE. Release on success, Acquire on failure: whoever learns the stamp
         // from the word is ordered after its mint, so that a commit it begins next mints a larger
@@ -213,10 +227,10 @@ impl StampWord {
             .0
             .compare_exchange(READY, decided(minted), Ordering::AcqRel, Ordering::Acquire)
         {
-            Ok(_) => minted,
-            Err(_) if planted(Planted::OwnStamp) => minted,
+            Ok(_) => (minted, true),
+            Err(_) if planted(Planted::OwnStamp) => (minted, false),
             Err(word) => match parse(word) {
-                State::Decided(stamp) => stamp,
+                State::Decided(stamp) => (stamp, false),
                 state => unreachable!("DECIDED-ONCE: a ready word became {state:?}"),
             },
         }
@@ -244,7 +258,13 @@ impl StampWord {
                     spin_loop();
                 }
                 // MODEL: publish::reads_at_a_snapshot_repeat.
-                State::Ready => return Some(self.decide(counter)),
+                State::Ready => {
+                    let (stamp, is_ours) = self.decide_by(counter);
+                    if is_ours {
+                        counter.helped.count();
+                    }
+                    return Some(stamp);
+                }
                 // KEPT: the counter goes from zero to above this at once. MODEL: kept::import_is_seen_whole.
                 State::Kept(stamp) => return (counter.latest() >= stamp).then_some(stamp),
                 State::Led(_) => unreachable!("a leader is led by nobody"),

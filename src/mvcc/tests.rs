@@ -8,7 +8,7 @@ use super::point::{Occupancy, Table};
 use super::publish::{Install, Refused, Verdict, publish_one};
 use super::quota::Share;
 use super::registry::Registry;
-use super::stamp::StampCounter;
+use super::stamp::{StampCounter, StampWord};
 use super::stripes::{Locked, STRIPES_MAX, StripeSet, Stripes, stripe_of};
 use crate::sync::epoch::{self, Guard};
 use crate::sync::{AtomicU64, Ordering};
@@ -610,4 +610,23 @@ fn a_batch_that_nobody_asks_for_is_freed_in_the_end() {
     drop(guard);
     drop(ripe);
     await_none(&alive);
+}
+
+#[test]
+fn a_commit_that_another_has_decided_counts_as_helped_once() {
+    let counter = StampCounter::new();
+    let own = StampWord::ready();
+    let decided = own.decide(&counter);
+    assert_eq!(own.resolve(&counter), Some(decided));
+    assert_eq!(counter.helped_count(), 0, "its writer has decided it");
+    let word = StampWord::installing();
+    assert_eq!(word.resolve(&counter), None);
+    assert_eq!(counter.helped_count(), 0, "it is passed by");
+    word.make_ready();
+    let helped = word.resolve(&counter);
+    assert_eq!(counter.helped_count(), 1);
+    assert_eq!(word.resolve(&counter), helped);
+    // Its writer comes too late, and has not helped.
+    assert_eq!(Some(word.decide(&counter)), helped);
+    assert_eq!(counter.helped_count(), 1);
 }

@@ -23,6 +23,7 @@ mod reads;
 mod refusals;
 mod returning;
 mod shown;
+mod stats;
 mod sums;
 mod support;
 mod tidy;

@@ -4,7 +4,7 @@
 use crate::support::allocations::{live_bytes, refuse_one, was_refused};
 use crate::support::alone::alone;
 use crate::support::threads::wait_until;
-use crate::support::{assert_refused, everything};
+use crate::support::{assert_refused, everything, unread};
 use kvick::{
     ChangeEvent, ChangesFrom, ErrorKind, ImportExpiry, ImportOptions, Key, Kv, Limits, NewValue,
     Range, Stats, Sum, Update, Value,
@@ -54,7 +54,7 @@ fn assert_out_of_memory(done: kvick::Result<()>) {
 /// The numbers, but for what room there is for more: a refusal may come after some was made.
 fn without_room(mut stats: Stats) -> Stats {
     (stats.bytes, stats.entry_bytes, stats.index_bytes) = (0, 0, 0);
-    stats
+    unread(stats)
 }
 
 /// That everything can be deleted, and nothing is left of it.

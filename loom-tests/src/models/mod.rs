@@ -15,6 +15,7 @@ mod quota;
 mod registry;
 mod shortcut;
 mod stripes;
+mod tally;
 mod time;
 mod validated;
 
