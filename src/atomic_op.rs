@@ -316,7 +316,9 @@ impl<'a> AtomicOp<'a> {
     /// `TotalTooLarge`, `TotalKeysTooLarge`; `InvalidExpiry`, `InvalidEnqueue`; `TypeMismatch`,
     /// `SumOutOfRange`; `OutOfMemory`; `ReadOnly`; `Closed`. Nothing has changed then (A07).
     pub fn commit(&self) -> Result<Outcome> {
-        Ok(Outcome::of(self.kv.writer()?.commit(&self.write)?))
+        let engine = self.kv.writer()?;
+        let outcome = engine.timed_write(&self.write, || engine.commit(&self.write))?;
+        Ok(Outcome::of(outcome))
     }
 
     /// Commits, and gives what the operation has left under its keys: the sums, for example, and the
@@ -341,7 +343,12 @@ impl<'a> AtomicOp<'a> {
     /// Those of [`commit`](Self::commit).
     pub fn commit_returning(&self) -> Result<(Outcome, Vec<Entry>)> {
         let engine = self.kv.writer()?;
-        let (outcome, entries) = engine.commit_returning(&self.write, Entry::new)?;
+        let mut entries = Vec::new();
+        let outcome = engine.timed_write(&self.write, || {
+            let (outcome, left) = engine.commit_returning(&self.write, Entry::new)?;
+            entries = left;
+            Ok(outcome)
+        })?;
         Ok((Outcome::of(outcome), entries))
     }
 }

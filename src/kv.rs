@@ -173,6 +173,9 @@ impl Kv {
         let key = key.into();
         let engine = self.reader()?;
         engine.limits().check_key_read(key.as_bytes().len())?;
+        if engine.times_reads() {
+            return Ok(get_timed(engine, key));
+        }
         let found = engine.newest(&key, |hit| hit.map(Hit::to_owned));
         engine.count_read(found.is_some());
         Ok(Entry::found(key, found))
@@ -203,6 +206,9 @@ impl Kv {
         let key = key.into();
         let engine = self.reader()?;
         engine.limits().check_key_read(key.as_bytes().len())?;
+        if engine.times_reads() {
+            return Ok(with_entry_timed(engine, &key, read));
+        }
         Ok(engine.newest(&key, |hit| {
             engine.count_read(hit.is_some());
             read(hit.map(|hit| EntryRef::new(key.as_bytes(), hit)))
@@ -222,9 +228,11 @@ impl Kv {
         check_read(&keys, engine.limits())?;
         let mut entries = Vec::with_capacity(keys.len());
         let mut counts = ReadCounts::default();
-        engine.newest_many(keys.into_iter(), |key, hit| {
-            counts.add(hit.is_some());
-            entries.push(Entry::new(key, hit));
+        engine.timed_read(|| {
+            engine.newest_many(keys.into_iter(), |key, hit| {
+                counts.add(hit.is_some());
+                entries.push(Entry::new(key, hit));
+            })
         });
         engine.count_reads(counts);
         Ok(entries)
@@ -268,7 +276,11 @@ impl Kv {
         key: impl Into<Key>,
         value: impl Into<NewValue<'v>>,
     ) -> Result<Versionstamp> {
-        let stamp = self.writer()?.set(&key.into(), value.into())?;
+        let engine = self.writer()?;
+        if engine.times_commits() {
+            return set_timed(engine, &key.into(), value.into());
+        }
+        let stamp = engine.set(&key.into(), value.into())?;
         Ok(stamp.into())
     }
 
@@ -294,7 +306,8 @@ impl Kv {
     ) -> Result<Versionstamp> {
         let mut write = Write::new();
         write.push_versionstamped(&prefix.into(), Op::Set(value.into()));
-        match self.writer()?.commit(&write)? {
+        let engine = self.writer()?;
+        match engine.timed_write(&write, || engine.commit(&write))? {
             Outcome::Committed(effects) => Ok(effects.stamp.into()),
             Outcome::Conflict(_) => unreachable!("a commit without checks has none that can fail"),
         }
@@ -306,7 +319,9 @@ impl Kv {
     ///
     /// `KeyEmpty`, `KeyTooLarge`; `OutOfMemory`; `ReadOnly`; `Closed`. Nothing has changed then.
     pub fn delete(&self, key: impl Into<Key>) -> Result<Versionstamp> {
-        let effects = (self.writer()?).commit_mutation(&key.into(), &Op::Delete)?;
+        let engine = self.writer()?;
+        let key = key.into();
+        let effects = engine.timed(|| engine.commit_mutation(&key, &Op::Delete))?;
         Ok(effects.stamp.into())
     }
 
@@ -337,7 +352,9 @@ impl Kv {
         expire_in: impl Into<Option<Duration>>,
     ) -> Result<Option<Versionstamp>> {
         let expiry = Expiry::after(expire_in.into());
-        let touched = self.writer()?.touch(&key.into(), expiry)?;
+        let engine = self.writer()?;
+        let key = key.into();
+        let touched = engine.timed(|| engine.touch(&key, expiry))?;
         Ok(touched.map(|effects| effects.stamp.into()))
     }
 
@@ -353,7 +370,7 @@ impl Kv {
     pub fn delete_range(&self, range: impl Into<Range>) -> Result<Deleted> {
         let engine = self.writer()?;
         let bounds = range.into().bounds(engine.limits())?;
-        let (count, effects) = engine.delete_range(&bounds)?;
+        let (count, effects) = engine.timed(|| engine.delete_range(&bounds))?;
         Ok(Deleted {
             count,
             versionstamp: effects.stamp.into(),
@@ -415,4 +432,33 @@ pub(crate) fn check_read(keys: &[Key], limits: &Limits) -> Result<()> {
     limits.check_ranges(keys.len())?;
     keys.iter()
         .try_for_each(|key| limits.check_key_read(key.as_bytes().len()))
+}
+
+// Apart from what they time, so that this is compiled as if nobody ever did.
+
+#[cold]
+fn get_timed(engine: &Engine, key: Key) -> Entry {
+    let found = engine.timed_read(|| engine.newest(&key, |hit| hit.map(Hit::to_owned)));
+    engine.count_read(found.is_some());
+    Entry::found(key, found)
+}
+
+#[cold]
+fn with_entry_timed<R>(
+    engine: &Engine,
+    key: &Key,
+    read: impl FnOnce(Option<EntryRef<'_>>) -> R,
+) -> R {
+    engine.timed_read(|| {
+        engine.newest(key, |hit| {
+            engine.count_read(hit.is_some());
+            read(hit.map(|hit| EntryRef::new(key.as_bytes(), hit)))
+        })
+    })
+}
+
+#[cold]
+fn set_timed(engine: &Engine, key: &Key, value: NewValue<'_>) -> Result<Versionstamp> {
+    let stamp = engine.timed(|| engine.set(key, value))?;
+    Ok(stamp.into())
 }

@@ -33,6 +33,12 @@
 //! `serde`, off by default: whatever serialises is a value, which Deno and Node can read
 //! (`Kv::set_as`, `Kv::get_as`, `NewValue::serialize`, `Entry::to`).
 //!
+//! `metrics`, off by default: the numbers of [`Kv::stats`], handed over to the recorder of the `metrics` facade
+//! (`Kv::metrics`).
+//!
+//! `tracing`, off by default: an event for each commit that takes longer than is asked for
+//! (`Builder::slow_commits`).
+//!
 //! # Guarantees
 //!
 //! - Single operations are linearizable.
@@ -105,6 +111,7 @@ mod entry;
 mod error;
 mod expiry;
 mod flight;
+mod histogram;
 mod index;
 mod key;
 mod kv;
@@ -113,6 +120,8 @@ mod list;
 mod listener;
 mod load;
 mod message;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod moment;
 mod mvcc;
 mod policy;
@@ -141,6 +150,7 @@ pub use delivery::Delivery;
 pub use engine::eviction::EvictionReason;
 pub use entry::{Entry, EntryRef};
 pub use error::{Error, ErrorKind, Result};
+pub use histogram::{Histogram, Latencies};
 pub use key::{BigInt, Cursor, Key, KeyPart, Range};
 pub use kv::{Deleted, Kv};
 pub use limits::Limits;
@@ -148,6 +158,8 @@ pub use list::{Entries, Keys, List};
 pub use listener::{Listener, Messages};
 pub use load::{LoadError, Loading};
 pub use message::Message;
+#[cfg(feature = "metrics")]
+pub use metrics::Metrics;
 pub use queue::{Queue, QueueStats};
 pub use range_watch::{Changed, RangeChange, RangeWatch};
 pub use retry::{AbortReason, RetryPolicy, Transacted};

@@ -134,7 +134,9 @@ impl Kv {
         delivery: Delivery,
     ) -> Result<Versionstamp> {
         let payload = payload.into();
-        let effects = self.writer()?.enqueue(&Enqueue { payload, delivery })?;
+        let enqueue = Enqueue { payload, delivery };
+        let engine = self.writer()?;
+        let effects = engine.timed(|| engine.enqueue(&enqueue))?;
         Ok(effects.stamp.into())
     }
 

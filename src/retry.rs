@@ -112,11 +112,12 @@ pub(crate) enum Attempt<T> {
     Conflict,
 }
 
-/// Tries until an attempt does not conflict, or the policy says that it is enough.
+/// Tries until an attempt does not conflict, or the policy says that it is enough. The attempts are counted
+/// from 1 on.
 pub(crate) fn retry<T>(
     engine: &Engine,
     policy: &RetryPolicy,
-    mut attempt: impl FnMut() -> Result<Attempt<T>>,
+    mut attempt: impl FnMut(u32) -> Result<Attempt<T>>,
 ) -> Result<Transacted<T>> {
     // Beyond all time is never.
     let deadline = policy
@@ -134,7 +135,7 @@ pub(crate) fn retry<T>(
             engine.turn().count_retry();
         }
         attempts += 1;
-        match attempt()? {
+        match attempt(attempts)? {
             Attempt::Committed(value, versionstamp) => {
                 return Ok(Transacted::Committed {
                     value,

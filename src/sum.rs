@@ -235,7 +235,8 @@ impl Kv {
 
     fn calculate(&self, key: Key, op: &Op<'_>) -> Result<Entry> {
         let engine = self.writer()?;
-        let left = engine.commit_mutation_returning(&key, op, |left| left.map(Hit::to_owned))?;
+        let left = engine
+            .timed(|| engine.commit_mutation_returning(&key, op, |left| left.map(Hit::to_owned)))?;
         Ok(Entry::found(key, left))
     }
 }

@@ -226,7 +226,7 @@ impl<'a> Transaction<'a> {
         self.writes.is_empty() && self.versionstamped.is_empty() && self.enqueues.is_empty()
     }
 
-    fn commit(self) -> Result<Outcome> {
+    fn commit(self, attempt: u32) -> Result<Outcome> {
         let plain: usize = self.writes.iter().map(|(_, ops)| ops.len()).sum();
         let mutations = plain + self.versionstamped.len();
         let mut write = Write::new();
@@ -254,7 +254,8 @@ impl<'a> Transaction<'a> {
         };
         // The snapshot stays registered until the commit is done: what has changed in a range
         // since it was read can still be seen there.
-        self.engine.commit_tracked(&write, Some(&reads))
+        self.engine
+            .commit_tracked_timed(&write, Some(&reads), attempt)
     }
 }
 
@@ -505,7 +506,7 @@ impl Kv {
         mut run: impl FnMut(&mut Transaction<'_>) -> Result<T>,
     ) -> Result<Transacted<T>> {
         let engine = self.reader()?;
-        retry(engine, self.retry_policy(), || {
+        retry(engine, self.retry_policy(), |attempt| {
             let mut transaction = Transaction::new(engine);
             let result = run(&mut transaction);
             if let Some(reason) = transaction.aborted.take() {
@@ -516,7 +517,7 @@ impl Kv {
                 return Ok(Attempt::Committed(value, None));
             }
             self.writer()?;
-            Ok(match transaction.commit()? {
+            Ok(match transaction.commit(attempt)? {
                 Outcome::Committed(effects) => {
                     Attempt::Committed(value, Some(effects.stamp.into()))
                 }

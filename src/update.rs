@@ -175,7 +175,7 @@ impl Kv {
         for key in keys {
             engine.limits().check_key_write(key.as_bytes().len())?;
         }
-        retry(engine, self.retry_policy(), || {
+        retry(engine, self.retry_policy(), |attempt| {
             let mut entries = SmallVec::<[Entry; 1]>::new();
             reserve(&mut entries, keys.len())?;
             engine.newest_many(keys.iter(), |key, hit| {
@@ -210,10 +210,14 @@ impl Kv {
             }
             write.reserve(entries.len(), 0)?;
             write.checks.extend(entries.iter().map(as_read));
-            Ok(match self.writer()?.commit_tracked(&write, None)? {
-                Outcome::Committed(effects) => Attempt::Committed((), Some(effects.stamp.into())),
-                Outcome::Conflict(_) => Attempt::Conflict,
-            })
+            Ok(
+                match self.writer()?.commit_tracked_timed(&write, None, attempt)? {
+                    Outcome::Committed(effects) => {
+                        Attempt::Committed((), Some(effects.stamp.into()))
+                    }
+                    Outcome::Conflict(_) => Attempt::Conflict,
+                },
+            )
         })
     }
 }

@@ -210,7 +210,8 @@ impl Lead<'_> {
     /// Stores what was loaded, unless a commit has named the key meanwhile: then what that has left is
     /// the result, and where it has left nothing, what was loaded, without a stamp.
     pub(crate) fn store(mut self, value: NewValue<'_>) -> Loaded {
-        let stored = self.engine.commit_load(self.key, &self.load, value);
+        let engine = self.engine;
+        let stored = engine.timed(|| engine.commit_load(self.key, &self.load, value));
         self.is_listed = stored.is_err();
         let loaded = stored.unwrap_or_else(|error| Loaded::Refused(Arc::new(error)));
         self.landing = Landing::With(loaded.clone());

@@ -223,6 +223,8 @@ mod tests {
             entry_limit: u64::MAX,
             eviction: None,
             queue_concurrency: 1,
+            latency_histograms: false,
+            slow_commits: None,
         });
         let worker = |work| Worker {
             name: "test",

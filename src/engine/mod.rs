@@ -18,6 +18,7 @@ pub(crate) mod follow;
 mod handover;
 pub(crate) mod history;
 pub(crate) mod import;
+pub(crate) mod latency;
 pub(crate) mod load;
 mod maintenance;
 mod memory;
@@ -47,6 +48,7 @@ use self::contention::Turn;
 use self::deferred::Deferred;
 use self::eviction::{Eviction, EvictionScope, Notes};
 use self::history::{History, HistoryBounds};
+use self::latency::Latency;
 use self::load::Loads;
 use self::maintenance::Maintenance;
 use self::memory::{Kind, Memory};
@@ -93,6 +95,10 @@ pub(crate) struct Config {
     pub(crate) eviction: Option<EvictionScope>,
     /// How many messages of a queue are handled at once.
     pub(crate) queue_concurrency: usize,
+    /// Whether it is counted how long operations take.
+    pub(crate) latency_histograms: bool,
+    /// Commits that take as long as this are told of.
+    pub(crate) slow_commits: Option<Duration>,
 }
 
 /// An engine for more threads than these has to be asked for: its empty stripes take more than the
@@ -158,9 +164,10 @@ pub(crate) struct Engine {
     maintenance: Maintenance,
     queues: Queues,
     loads: Loads,
-    /// How many point reads found something, and how many nothing.
+    /// How many point reads there were, and how many of them found nothing.
     reads: Tally<2>,
     ages: Ages,
+    latency: Latency,
     is_closed: AtomicBool,
 }
 
@@ -223,6 +230,11 @@ impl Engine {
             loads: Loads::default(),
             reads: Tally::new(Config::reader_count()),
             ages: Ages::default(),
+            latency: Latency::new(
+                config.latency_histograms,
+                config.slow_commits,
+                Config::reader_count(),
+            ),
             is_closed: AtomicBool::new(false),
             stripes,
             memory,

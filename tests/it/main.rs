@@ -12,17 +12,22 @@ mod evict;
 mod expiry;
 mod history;
 mod keys;
+mod latencies;
 mod ledger;
 mod lifecycle;
 mod limits;
 mod list;
 mod load;
 mod memory;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod queue;
 mod reads;
 mod refusals;
 mod returning;
 mod shown;
+#[cfg(feature = "tracing")]
+mod slow_commits;
 mod stats;
 mod sums;
 mod support;

@@ -102,7 +102,9 @@ fn what_is_refused_and_what_is_no_point_read_is_not_counted() {
 #[test]
 fn what_has_expired_is_missing() {
     let clock = Arc::new(ManualClock::default());
-    let kv = Kv::builder().clock(clock.clone()).build();
+    let kv = Kv::builder()
+        .clock(Arc::<ManualClock>::clone(&clock))
+        .build();
     let mut new = counter(&kv);
     kv.set("key", NewValue::from(1_u64).expire_in(SECOND))
         .unwrap();
@@ -118,7 +120,7 @@ fn what_has_expired_is_missing() {
 fn a_call_that_loads_is_one_miss_and_one_that_finds_is_one_hit() {
     let clock = Arc::new(ManualClock::default());
     let kv = Kv::builder()
-        .clock(clock.clone())
+        .clock(Arc::<ManualClock>::clone(&clock))
         .background_sweep(false)
         .build();
     let mut new = counter(&kv);
@@ -263,7 +265,7 @@ fn every_attempt_but_the_first_is_a_retry() {
 fn a_snapshot_ages_from_the_first_commit_after_it_on() {
     let clock = Arc::new(ManualClock::default());
     let kv = Kv::builder()
-        .clock(clock.clone())
+        .clock(Arc::<ManualClock>::clone(&clock))
         .background_sweep(false)
         .build();
     let age = || kv.stats().oldest_snapshot_age;

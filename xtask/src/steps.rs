@@ -133,9 +133,18 @@ fn one(command: &mut Command) -> Result<Outcome, String> {
 }
 
 /// With every feature: without any, there is nothing that is not there with them, and `lint-plain`
-/// has seen that it builds.
+/// has seen that it builds. That it builds with each of them alone is seen here.
 fn tests() -> Result<Outcome, String> {
     run(cargo(["test", "--all-features"]).args(WITHOUT_PEERS))?;
+    for feature in ["serde", "metrics", "tracing"] {
+        run(&mut cargo([
+            "check",
+            "--package",
+            "kvick",
+            "--features",
+            feature,
+        ]))?;
+    }
     for example in [
         "transfer",
         "gift_list",
@@ -145,6 +154,7 @@ fn tests() -> Result<Outcome, String> {
         "read_through",
         "typed_values",
         "backup",
+        "metrics",
     ] {
         run(&mut cargo([
             "run",

@@ -30,6 +30,8 @@ fn engine(stripe_bits: u32) -> Arc<Engine> {
         memory_limit: u64::MAX,
         entry_limit: u64::MAX,
         eviction: None,
+        latency_histograms: false,
+        slow_commits: None,
         queue_concurrency: 1,
     })
 }

@@ -20,6 +20,8 @@ fn engine() -> (Arc<Engine>, Arc<ManualClock>) {
         memory_limit: u64::MAX,
         entry_limit: u64::MAX,
         eviction: None,
+        latency_histograms: false,
+        slow_commits: None,
         queue_concurrency: 1,
     });
     (engine, clock)

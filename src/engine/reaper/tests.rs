@@ -26,6 +26,8 @@ fn what_expires_within_a_period_is_deleted_together() {
         memory_limit: u64::MAX,
         entry_limit: u64::MAX,
         eviction: None,
+        latency_histograms: false,
+        slow_commits: None,
         queue_concurrency: 1,
     });
     for after in [1, 2, 3, 200] {
