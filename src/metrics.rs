@@ -18,7 +18,7 @@ use std::time::Duration;
 /// | --- | --- | --- | --- |
 /// | `kvick_entries` | | gauge | [`Stats::entry_count`] |
 /// | `kvick_versions` | | gauge | [`Stats::version_count`] |
-/// | `kvick_memory_bytes` | `kind`: `entries`, `index`, `messages`, `changes` | gauge | [`Stats::entry_bytes`] and so on; their sum is [`Stats::bytes`] |
+/// | `kvick_memory_bytes` | `kind`: `entries`, `index`, `messages`, `changes`, `policy` | gauge | [`Stats::entry_bytes`] and so on; their sum is [`Stats::bytes`] |
 /// | `kvick_memory_limit_bytes` | | gauge | [`Stats::memory_limit`]; `+Inf` where there is none |
 /// | `kvick_garbage_bytes` | | gauge | [`Stats::garbage_bytes`], which are among those of the entries |
 /// | `kvick_messages` | | gauge | [`Stats::message_count`] |
@@ -28,6 +28,8 @@ use std::time::Duration;
 /// | `kvick_reads_total` | `outcome`: `hit`, `miss` | counter | [`Stats::hit_count`], [`Stats::miss_count`] |
 /// | `kvick_commits_total`, `kvick_conflicts_total`, `kvick_retries_total`, `kvick_helps_total` | | counter | [`Stats::commit_count`] and so on |
 /// | `kvick_expired_entries_total` | | counter | [`Stats::expired_count`] |
+/// | `kvick_evicted_entries_total` | `reason`: `memory`, `entries` | counter | [`Stats::evicted_for_memory_count`], [`Stats::evicted_for_entries_count`] |
+/// | `kvick_entry_limit` | | gauge | [`Stats::entry_limit`]; `+Inf` where there is none |
 /// | `kvick_loads_total`, `kvick_load_failures_total`, `kvick_load_waits_total` | | counter | [`Stats::load_count`] and so on |
 /// | `kvick_operation_duration_seconds_bucket` | `operation`: `read`, `commit`; `le` | counter | [`Kv::latencies`], if the database has them: how many took at most `le`, powers of two of a nanosecond from 128 ns to 8.6 s, and `+Inf` |
 /// | `kvick_operation_duration_seconds_count`, `kvick_operation_duration_seconds_sum` | `operation` | counter, gauge | how many there were, and what they took together |
@@ -69,7 +71,7 @@ type Told<R> = (Described, Option<Named>, R);
 type Read = fn(&Stats) -> f64;
 
 /// Numbers that go up and down, with a label of each.
-const GAUGES: [Told<Read>; 14] = [
+const GAUGES: [Told<Read>; 16] = [
     gauge(
         "kvick_entries",
         Unit::Count,
@@ -92,6 +94,15 @@ const GAUGES: [Told<Read>; 14] = [
     labelled(MEMORY, ("kind", "changes"), |stats| {
         whole(stats.change_bytes)
     }),
+    labelled(MEMORY, ("kind", "policy"), |stats| {
+        whole(stats.policy_bytes)
+    }),
+    gauge(
+        "kvick_entry_limit",
+        Unit::Count,
+        "entries that there may be",
+        |stats| stats.entry_limit.map_or(f64::INFINITY, whole),
+    ),
     gauge(
         "kvick_memory_limit_bytes",
         Unit::Bytes,
@@ -154,11 +165,17 @@ const READS: Described = Described {
     text: "point reads",
 };
 
+const EVICTED: Described = Described {
+    name: "kvick_evicted_entries_total",
+    unit: Unit::Count,
+    text: "entries that were evicted to make room",
+};
+
 /// How a count of this kind is read.
 type ReadCount = fn(&Stats) -> u64;
 
 /// Numbers that only grow.
-const COUNTERS: [Told<ReadCount>; 10] = [
+const COUNTERS: [Told<ReadCount>; 12] = [
     counted(READS, Some(("outcome", "hit")), |stats| stats.hit_count),
     counted(READS, Some(("outcome", "miss")), |stats| stats.miss_count),
     counter("kvick_commits_total", "commits that took effect", |stats| {
@@ -184,6 +201,12 @@ const COUNTERS: [Told<ReadCount>; 10] = [
         "entries that were deleted because they had expired",
         |stats| stats.expired_count,
     ),
+    counted(EVICTED, Some(("reason", "memory")), |stats| {
+        stats.evicted_for_memory_count
+    }),
+    counted(EVICTED, Some(("reason", "entries")), |stats| {
+        stats.evicted_for_entries_count
+    }),
     counter("kvick_loads_total", "loads that have begun", |stats| {
         stats.load_count
     }),

@@ -65,7 +65,9 @@ fn every_number_is_exposed_with_its_type() {
             &format!("kvick_memory_bytes{{kind=\"index\"}} {}", stats.index_bytes),
             "kvick_memory_bytes{kind=\"messages\"} 0",
             "kvick_memory_bytes{kind=\"changes\"} 0",
+            "kvick_memory_bytes{kind=\"policy\"} 0",
             "kvick_memory_limit_bytes 1000000",
+            "kvick_entry_limit inf",
             &format!("kvick_garbage_bytes {}", stats.garbage_bytes),
             "kvick_messages 0",
             "kvick_watched_keys 1",
@@ -82,13 +84,15 @@ fn every_number_is_exposed_with_its_type() {
             "kvick_retries_total 0",
             "kvick_helps_total 0",
             "kvick_expired_entries_total 0",
+            "kvick_evicted_entries_total{reason=\"memory\"} 0",
+            "kvick_evicted_entries_total{reason=\"entries\"} 0",
             "kvick_loads_total 0",
             "kvick_load_failures_total 0",
             "kvick_load_waits_total 0",
         ],
     );
     let names = text.lines().filter_map(|line| line.strip_prefix("# HELP "));
-    assert!(names.clone().count() == 20, "{text}");
+    assert!(names.clone().count() == 22, "{text}");
     assert!(
         names.clone().all(|name| name.starts_with("kvick_")),
         "{text}"
