@@ -21,7 +21,9 @@
 
 use super::commit::Installed;
 use super::payload::{self, Large};
+use super::reports::{Gone, Report};
 use super::{Engine, Stripe};
+use crate::error::Result;
 use crate::key::Key;
 use crate::mvcc::chain::{RecordRef, Retiring, VersionRef};
 use crate::mvcc::notify::Woken;
@@ -480,6 +482,7 @@ impl Engine {
                 self.tell_policies(eviction);
                 empty = 0;
             }
+            let (mut woken, mut gone) = (Woken::new(), Vec::new());
             // Ahead, the one that has got something has to give; otherwise all in turn.
             let index = eviction.next(count_max > AHEAD_MAX || empty > 0);
             let guard = epoch::pin();
@@ -487,7 +490,8 @@ impl Engine {
             empty = if victims.is_empty() { empty + 1 } else { 0 };
             for victim in &victims {
                 count += 1;
-                match self.evict_one(victim, reason, &mut retiring, &guard) {
+                let mut telling = (&mut woken, &mut gone);
+                match self.evict_one(victim, reason, &mut telling, &mut retiring, &guard) {
                     Evicted::Bytes(bytes) if reason == EvictionReason::Memory => made += bytes,
                     Evicted::Bytes(_) => made += 1,
                     Evicted::Gone => {}
@@ -499,9 +503,17 @@ impl Engine {
             }
             drop(guard);
             self.ripe.free();
+            if !gone.is_empty() {
+                self.reports.tell(&gone);
+            }
         }
         retiring.finish(&epoch::pin());
         made
+    }
+
+    /// Opens a report of what is evicted from now on, with room for so many.
+    pub(crate) fn open_report(&self, room: usize) -> Result<Arc<Report>> {
+        self.reports.open(room, self.is_closed())
     }
 
     /// Asks a policy for what is to go.
@@ -566,6 +578,7 @@ impl Engine {
         &self,
         slot: &Slot,
         reason: EvictionReason,
+        (woken, gone): &mut (&mut Woken, &mut Vec<Gone>),
         retiring: &mut Retiring<'_, Large>,
         guard: &Guard,
     ) -> Evicted {
@@ -573,7 +586,6 @@ impl Engine {
             return Evicted::Refused;
         };
         let index = self.stripe_of(slot.hash);
-        let mut woken = Woken::new();
         let mut stripe = self.stripes.lock_one(index);
         let record = self.table(slot.hash).find_hash(slot.hash, guard);
         // NUMBERED: now nobody changes it.
@@ -587,9 +599,13 @@ impl Engine {
         }
         let bytes = record.size_with_head() as u64;
         let (stamp, version) = publish_one(record, draft, &self.counter);
-        self.settle_evicted(&mut stripe, record, version, stamp, &mut woken);
+        self.settle_evicted(&mut stripe, record, version, stamp, woken);
         stripe.counts.evicted[reason as usize] += 1;
         drop(stripe);
+        if self.reports.is_wanted() {
+            let key = Key::raw(record.key());
+            gone.push(Gone { key, reason, stamp });
+        }
         self.sweep_for_reaper(index, retiring, guard);
         self.tick_pinned(stamp, guard);
         if let Some(eviction) = &self.eviction

@@ -30,6 +30,7 @@ pub(crate) mod queues;
 mod ranged;
 pub(crate) mod read;
 mod reaper;
+pub(crate) mod reports;
 mod returning;
 pub(crate) mod scan;
 mod single;
@@ -56,6 +57,7 @@ use self::observers::Observers;
 use self::payload::Large;
 use self::queues::Queues;
 use self::reaper::{Pace, Timers};
+use self::reports::Reports;
 use self::sweep::SweepQueue;
 use crate::clock::Clock;
 use crate::error::Error;
@@ -158,6 +160,7 @@ pub(crate) struct Engine {
     stripes: Stripes<Stripe>,
     memory: Memory,
     eviction: Option<Box<Eviction>>,
+    reports: Reports,
     deferred: Deferred,
     turn: Turn,
     history: Box<History>,
@@ -239,6 +242,7 @@ impl Engine {
             stripes,
             memory,
             eviction,
+            reports: Reports::new(),
             single: config.limits.single(),
             config,
         });
@@ -292,6 +296,7 @@ impl Engine {
         // wakes them.
         self.is_closed.store(true, Ordering::Relaxed);
         self.end_watches();
+        self.reports.end();
         self.queues.close();
     }
 
@@ -342,6 +347,7 @@ impl Drop for Engine {
     fn drop(&mut self) {
         // Nobody can change anything any more.
         self.end_watches();
+        self.reports.end();
         self.queues.end();
         // The parts free what they own. What was handed to the epoch before is freed once every
         // thread has gone on; where no other thread is pinned, that is now.

@@ -4,7 +4,7 @@ use super::{contents, exported, kept, renewed};
 use crate::support::alone::alone;
 use crate::support::threads::{race, wait_until};
 use crate::support::{assert_refused, everything};
-use kvick::{ErrorKind, ImportOptions, Key, Kv, NewValue, Range};
+use kvick::{ErrorKind, ImportOptions, Key, Kv, NewValue, OnLimit, Range};
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -292,4 +292,37 @@ fn the_limit_holds_while_others_write() {
     });
     assert!(counts.iter().all(|(done, _)| *done > 0), "{counts:?}");
     assert_empties(&kv);
+}
+
+#[test]
+fn an_import_counts_its_entries_and_evicts_for_them() {
+    let copy = exported(&source(60));
+    let limited = || {
+        Kv::builder()
+            .entry_limit(100)
+            .background_sweep(false)
+            .writer_threads(1)
+    };
+    let fill = |kv: &Kv| {
+        for number in 0..70_u64 {
+            kv.set(("other", number), number).unwrap();
+        }
+    };
+    let kv = limited().build();
+    fill(&kv);
+    let refused = kv.import(&copy[..], &renewed()).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::EntryLimit, "{refused}");
+    assert_eq!(kv.stats().entry_count, 70);
+    kv.delete_range(Range::all()).unwrap();
+    let imported = kv.import(&copy[..], &renewed()).unwrap();
+    // Overwriting makes none more.
+    kv.import(&copy[..], &renewed().overwrite()).unwrap();
+    assert_eq!(kv.stats().entry_count as u64, imported.entries);
+
+    let kv = limited().on_limit(OnLimit::Evict).build();
+    fill(&kv);
+    kv.import(&copy[..], &renewed()).unwrap();
+    let stats = kv.stats();
+    assert!(stats.entry_count <= 100, "{stats:?}");
+    assert!(stats.evicted_for_entries_count >= 30, "{stats:?}");
 }
