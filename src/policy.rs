@@ -82,6 +82,9 @@ pub(crate) trait Entries {
 
     /// Notes how often it counts as used from here on.
     fn set_uses(&self, slot: &Slot, uses: u32);
+
+    /// Whether the memory of the entry would not come back if it went now.
+    fn is_held(&self, slot: &Slot) -> bool;
 }
 
 /// Slots in the order in which they came, the oldest first, in pieces: so that those of entries that
@@ -457,6 +460,29 @@ impl Policy {
                 Some(_) => return self.main.pop(),
             }
         }
+    }
+
+    /// The same, of what came of late and is not held; where that is not the one that should go, it
+    /// is the one that makes room. What is held goes on to the main queue.
+    pub(crate) fn evict_young(&mut self, entries: &impl Entries) -> Option<Slot> {
+        for _ in 0..self.small.len {
+            let oldest = self.small.oldest().copied()?;
+            match entries.look(&oldest) {
+                None => {
+                    self.small.pop();
+                    self.forget(1, oldest.weight.into());
+                }
+                Some(_) if entries.is_held(&oldest) => self.promote(entries),
+                Some(seen) => {
+                    self.small.pop();
+                    self.clock += u64::from(seen.weight);
+                    let now = self.now();
+                    self.ghosts.insert(oldest.hash, now);
+                    return Some(oldest);
+                }
+            }
+        }
+        None
     }
 
     /// Takes back what was to go and could not.

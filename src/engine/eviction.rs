@@ -320,6 +320,8 @@ struct View<'e, 'g> {
     engine: &'e Engine,
     guard: &'g Guard,
     counts_entries: bool,
+    /// What is not newer is held by a snapshot.
+    held_to: Stamp,
 }
 
 impl View<'_, '_> {
@@ -346,6 +348,12 @@ impl Entries for View<'_, '_> {
         if let Some(record) = self.record(slot) {
             record.set_uses(uses);
         }
+    }
+
+    fn is_held(&self, slot: &Slot) -> bool {
+        let head = self.record(slot).and_then(RecordRef::head);
+        let stamp = head.and_then(|head| head.word().settled());
+        stamp.is_some_and(|stamp| stamp <= self.held_to)
     }
 }
 
@@ -431,6 +439,7 @@ impl Engine {
             engine: self,
             guard,
             counts_entries: eviction.counts_entries,
+            held_to: Stamp::ZERO,
         }
     }
 
@@ -456,11 +465,10 @@ impl Engine {
     fn evict_wanted(&self, eviction: &Eviction) {
         for reason in [EvictionReason::Memory, EvictionReason::Entries] {
             let wanted = eviction.take_wanted(reason);
-            if wanted == 0 || (reason == EvictionReason::Memory && self.is_held()) {
-                continue;
+            if wanted > 0 {
+                eviction.narrow_margin(self.memory.quota().limit());
+                self.evict(reason, wanted, AHEAD_MAX);
             }
-            eviction.narrow_margin(self.memory.quota().limit());
-            self.evict(reason, wanted, AHEAD_MAX);
         }
     }
 
@@ -471,6 +479,9 @@ impl Engine {
             return 0;
         };
         let (mut made, mut count, mut empty) = (0, 0, 0);
+        // Of what snapshots see nothing would come back, and so much of that is there that only what
+        // they do not see should go.
+        let is_held = reason == EvictionReason::Memory && self.is_held();
         let mut retiring = self.retiring();
         let mut is_told = false;
         while made < wanted && count < count_max {
@@ -486,7 +497,7 @@ impl Engine {
             // Ahead, the one that has got something has to give; otherwise all in turn.
             let index = eviction.next(count_max > AHEAD_MAX || empty > 0);
             let guard = epoch::pin();
-            let victims = self.victims(eviction, index, reason, wanted - made, &guard);
+            let victims = self.victims(eviction, index, is_held, wanted - made, &guard);
             empty = if victims.is_empty() { empty + 1 } else { 0 };
             for victim in &victims {
                 count += 1;
@@ -521,20 +532,28 @@ impl Engine {
         &self,
         eviction: &Eviction,
         index: usize,
-        reason: EvictionReason,
+        is_held: bool,
         wanted: u64,
         guard: &Guard,
     ) -> SmallVec<[Slot; VICTIMS]> {
-        let view = self.view(eviction, guard);
+        let mut view = self.view(eviction, guard);
+        if is_held {
+            let newest = self.registry.horizon().newest_snapshot();
+            view.held_to = newest.unwrap_or(Stamp::ZERO);
+        }
         let (mut victims, mut weight) = (SmallVec::new(), 0);
-        let counts = reason == EvictionReason::Entries;
         let mut policy = eviction.policies[index].lock();
         policy.change(&eviction.meter, |policy| {
             while victims.len() < VICTIMS && weight < wanted {
-                let Some(slot) = policy.evict(&view) else {
+                let slot = if is_held {
+                    policy.evict_young(&view)
+                } else {
+                    policy.evict(&view)
+                };
+                let Some(slot) = slot else {
                     break;
                 };
-                weight += if counts { 1 } else { u64::from(slot.weight) };
+                weight += u64::from(slot.weight);
                 victims.push(slot);
             }
         });

@@ -23,7 +23,8 @@ const TURNS: [(u32, Duration); 3] = [
     (240, Duration::from_millis(1)),
 ];
 
-/// Nothing more is evicted while this share of the limit, and more, is garbage that cannot be freed.
+/// Nothing that a snapshot sees is evicted while this share of the limit, and more, is garbage that
+/// cannot be freed.
 const HELD_SHARE: u64 = 4;
 
 /// How long each turn of a wait is.
@@ -123,17 +124,14 @@ impl<'e> Room<'e> {
         self.is_swept = self.engine.sweep_and_recall() && is_reached;
     }
 
-    /// Evicts so much, unless a great deal of what was evicted or overwritten waits to be freed, or
-    /// is held by snapshots: then more would go for nothing.
+    /// Evicts so much, if there is as much that can go.
     fn evict(&mut self, bytes: u64) {
         self.is_evicted = true;
         if self.engine.eviction.is_none() {
             return;
         }
-        if !self.engine.is_held() {
-            let made = self.engine.evict(EvictionReason::Memory, bytes, usize::MAX);
-            self.note(made);
-        }
+        let made = (self.engine).evict(EvictionReason::Memory, bytes, usize::MAX);
+        self.note(made);
     }
 
     fn evict_entry(&mut self) {
@@ -153,7 +151,7 @@ impl<'e> Room<'e> {
 
 impl Engine {
     /// Whether so much garbage is held by snapshots, or waits to be freed, that to make more of it
-    /// would be for nothing.
+    /// that is held would be for nothing.
     pub(super) fn is_held(&self) -> bool {
         let held = self.counts().garbage_bytes as u64;
         held > self.memory.quota.limit() / HELD_SHARE

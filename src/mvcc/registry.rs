@@ -275,6 +275,11 @@ impl Horizon {
         !self.snapshots.is_empty()
     }
 
+    /// The newest stamp at which a snapshot is open.
+    pub(crate) fn newest_snapshot(&self) -> Option<Stamp> {
+        self.snapshots.last().copied()
+    }
+
     /// Whether what was superseded at `until` can be reached by nobody.
     pub(crate) fn is_past(&self, until: Stamp) -> bool {
         !self.waits(until) && self.snapshots.first().is_none_or(|oldest| until <= *oldest)

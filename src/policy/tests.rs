@@ -4,11 +4,12 @@ use super::{Entries, PIECE_SLOTS, Policy, Seen, Slot, USES_MAX};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 #[derive(Default)]
 struct Map {
     entries: RefCell<HashMap<u64, (u8, Seen)>>,
+    held: HashSet<u64>,
 }
 
 impl Entries for Map {
@@ -22,6 +23,10 @@ impl Entries for Map {
         if let Some((_, seen)) = self.entries.borrow_mut().get_mut(&slot.hash) {
             seen.uses = uses;
         }
+    }
+
+    fn is_held(&self, slot: &Slot) -> bool {
+        self.held.contains(&slot.hash)
     }
 }
 
@@ -176,4 +181,26 @@ fn what_is_new_and_used_takes_the_place_of_what_was() {
         let percent = cache.percent(ids[20_000..].iter().copied());
         assert!(percent >= 95, "{percent}");
     }
+}
+
+#[test]
+fn what_is_held_is_passed_by_where_only_the_young_are_to_go() {
+    let mut cache = Cache::new(1_000);
+    for id in 0..1_000 {
+        cache.get(id, 1);
+    }
+    cache.map.held = (0..1_000).map(hash).collect();
+    assert_eq!(cache.policy.evict_young(&cache.map), None);
+    assert_eq!(cache.policy.len(), 1_000);
+    cache.room = u64::MAX;
+    cache.policy.is_filling = false;
+    cache.policy.full = 1_000;
+    for id in 1_000..1_010 {
+        cache.get(id, 1);
+    }
+    for id in 1_000..1_010 {
+        let victim = cache.policy.evict_young(&cache.map);
+        assert_eq!(victim.map(|slot| slot.hash), Some(hash(id)));
+    }
+    assert_eq!(cache.policy.evict_young(&cache.map), None);
 }
