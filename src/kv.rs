@@ -396,8 +396,9 @@ impl Kv {
 
     /// Changes the [memory limit](Builder::memory_limit), or takes it away, while everything goes on.
     ///
-    /// Where more is in use than the new limit allows, nothing is taken from anybody: commits that hold
-    /// more fail until enough is deleted.
+    /// Where more is in use than the new limit allows, entries are evicted before this returns, if
+    /// they may be ([`Builder::on_limit`]); otherwise commits that hold more fail until enough is
+    /// deleted.
     pub fn set_memory_limit(&self, bytes: impl Into<Option<usize>>) {
         self.engine.set_memory_limit(bytes.into());
     }

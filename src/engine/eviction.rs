@@ -267,7 +267,7 @@ impl Eviction {
     }
 
     /// How much of a limit there is to be left.
-    fn margin(&self, limit: u64) -> u64 {
+    pub(super) fn margin(&self, limit: u64) -> u64 {
         // ORDERING: Relaxed. It is a measure and no more.
         let margin = self.margin.load(Ordering::Relaxed);
         margin.clamp(limit / MARGIN_SHARE, limit / MARGIN_SHARE_MAX)

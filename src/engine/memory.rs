@@ -212,8 +212,11 @@ impl Engine {
         mut attempt: impl FnMut() -> Result<R>,
     ) -> Result<R> {
         let mut refused = refused;
+        let Some(limited) = refused.refused_by_limit() else {
+            return Err(refused);
+        };
         let mut room = Room::new(self);
-        if let Some(eviction) = &self.eviction {
+        if let (Some(eviction), Limited::Memory { .. }) = (&self.eviction, limited) {
             eviction.widen_margin(self.memory.quota.limit());
         }
         // Where the caller is pinned, the grace waits for the caller.
@@ -260,5 +263,59 @@ impl Engine {
             self.stripes.lock_one(stripe).share.give_back();
         }
         is_run
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::clock::SystemClock;
+    use crate::engine::eviction::EvictionScope;
+    use crate::engine::history::HistoryBounds;
+    use crate::engine::write::Op;
+    use crate::engine::{Config, Engine};
+    use crate::error::ErrorKind;
+    use crate::key::Key;
+    use crate::limits::Limits;
+    use crate::value::NewValue;
+    use std::sync::Arc;
+
+    const LIMIT: u64 = 1 << 20;
+
+    #[test]
+    fn the_margin_is_widened_for_want_of_memory_and_for_nothing_else() {
+        let engine = Engine::new(Config {
+            limits: Limits::default(),
+            clock: Arc::new(SystemClock),
+            stripe_bits: 4,
+            maintenance: false,
+            history: HistoryBounds::default(),
+            memory_limit: LIMIT,
+            entry_limit: u64::MAX,
+            eviction: Some(EvictionScope::default()),
+            latency_histograms: false,
+            slow_commits: None,
+            queue_concurrency: 1,
+        });
+        let margin = || {
+            engine
+                .eviction
+                .as_ref()
+                .map(|eviction| eviction.margin(LIMIT))
+        };
+        let key = Key::from("text");
+        engine
+            .set(&key, NewValue::from("text"))
+            .expect("there is room");
+        let least = margin();
+        let mistaken = engine.commit_mutation(&key, &Op::Max(1));
+        let kind = mistaken.map(drop).map_err(|error| error.kind());
+        assert_eq!((kind, margin()), (Err(ErrorKind::TypeMismatch), least));
+        let large = vec![0; 60_000];
+        let set = |number: u64| {
+            let set = engine.set(&Key::from(number), NewValue::from(&large[..]));
+            set.expect("room is made");
+        };
+        (0..100).for_each(set);
+        assert!(margin() > least, "{:?}", margin());
     }
 }

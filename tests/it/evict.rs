@@ -1,8 +1,8 @@
 //! Evicting entries to make room.
 
-use crate::support::threads::{race, wait_until};
-use crate::support::{assert_refused, committed};
-use kvick::{Builder, ErrorKind, EvictionEvent, EvictionReason, Kv, NewValue, OnLimit, Range};
+use crate::support::threads::race;
+use crate::support::{assert_empties, assert_refused, committed};
+use kvick::{Builder, ErrorKind, EvictionEvent, EvictionReason, Kv, NewValue, OnLimit};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::time::Duration;
@@ -23,15 +23,6 @@ fn set_pages(kv: &Kv, numbers: std::ops::Range<u64>) {
             .expect("room is made");
         assert!(kv.stats().bytes <= LIMIT, "{:?}", kv.stats());
     }
-}
-
-#[track_caller]
-fn assert_empties(kv: &Kv) {
-    kv.delete_range(Range::all()).expect("it deletes");
-    wait_until(|| {
-        kv.sweep();
-        kv.stats().bytes == 0
-    });
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use crate::support::allocations::live_bytes;
 use crate::support::alone::alone;
-use crate::support::everything;
-use crate::support::threads::{race, wait_until};
+use crate::support::threads::race;
+use crate::support::{assert_empties, everything};
 use kvick::{ChangesFrom, Delivery, ErrorKind, Key, Kv, NewValue, Outcome, Range};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -36,15 +36,6 @@ fn fill(kv: &Kv, name: &str, value: &[u8]) -> u64 {
 #[track_caller]
 fn assert_refused<T: Debug>(result: kvick::Result<T>) {
     crate::support::assert_refused(result, ErrorKind::MemoryLimit, "memory limit reached (max ");
-}
-
-#[track_caller]
-fn assert_empties(kv: &Kv) {
-    kv.delete_range(Range::all()).expect("it deletes");
-    wait_until(|| {
-        kv.sweep();
-        kv.stats().bytes == 0
-    });
 }
 
 #[test]

@@ -33,6 +33,16 @@ pub(crate) fn keys(kv: &Kv, range: impl Into<Range>) -> Vec<Key> {
         .collect()
 }
 
+/// That everything can be deleted, and no memory is in use then.
+#[track_caller]
+pub(crate) fn assert_empties(kv: &Kv) {
+    kv.delete_range(Range::all()).expect("it deletes");
+    threads::wait_until(|| {
+        kv.sweep();
+        kv.stats().bytes == 0
+    });
+}
+
 /// Every entry there is.
 pub(crate) fn everything(kv: &Kv) -> Vec<Entry> {
     let all = kv.list(Range::all()).entries();

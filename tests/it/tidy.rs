@@ -6,7 +6,7 @@
 //! 5  every other module                   the public face
 //! 4  engine
 //! 3  index
-//! 1  mvcc backlog flight     2  key value expiry limits error delivery     (these two do not know each other)
+//! 1  mvcc backlog flight     2  key value expiry limits error delivery policy     (these two do not know each other)
 //! 0  sync clock moment version
 //! ```
 //!

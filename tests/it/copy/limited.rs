@@ -3,7 +3,7 @@
 use super::{contents, exported, kept, renewed};
 use crate::support::alone::alone;
 use crate::support::threads::{race, wait_until};
-use crate::support::{assert_refused, everything};
+use crate::support::{assert_empties, assert_refused, everything};
 use kvick::{ErrorKind, ImportOptions, Key, Kv, NewValue, OnLimit, Range};
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -71,15 +71,6 @@ fn refuse(kv: &Kv, reader: impl Read, options: &ImportOptions) {
     let text = format!("memory limit reached (max {limit} bytes): ");
     let refused = kv.import(reader, options);
     assert_refused(refused, ErrorKind::MemoryLimit, &text);
-}
-
-#[track_caller]
-fn assert_empties(kv: &Kv) {
-    kv.delete_range(Range::all()).expect("it deletes");
-    wait_until(|| {
-        kv.sweep();
-        kv.stats().bytes == 0
-    });
 }
 
 #[test]
