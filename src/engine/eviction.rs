@@ -524,7 +524,7 @@ impl Engine {
 
     /// Opens a report of what is evicted from now on, with room for so many.
     pub(crate) fn open_report(&self, room: usize) -> Result<Arc<Report>> {
-        self.reports.open(room, self.is_closed())
+        self.reports.open(room, || self.is_closed())
     }
 
     /// Asks a policy for what is to go.

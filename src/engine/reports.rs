@@ -120,17 +120,23 @@ impl Reports {
         }
     }
 
-    /// One more, with room for so many.
-    pub(super) fn open(&self, room: usize, is_closed: bool) -> Result<Arc<Report>> {
+    /// One more, with room for so many. Whether everything is closed is asked once it is in the list:
+    /// who closes it later ends what is there.
+    pub(super) fn open(
+        &self,
+        room: usize,
+        is_closed: impl FnOnce() -> bool,
+    ) -> Result<Arc<Report>> {
         let report = Report::new(room)?;
         let mut all = self.all.lock();
         all.retain(|other| other.strong_count() > 0);
         reserve(&mut *all, 1)?;
         all.push(Arc::downgrade(&report));
-        drop(all);
-        // ORDERING: Relaxed. What is evicted at the same time may be before it or after it.
+        // ORDERING: Relaxed. What is evicted at the same time may be before it or after it. Changed
+        // behind the lock, so that it is true while there is one.
         self.is_wanted.store(true, Ordering::Relaxed);
-        if is_closed {
+        drop(all);
+        if is_closed() {
             self.end();
         }
         Ok(report)
@@ -153,8 +159,10 @@ impl Reports {
             }
         }
         if reports.is_empty() {
+            let mut all = self.all.lock();
+            all.retain(|report| report.strong_count() > 0);
             // ORDERING: Relaxed, as above.
-            self.is_wanted.store(false, Ordering::Relaxed);
+            self.is_wanted.store(!all.is_empty(), Ordering::Relaxed);
         }
     }
 
