@@ -37,6 +37,9 @@ const ADMIT_SHARE: (u64, u64) = (8, 7);
 /// How many entries a hand passes on at most, before it takes what it has come to.
 const TURNS_MAX: usize = 16;
 
+/// How many entries of the main queue one look for what is not held goes through.
+const HELD_TURNS_MAX: usize = 32;
+
 /// How many entries one look promotes at most.
 const PROMOTIONS_MAX: usize = 64;
 
@@ -462,8 +465,9 @@ impl Policy {
         }
     }
 
-    /// The same, of what came of late and is not held; where that is not the one that should go, it
-    /// is the one that makes room. What is held goes on to the main queue.
+    /// The same, of what is not held: of what came of late, which most often is not, and then of the
+    /// rest, a part of which is looked at each time. That is not the one that should go, but it is the
+    /// one that makes room. What is held goes on to the main queue.
     pub(crate) fn evict_young(&mut self, entries: &impl Entries) -> Option<Slot> {
         for _ in 0..self.small.len {
             let oldest = self.small.oldest().copied()?;
@@ -480,6 +484,14 @@ impl Policy {
                     self.ghosts.insert(oldest.hash, now);
                     return Some(oldest);
                 }
+            }
+        }
+        for _ in 0..self.main.len.min(HELD_TURNS_MAX) {
+            let oldest = self.main.pop()?;
+            match entries.look(&oldest) {
+                None => self.forget(1, oldest.weight.into()),
+                Some(_) if entries.is_held(&oldest) => self.main.push(oldest),
+                Some(_) => return Some(oldest),
             }
         }
         None

@@ -54,7 +54,12 @@ const NOTES_MAX: usize = 8;
 const MARGIN_SHARE: u64 = 32;
 const MARGIN_SHARE_MAX: u64 = 8;
 
-/// By how much the margin becomes less each time that it sufficed: one part in this many.
+/// The same where snapshots hold much: what has come since the last was opened is all that makes room
+/// then, and each one that is opened holds that as well.
+const MARGIN_SHARE_HELD: u64 = 4;
+
+/// By how much the margin becomes less each time that it sufficed, unless a snapshot is open: one part
+/// in this many.
 const MARGIN_DECAY: u64 = 256;
 
 /// The share of a limit after which what was evicted is to be freed: one in this many.
@@ -270,13 +275,20 @@ impl Eviction {
     pub(super) fn margin(&self, limit: u64) -> u64 {
         // ORDERING: Relaxed. It is a measure and no more.
         let margin = self.margin.load(Ordering::Relaxed);
-        margin.clamp(limit / MARGIN_SHARE, limit / MARGIN_SHARE_MAX)
+        margin.clamp(limit / MARGIN_SHARE, limit / MARGIN_SHARE_HELD)
     }
 
     /// The margin did not suffice: from now on there is to be more.
-    pub(super) fn widen_margin(&self, limit: u64) {
+    pub(super) fn widen_margin(&self, limit: u64, is_held: bool) {
+        let share = if is_held {
+            MARGIN_SHARE_HELD
+        } else {
+            MARGIN_SHARE_MAX
+        };
+        let margin = self.margin(limit);
+        let wider = (margin * 2).min(limit / share).max(margin);
         // ORDERING: Relaxed, as above.
-        self.margin.store(self.margin(limit) * 2, Ordering::Relaxed);
+        self.margin.store(wider, Ordering::Relaxed);
     }
 
     fn narrow_margin(&self, limit: u64) {
@@ -391,7 +403,7 @@ impl Engine {
         if stripe.share.take_drawn() > 0 {
             let quota = self.memory.quota();
             let margin = eviction.margin(quota.limit());
-            if let Some(lacking) = margin.checked_sub(quota.left()) {
+            if let Some(lacking) = margin.checked_sub(self.room()) {
                 let wanted = lacking / 4 + quota.piece();
                 eviction.want(EvictionReason::Memory, wanted, latest);
             }
@@ -466,7 +478,9 @@ impl Engine {
         for reason in [EvictionReason::Memory, EvictionReason::Entries] {
             let wanted = eviction.take_wanted(reason);
             if wanted > 0 {
-                eviction.narrow_margin(self.memory.quota().limit());
+                if self.registry.open_count() == 0 {
+                    eviction.narrow_margin(self.memory.quota().limit());
+                }
                 self.evict(reason, wanted, AHEAD_MAX);
             }
         }

@@ -9,7 +9,7 @@ use super::eviction::{Eviction, EvictionReason, EvictionScope};
 use super::{Engine, deferred};
 use crate::error::{Error, Limited, Result};
 use crate::mvcc::quota::{Meter, Quota};
-use crate::sync::{epoch, pause};
+use crate::sync::{AtomicBool, Ordering, epoch, pause};
 use crate::version::Stamp;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +26,10 @@ const TURNS: [(u32, Duration); 3] = [
 /// Nothing that a snapshot sees is evicted while this share of the limit, and more, is garbage that
 /// cannot be freed.
 const HELD_SHARE: u64 = 4;
+
+/// Who makes room because a commit was refused, makes at least this share of the limit: the commits
+/// that come next are not to be refused as well.
+const AHEAD_SHARE: u64 = 64;
 
 /// How long each turn of a wait is.
 fn turns() -> impl Iterator<Item = Duration> {
@@ -52,6 +56,8 @@ pub(super) struct Memory {
     entries: Option<Arc<Quota>>,
     meters: [Arc<Meter>; 4],
     stripe_count: usize,
+    /// Whether somebody makes room. No lock: whoever does runs what values do when they are dropped.
+    is_making_room: AtomicBool,
 }
 
 impl Memory {
@@ -64,6 +70,7 @@ impl Memory {
             quota,
             entries: (entry_limit < u64::MAX).then(entries),
             stripe_count,
+            is_making_room: AtomicBool::new(false),
         }
     }
 
@@ -99,8 +106,25 @@ struct Room<'e> {
     latest: Stamp,
     /// Whether the last sweep has freed all of it.
     is_swept: bool,
-    /// Whether nothing was evicted the last time.
+    /// Whether something should have been evicted the last time, and there was nothing.
     is_evicted: bool,
+}
+
+/// Whoever does alone what others wait for.
+struct Alone<'m>(&'m AtomicBool);
+
+impl<'m> Alone<'m> {
+    fn at(is_taken: &'m AtomicBool) -> Option<Self> {
+        // ORDERING: Relaxed. It publishes nothing, and who does not wait does the same beside it.
+        (!is_taken.swap(true, Ordering::Relaxed)).then(|| Self(is_taken))
+    }
+}
+
+impl Drop for Alone<'_> {
+    fn drop(&mut self) {
+        // ORDERING: Relaxed, as above.
+        self.0.store(false, Ordering::Relaxed);
+    }
 }
 
 impl<'e> Room<'e> {
@@ -118,6 +142,21 @@ impl<'e> Room<'e> {
         self.is_swept && self.is_evicted
     }
 
+    /// Makes room for a commit that wants so much, and for some that come after it, unless somebody else
+    /// is at it: then that one is waited for, for as long as `is_patient`.
+    fn make(&mut self, wanted: u64, is_patient: bool) {
+        let alone = Alone::at(&self.engine.memory.is_making_room);
+        if alone.is_none() && is_patient {
+            // It may be more by then.
+            self.is_swept = false;
+            return;
+        }
+        self.sweep();
+        let limit = self.engine.memory.quota.limit();
+        let target = (2 * wanted).max(limit / AHEAD_SHARE);
+        self.evict(target.saturating_sub(self.engine.room()));
+    }
+
     fn sweep(&mut self) {
         // Before the sweep, which goes by it.
         let is_reached = self.engine.registry.grace() >= self.latest;
@@ -126,8 +165,8 @@ impl<'e> Room<'e> {
 
     /// Evicts so much, if there is as much that can go.
     fn evict(&mut self, bytes: u64) {
-        self.is_evicted = true;
-        if self.engine.eviction.is_none() {
+        self.is_evicted = self.engine.eviction.is_none() || bytes > 0;
+        if self.engine.eviction.is_none() || bytes == 0 {
             return;
         }
         let made = (self.engine).evict(EvictionReason::Memory, bytes, usize::MAX);
@@ -150,11 +189,15 @@ impl<'e> Room<'e> {
 }
 
 impl Engine {
-    /// Whether so much garbage is held by snapshots, or waits to be freed, that to make more of it
-    /// that is held would be for nothing.
+    /// Whether snapshots hold so much that to make more garbage that they hold would be for nothing.
     pub(super) fn is_held(&self) -> bool {
-        let held = self.counts().garbage_bytes as u64;
-        held > self.memory.quota.limit() / HELD_SHARE
+        self.registry.open_count() > 0
+            && self.waiting.for_snapshots() > self.memory.quota.limit() / HELD_SHARE
+    }
+
+    /// How much memory there is to hold more, or will be as soon as the grace has passed.
+    pub(super) fn room(&self) -> u64 {
+        self.memory.quota.left() + self.waiting.for_grace()
     }
 
     /// How many bytes may be in use, if that is limited.
@@ -182,7 +225,8 @@ impl Engine {
             if beyond == 0 || epoch::is_pinned() {
                 return;
             }
-            room.evict(beyond);
+            // What waits for the grace was evicted in the turns before, for the most part.
+            room.evict(beyond.saturating_sub(self.waiting.for_grace()));
             if room.is_all() {
                 return;
             }
@@ -217,7 +261,7 @@ impl Engine {
         };
         let mut room = Room::new(self);
         if let (Some(eviction), Limited::Memory { .. }) = (&self.eviction, limited) {
-            eviction.widen_margin(self.memory.quota.limit());
+            eviction.widen_margin(self.memory.quota.limit(), self.is_held());
         }
         // Where the caller is pinned, the grace waits for the caller.
         let is_waiting = !epoch::is_pinned();
@@ -226,8 +270,7 @@ impl Engine {
                 None => return Err(refused),
                 Some(Limited::Entries) => room.evict_entry(),
                 Some(Limited::Memory { wanted }) => {
-                    room.sweep();
-                    room.evict(2 * wanted as u64);
+                    room.make(wanted as u64, is_waiting && length.is_zero());
                 }
             }
             match attempt() {

@@ -15,6 +15,7 @@ mod deferred;
 pub(crate) mod eviction;
 mod feed;
 pub(crate) mod follow;
+mod garbage;
 mod handover;
 pub(crate) mod history;
 pub(crate) mod import;
@@ -48,6 +49,7 @@ use self::ages::Ages;
 use self::contention::Turn;
 use self::deferred::Deferred;
 use self::eviction::{Eviction, EvictionScope, Notes};
+use self::garbage::WaitingBytes;
 use self::history::{History, HistoryBounds};
 use self::latency::Latency;
 use self::load::Loads;
@@ -158,6 +160,7 @@ pub(crate) struct Engine {
     /// Records that can be freed.
     ripe: Arc<Ripe<Large>>,
     stripes: Stripes<Stripe>,
+    waiting: WaitingBytes,
     memory: Memory,
     eviction: Option<Box<Eviction>>,
     reports: Reports,
@@ -241,6 +244,7 @@ impl Engine {
             is_closed: AtomicBool::new(false),
             stripes,
             memory,
+            waiting: WaitingBytes::default(),
             eviction,
             reports: Reports::new(),
             single: config.limits.single(),

@@ -12,6 +12,7 @@
 //! How much can wait: docs/design.md, "The bound on garbage".
 
 use super::deferred;
+use super::garbage::{Waiting, WaitsFor};
 use super::payload::Large;
 use super::{Engine, Stripe};
 use crate::mvcc::chain::{Reclaimed, RecordPtr, RecordRef, Retiring, Superseded, Unreachable};
@@ -87,6 +88,8 @@ enum Garbage {
     Deleted {
         until: Stamp,
         record: RecordPtr<Large>,
+        /// What the record takes, its versions apart.
+        bytes: u32,
     },
 }
 
@@ -96,6 +99,14 @@ impl Garbage {
         match self {
             Self::Superseded(superseded) => superseded.until(),
             Self::Deleted { until, .. } => *until,
+        }
+    }
+
+    /// What comes back with it, about.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Superseded(superseded) => superseded.size(),
+            Self::Deleted { bytes, .. } => *bytes as usize,
         }
     }
 }
@@ -201,6 +212,8 @@ pub(super) struct SweepQueue {
     held: VecDeque<Garbage>,
     /// What the reaper has left, in the order of the stamps that have to be reached.
     reaped: VecDeque<Garbage>,
+    /// How much waits in the queues.
+    bytes: Waiting,
     /// Whether what comes is left by the reaper.
     is_reaping: bool,
     /// How many of those held have not been looked at since a snapshot closed.
@@ -272,14 +285,18 @@ impl SweepQueue {
     /// The key of this record was deleted, at `until`.
     pub(super) fn push_deleted(&mut self, record: RecordRef<'_, Large>, until: Stamp) {
         if record.start_dying() {
-            let record = record.ptr();
-            self.push(Garbage::Deleted { until, record });
+            self.push(Garbage::Deleted {
+                until,
+                record: record.ptr(),
+                bytes: u32::try_from(record.size()).unwrap_or(u32::MAX),
+            });
         }
     }
 
     /// Notes one thing. Room for it was reserved before anything was linked.
     fn push(&mut self, garbage: Garbage) {
         let queue = if self.is_reaping {
+            self.bytes.add(WaitsFor::Grace, garbage.bytes());
             &mut self.reaped
         } else {
             self.added += 1;
@@ -287,6 +304,12 @@ impl SweepQueue {
         };
         debug_assert!(queue.len() < queue.capacity());
         queue.push_back(garbage);
+    }
+
+    /// Notes what an open snapshot sees. There is room for it ([`next`](Self::next)).
+    fn push_held(&mut self, garbage: Garbage) {
+        self.bytes.add(WaitsFor::Snapshot, garbage.bytes());
+        self.held.push_back(garbage);
     }
 
     /// How much a commit that has added so much should look at in this stripe.
@@ -339,6 +362,20 @@ impl SweepQueue {
         budget: &mut Budget,
         share: &mut Share,
     ) -> Option<Garbage> {
+        let (garbage, waited_for) = self.pop(horizon, budget, share)?;
+        if waited_for != WaitsFor::Commit {
+            self.bytes.remove(waited_for, garbage.bytes());
+        }
+        Some(garbage)
+    }
+
+    #[inline]
+    fn pop(
+        &mut self,
+        horizon: &Horizon,
+        budget: &mut Budget,
+        share: &mut Share,
+    ) -> Option<(Garbage, WaitsFor)> {
         let is_due = |front: &Garbage| !horizon.waits(front.until());
         if budget.reaped > 0
             && let Some(reaped) = self.reaped.front().filter(|front| is_due(front))
@@ -351,7 +388,7 @@ impl SweepQueue {
                 }
                 reserve_one(&mut self.waiting, share).ok()?;
                 budget.reaped -= 1;
-                return self.reaped.pop_front();
+                return Some((self.reaped.pop_front()?, WaitsFor::Grace));
             }
         }
         // What is not forgotten after all goes to the other queue. Where there is no memory for that,
@@ -361,13 +398,13 @@ impl SweepQueue {
                 reserve_one(&mut self.held, share).ok()?;
             }
             budget.waiting -= 1;
-            return self.waiting.pop_front();
+            return Some((self.waiting.pop_front()?, WaitsFor::Commit));
         }
         budget.held = budget.held.checked_sub(1)?;
         let held_unseen = self.held_unseen.checked_sub(1)?;
         reserve_one(&mut self.waiting, share).ok()?;
         self.held_unseen = held_unseen;
-        self.held.pop_front()
+        Some((self.held.pop_front()?, WaitsFor::Snapshot))
     }
 
     /// So many pieces were handed to the epoch.
@@ -481,10 +518,10 @@ impl Engine {
             done += 1;
             let superseded = match garbage {
                 Garbage::Superseded(superseded) => superseded,
-                Garbage::Deleted { record, .. } => {
+                Garbage::Deleted { record, bytes, .. } => {
                     self.bury(
                         stripe,
-                        record,
+                        (record, bytes),
                         &horizon,
                         aftermath,
                         retiring.as_deref_mut(),
@@ -504,9 +541,10 @@ impl Engine {
                         stripe.share.refund(bytes);
                     }
                 }
-                Err(held) => stripe.sweep.held.push_back(Garbage::Superseded(held)),
+                Err(held) => stripe.sweep.push_held(Garbage::Superseded(held)),
             }
         }
+        self.waiting.tell(&mut stripe.sweep.bytes);
         done
     }
 
@@ -516,7 +554,7 @@ impl Engine {
     fn bury<'g>(
         &'g self,
         stripe: &mut Stripe,
-        record: RecordPtr<Large>,
+        (record, bytes): (RecordPtr<Large>, u32),
         horizon: &Horizon,
         aftermath: &mut Aftermath<'g>,
         retiring: Option<&mut Retiring<'_, Large>>,
@@ -544,17 +582,18 @@ impl Engine {
                 None => retire(dying, stripe.share.freed(), guard),
             };
             stripe.sweep.count_deferred(deferred);
-        } else if horizon.waits(until) {
-            // Deleted again since.
-            stripe
-                .sweep
-                .waiting
-                .push_back(Garbage::Deleted { until, record });
         } else {
-            stripe
-                .sweep
-                .held
-                .push_back(Garbage::Deleted { until, record });
+            let deleted = Garbage::Deleted {
+                until,
+                record,
+                bytes,
+            };
+            if horizon.waits(until) {
+                // Deleted again since.
+                stripe.sweep.waiting.push_back(deleted);
+            } else {
+                stripe.sweep.push_held(deleted);
+            }
         }
     }
 
