@@ -38,7 +38,7 @@ const ADMIT_SHARE: (u64, u64) = (8, 7);
 const TURNS_MAX: usize = 16;
 
 /// How many entries of the main queue one look for what is not held goes through.
-const HELD_TURNS_MAX: usize = 32;
+const HELD_TURNS_MAX: usize = 8;
 
 /// How many entries one look promotes at most.
 const PROMOTIONS_MAX: usize = 64;

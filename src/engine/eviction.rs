@@ -107,6 +107,7 @@ pub(super) struct Notes {
     counts_entries: bool,
     next_number: u8,
     come: SmallVec<[Slot; NOTES_MAX]>,
+    come_weight: u64,
     /// The hashes and weights of those that have gone otherwise than by eviction.
     gone: SmallVec<[(u64, u32); NOTES_MAX]>,
     is_evicting: bool,
@@ -129,6 +130,7 @@ impl Notes {
             record.set_number(self.next_number);
             record.set_uses(0);
             let weight = self.weight(record);
+            self.come_weight += u64::from(weight);
             self.come
                 .push(Slot::new(record.hash(), self.next_number, weight));
         } else if !self.is_evicting {
@@ -146,8 +148,8 @@ impl Notes {
         u32::try_from(record.size_with_head()).unwrap_or(u32::MAX)
     }
 
-    fn is_due(&self, notes_max: usize) -> bool {
-        self.come.len() >= notes_max || self.gone.len() >= NOTES_MAX
+    fn is_due(&self, weight_max: u64) -> bool {
+        self.come_weight >= weight_max || self.come.len() + self.gone.len() >= NOTES_MAX
     }
 }
 
@@ -181,7 +183,8 @@ pub(super) struct Eviction {
     policies: Box<[CachePadded<Mutex<Charged>>]>,
     meter: Arc<Meter>,
     counts_entries: bool,
-    notes_max: usize,
+    /// How many entries a stripe notes at most before it tells its policy, where these are counted.
+    notes_max: u64,
     /// How many bytes were evicted since the grace was last to be raised for it.
     evicted: CachePadded<AtomicU64>,
     /// How much memory there is to be left.
@@ -203,7 +206,6 @@ impl Eviction {
         let entries = entry_limit.min(memory_limit / ENTRY_BYTES);
         let policies = (entries / ENTRIES_MIN).clamp(1, POLICIES_MAX.min(stripes as u64));
         let policies = 1 << policies.ilog2();
-        let per_stripe = entries / (32 * stripes as u64);
         Self {
             scope: Arc::new(scope),
             policies: (0..policies)
@@ -214,9 +216,7 @@ impl Eviction {
                 .collect(),
             meter: Arc::clone(meter),
             counts_entries: entry_limit < u64::MAX,
-            notes_max: usize::try_from(per_stripe)
-                .unwrap_or(NOTES_MAX)
-                .clamp(1, NOTES_MAX),
+            notes_max: (entry_limit / (32 * stripes as u64)).max(1),
             evicted: CachePadded::new(AtomicU64::new(0)),
             margin: CachePadded::new(AtomicU64::new(0)),
             wanted: CachePadded::new([AtomicU64::new(0), AtomicU64::new(0)]),
@@ -231,6 +231,7 @@ impl Eviction {
             counts_entries: self.counts_entries,
             next_number: 0,
             come: SmallVec::new(),
+            come_weight: 0,
             gone: SmallVec::new(),
             is_evicting: false,
         }
@@ -420,7 +421,12 @@ impl Engine {
         let Some(notes) = &mut stripe.notes else {
             return;
         };
-        if !notes.is_due(eviction.notes_max) {
+        let weight_max = if eviction.counts_entries {
+            eviction.notes_max
+        } else {
+            self.memory.quota().piece()
+        };
+        if !notes.is_due(weight_max) {
             return;
         }
         self.pass_on(eviction, notes, guard);
@@ -436,6 +442,7 @@ impl Engine {
         };
         // LOCK ORDER: a stripe, then its policy.
         let mut policy = eviction.policy_of(hash).lock();
+        notes.come_weight = 0;
         policy.change(&eviction.meter, |policy| {
             for slot in notes.come.drain(..) {
                 policy.arrive(slot, &view);

@@ -6,6 +6,7 @@
 //! behind its lock, and tells the engine where that has changed.
 
 use crate::sync::{AtomicU64, CachePadded, Ordering};
+use std::mem;
 
 /// What garbage waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,33 +19,33 @@ pub(super) enum WaitsFor {
     Snapshot,
 }
 
-/// How much waits in a stripe, in bytes. Lives behind the stripe's lock.
+/// What has changed in a stripe of what waits there, in bytes, modulo 2^64. Lives behind the stripe's
+/// lock.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
-    bytes: [u64; 2],
-    told: [u64; 2],
+    changes: [u64; 2],
 }
 
 impl Waiting {
     fn of(&mut self, what: WaitsFor) -> Option<&mut u64> {
         match what {
             WaitsFor::Commit => None,
-            WaitsFor::Grace => Some(&mut self.bytes[0]),
-            WaitsFor::Snapshot => Some(&mut self.bytes[1]),
+            WaitsFor::Grace => Some(&mut self.changes[0]),
+            WaitsFor::Snapshot => Some(&mut self.changes[1]),
         }
     }
 
     #[inline]
     pub(super) fn add(&mut self, what: WaitsFor, bytes: usize) {
-        if let Some(of) = self.of(what) {
-            *of += bytes as u64;
+        if let Some(change) = self.of(what) {
+            *change = change.wrapping_add(bytes as u64);
         }
     }
 
     #[inline]
     pub(super) fn remove(&mut self, what: WaitsFor, bytes: usize) {
-        if let Some(of) = self.of(what) {
-            *of -= bytes as u64;
+        if let Some(change) = self.of(what) {
+            *change = change.wrapping_sub(bytes as u64);
         }
     }
 }
@@ -59,18 +60,17 @@ impl WaitingBytes {
     /// Takes over what has changed in a stripe, which is locked.
     #[inline]
     pub(super) fn tell(&self, waiting: &mut Waiting) {
-        if waiting.bytes != waiting.told {
+        if waiting.changes != [0; 2] {
             self.tell_changes(waiting);
         }
     }
 
     fn tell_changes(&self, waiting: &mut Waiting) {
-        for (all, (now, told)) in
-            (self.bytes.iter()).zip(waiting.bytes.iter().zip(&mut waiting.told))
-        {
-            // ORDERING: statistic.
-            all.fetch_add(now.wrapping_sub(*told), Ordering::Relaxed);
-            *told = *now;
+        for (all, change) in self.bytes.iter().zip(mem::take(&mut waiting.changes)) {
+            if change != 0 {
+                // ORDERING: statistic.
+                all.fetch_add(change, Ordering::Relaxed);
+            }
         }
     }
 

@@ -23,9 +23,8 @@ const TURNS: [(u32, Duration); 3] = [
     (240, Duration::from_millis(1)),
 ];
 
-/// Nothing that a snapshot sees is evicted while this share of the limit, and more, is garbage that
-/// cannot be freed.
-const HELD_SHARE: u64 = 4;
+/// What snapshots hold is little up to this share of the limit.
+const HELD_SHARE: u64 = 64;
 
 /// Who makes room because a commit was refused, makes at least this share of the limit: the commits
 /// that come next are not to be refused as well.
@@ -189,10 +188,13 @@ impl<'e> Room<'e> {
 }
 
 impl Engine {
-    /// Whether snapshots hold so much that to make more garbage that they hold would be for nothing.
+    /// Whether snapshots hold more garbage than there is room: then nothing is evicted that they see.
+    /// That would make no room before they are closed, and what there is now would be used up.
     pub(super) fn is_held(&self) -> bool {
-        self.registry.open_count() > 0
-            && self.waiting.for_snapshots() > self.memory.quota.limit() / HELD_SHARE
+        let held = self.waiting.for_snapshots();
+        held > self.memory.quota.limit() / HELD_SHARE
+            && held > self.room()
+            && self.registry.open_count() > 0
     }
 
     /// How much memory there is to hold more, or will be as soon as the grace has passed.
