@@ -232,6 +232,32 @@ impl Builder {
         self
     }
 
+    /// How long an entry may be idle: one that has neither been read nor written for this time is evicted,
+    /// whether there is room or not. Default: for ever. Shorter than 80 milliseconds counts as that.
+    ///
+    /// An entry is evicted that long after its last use, or up to an eighth of it later and as long as the
+    /// background takes, by a commit as those of [`on_limit`](Self::on_limit); until then it is there, for
+    /// everybody. What is [pinned](Self::pin), or is not [in the prefixes](Self::evict_only) that may be
+    /// evicted, stays. Lists are no use. A read does not read the clock for it. The background looks at all entries eight times in this time, which takes some
+    /// 100 nanoseconds for each; where [it is turned off](Self::background_sweep), [`Kv::sweep`]
+    /// does.
+    ///
+    /// ```
+    /// use kvick::Kv;
+    /// use std::time::Duration;
+    ///
+    /// let sessions = Kv::builder()
+    ///     .time_to_idle(Duration::from_secs(30 * 60))
+    ///     .build();
+    /// sessions.set(("session", "a"), "alice")?;
+    /// assert!(sessions.get(("session", "a"))?.exists());
+    /// # Ok::<(), kvick::Error>(())
+    /// ```
+    pub fn time_to_idle(mut self, time: Duration) -> Self {
+        self.eviction.time_to_idle = Some(time);
+        self
+    }
+
     /// Whether it is counted how long reads and commits take: [`Kv::latencies`]. Default: no, and then no
     /// clock is read for it.
     ///
@@ -259,7 +285,9 @@ impl Builder {
     }
 
     /// Builds the engine. It is empty.
-    pub fn build(self) -> Kv {
+    pub fn build(mut self) -> Kv {
+        self.eviction.makes_room = self.on_limit == OnLimit::Evict;
+        let is_evicting = self.eviction.makes_room || self.eviction.time_to_idle.is_some();
         let stripe_bits = self
             .threads
             .map_or_else(Config::default_stripe_bits, Config::stripe_bits_for);
@@ -274,7 +302,7 @@ impl Builder {
             slow_commits: self.slow_commits,
             memory_limit: self.memory_limit.map_or(u64::MAX, |limit| limit as u64),
             entry_limit: self.entry_limit.map_or(u64::MAX, |limit| limit as u64),
-            eviction: (self.on_limit == OnLimit::Evict).then_some(self.eviction),
+            eviction: is_evicting.then_some(self.eviction),
         }))
     }
 }

@@ -416,7 +416,7 @@ impl Kv {
     /// What an open [`Snapshot`] sees stays.
     pub fn sweep(&self) {
         self.engine.keep_time_now();
-        self.engine.sweep();
+        self.engine.tidy_up();
     }
 }
 

@@ -92,8 +92,7 @@
 //!
 //! # What it is not
 //!
-//! Durable, distributed, or, as yet, a cache that makes room by itself: entries
-//! [expire](NewValue::expire_in), and there is no eviction.
+//! Durable, or distributed.
 
 #[cfg(loom)]
 compile_error!("the models live in loom-tests: run `cargo models`");

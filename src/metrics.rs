@@ -28,7 +28,7 @@ use std::time::Duration;
 /// | `kvick_reads_total` | `outcome`: `hit`, `miss` | counter | [`Stats::hit_count`], [`Stats::miss_count`] |
 /// | `kvick_commits_total`, `kvick_conflicts_total`, `kvick_retries_total`, `kvick_helps_total` | | counter | [`Stats::commit_count`] and so on |
 /// | `kvick_expired_entries_total` | | counter | [`Stats::expired_count`] |
-/// | `kvick_evicted_entries_total` | `reason`: `memory`, `entries` | counter | [`Stats::evicted_for_memory_count`], [`Stats::evicted_for_entries_count`] |
+/// | `kvick_evicted_entries_total` | `reason`: `memory`, `entries`, `idle` | counter | [`Stats::evicted_for_memory_count`], [`Stats::evicted_for_entries_count`], [`Stats::evicted_idle_count`] |
 /// | `kvick_entry_limit` | | gauge | [`Stats::entry_limit`]; `+Inf` where there is none |
 /// | `kvick_loads_total`, `kvick_load_failures_total`, `kvick_load_waits_total` | | counter | [`Stats::load_count`] and so on |
 /// | `kvick_operation_duration_seconds_bucket` | `operation`: `read`, `commit`; `le` | counter | [`Kv::latencies`], if the database has them: how many took at most `le`, powers of two of a nanosecond from 128 ns to 8.6 s, and `+Inf` |
@@ -168,14 +168,14 @@ const READS: Described = Described {
 const EVICTED: Described = Described {
     name: "kvick_evicted_entries_total",
     unit: Unit::Count,
-    text: "entries that were evicted to make room",
+    text: "entries that were evicted",
 };
 
 /// How a count of this kind is read.
 type ReadCount = fn(&Stats) -> u64;
 
 /// Numbers that only grow.
-const COUNTERS: [Told<ReadCount>; 12] = [
+const COUNTERS: [Told<ReadCount>; 13] = [
     counted(READS, Some(("outcome", "hit")), |stats| stats.hit_count),
     counted(READS, Some(("outcome", "miss")), |stats| stats.miss_count),
     counter("kvick_commits_total", "commits that took effect", |stats| {
@@ -206,6 +206,9 @@ const COUNTERS: [Told<ReadCount>; 12] = [
     }),
     counted(EVICTED, Some(("reason", "entries")), |stats| {
         stats.evicted_for_entries_count
+    }),
+    counted(EVICTED, Some(("reason", "idle")), |stats| {
+        stats.evicted_idle_count
     }),
     counter("kvick_loads_total", "loads that have begun", |stats| {
         stats.load_count

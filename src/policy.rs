@@ -333,6 +333,16 @@ impl Policy {
         }
     }
 
+    /// The slots of a piece of each queue, of entries that may be gone.
+    pub(crate) fn slots_of(&self, piece: usize) -> impl Iterator<Item = &Slot> {
+        let queues = [&self.small, &self.main].into_iter();
+        queues.flat_map(move |queue| {
+            let begin = if piece == 0 { queue.begin } else { 0 };
+            let slots = queue.pieces.get(piece).and_then(|piece| piece.get(begin..));
+            slots.unwrap_or_default()
+        })
+    }
+
     /// How many steps of [`tidy`](Self::tidy) look at everything.
     pub(crate) fn pieces(&self) -> usize {
         self.small.pieces.len().max(self.main.pieces.len())

@@ -82,6 +82,9 @@ pub struct Stats {
     /// Entries that were evicted because the [limit of entries](crate::Builder::entry_limit) was,
     /// since the beginning.
     pub evicted_for_entries_count: u64,
+    /// Entries that were evicted because they were not used for
+    /// [as long as they may be idle](crate::Builder::time_to_idle).
+    pub evicted_idle_count: u64,
     /// The limit of entries, where there is one.
     pub entry_limit: Option<usize>,
     /// Snapshots that are open, those of lists and transactions included.
@@ -136,6 +139,7 @@ impl Stats {
             load_wait_count: loads.waits,
             evicted_for_memory_count: counts.evicted[EvictionReason::Memory as usize],
             evicted_for_entries_count: counts.evicted[EvictionReason::Entries as usize],
+            evicted_idle_count: counts.evicted[EvictionReason::Idle as usize],
             entry_limit: engine.entry_limit(),
             open_snapshot_count,
             oldest_snapshot: oldest.map(Versionstamp::from),

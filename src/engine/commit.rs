@@ -24,7 +24,6 @@ use crate::mvcc::notify::Woken;
 use crate::mvcc::publish::{Install, publish_one};
 use crate::mvcc::quota::Purpose;
 use crate::mvcc::stripes::{Locked, StripeSet};
-use crate::policy::USES_MAX;
 use crate::sync::epoch::{self, Guard};
 use crate::sync::{OutOfMemory, Planted, pause, planted, reserve};
 use crate::version::Stamp;
@@ -697,8 +696,8 @@ impl Stripe {
         // Nearly always one entry has taken the place of another.
         if !(payload::is_lasting(version) && record.has_lasting_entry()) {
             self.settle_change(record, version, stamp);
-        } else if self.notes.is_some() {
-            record.visit(USES_MAX);
+        } else if let Some(notes) = &self.notes {
+            notes.visit(record);
         }
         if let Some(superseded) = Superseded::by(record, version, stamp) {
             if !superseded.is_tombstone() {
@@ -733,6 +732,8 @@ impl Stripe {
             if let Some(notes) = &mut self.notes {
                 notes.note(record, version, is_entry);
             }
+        } else if let Some(notes) = self.notes.as_ref().filter(|_| is_entry) {
+            notes.visit(record);
         }
         if !is_entry {
             self.counts.garbage_bytes += version.size();

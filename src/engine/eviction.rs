@@ -20,6 +20,7 @@
 //! for what waits for that.
 
 use super::commit::Installed;
+use super::idle::{Idleness, Tick};
 use super::payload::{self, Large};
 use super::reports::{Gone, Report};
 use super::{Engine, Stripe};
@@ -36,6 +37,7 @@ use crate::version::Stamp;
 use smallvec::SmallVec;
 use std::mem;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A policy for at least so many entries: fewer would not tell what is used from what is not.
 const ENTRIES_MIN: u64 = 4_096;
@@ -82,6 +84,8 @@ pub enum EvictionReason {
     Memory,
     /// The limit of entries was near, or reached.
     Entries,
+    /// It was not used for [the time that it may be idle](crate::Builder::time_to_idle).
+    Idle,
 }
 
 /// Which entries may be evicted.
@@ -91,6 +95,10 @@ pub(crate) struct EvictionScope {
     pub(crate) only: Vec<Key>,
     /// But nothing that lies below, or is, one of these.
     pub(crate) pinned: Vec<Key>,
+    /// Whether they are, to make room.
+    pub(crate) makes_room: bool,
+    /// And where they have not been used for so long.
+    pub(crate) time_to_idle: Option<Duration>,
 }
 
 impl EvictionScope {
@@ -104,6 +112,7 @@ impl EvictionScope {
 #[derive(Debug)]
 pub(super) struct Notes {
     scope: Arc<EvictionScope>,
+    tick: Tick,
     counts_entries: bool,
     next_number: u8,
     come: SmallVec<[Slot; NOTES_MAX]>,
@@ -128,7 +137,7 @@ impl Notes {
         if is_entry {
             self.next_number = self.next_number.wrapping_add(1);
             record.set_number(self.next_number);
-            record.set_uses(0);
+            record.begin_uses(self.tick.now());
             let weight = self.weight(record);
             self.come_weight += u64::from(weight);
             self.come
@@ -139,6 +148,12 @@ impl Notes {
             let weight = u32::try_from(weight).unwrap_or(u32::MAX);
             self.gone.push((record.hash(), weight));
         }
+    }
+
+    /// Notes that an entry was written.
+    #[inline]
+    pub(super) fn visit(&self, record: RecordRef<'_, Large>) {
+        record.visit(USES_MAX, self.tick.now());
     }
 
     fn weight(&self, record: RecordRef<'_, Large>) -> u32 {
@@ -181,6 +196,8 @@ impl Charged {
 pub(super) struct Eviction {
     scope: Arc<EvictionScope>,
     policies: Box<[CachePadded<Mutex<Charged>>]>,
+    pub(super) tick: Tick,
+    pub(super) idleness: Option<Idleness>,
     meter: Arc<Meter>,
     counts_entries: bool,
     /// How many entries a stripe notes at most before it tells its policy, where these are counted.
@@ -207,6 +224,8 @@ impl Eviction {
         let policies = (entries / ENTRIES_MIN).clamp(1, POLICIES_MAX.min(stripes as u64));
         let policies = 1 << policies.ilog2();
         Self {
+            tick: Tick::default(),
+            idleness: scope.time_to_idle.map(Idleness::new),
             scope: Arc::new(scope),
             policies: (0..policies)
                 .map(|_| {
@@ -228,6 +247,7 @@ impl Eviction {
     pub(super) fn notes(&self) -> Notes {
         Notes {
             scope: Arc::clone(&self.scope),
+            tick: self.tick.clone(),
             counts_entries: self.counts_entries,
             next_number: 0,
             come: SmallVec::new(),
@@ -235,6 +255,45 @@ impl Eviction {
             gone: SmallVec::new(),
             is_evicting: false,
         }
+    }
+
+    /// Whether entries are evicted to make room.
+    pub(super) fn makes_room(&self) -> bool {
+        self.scope.makes_room
+    }
+
+    /// How many policies there are.
+    pub(super) fn policy_count(&self) -> usize {
+        self.policies.len()
+    }
+
+    /// How many pieces the queues of a policy have.
+    pub(super) fn pieces(&self, index: usize) -> usize {
+        self.policies[index].lock().policy.pieces()
+    }
+
+    /// Those slots of a piece of a policy that are meant.
+    pub(super) fn look_at_piece(
+        &self,
+        index: usize,
+        piece: usize,
+        is_meant: impl Fn(&Slot) -> bool,
+    ) -> Vec<Slot> {
+        let policy = self.policies[index].lock();
+        let slots = policy.policy.slots_of(piece);
+        let meant = slots.filter(|slot| is_meant(slot)).copied().collect();
+        drop(policy);
+        meant
+    }
+
+    /// These entries of a policy are gone, and it was not asked for them.
+    pub(super) fn note_departed(&self, index: usize, slots: &[Slot], view: &View<'_, '_>) {
+        let mut policy = self.policies[index].lock();
+        policy.change(&self.meter, |policy| {
+            for slot in slots {
+                policy.depart(slot.weight, view);
+            }
+        });
     }
 
     /// Which policy has this key.
@@ -329,7 +388,7 @@ impl Eviction {
 }
 
 /// The entries, as a policy sees them.
-struct View<'e, 'g> {
+pub(super) struct View<'e, 'g> {
     engine: &'e Engine,
     guard: &'g Guard,
     counts_entries: bool,
@@ -338,7 +397,7 @@ struct View<'e, 'g> {
 }
 
 impl View<'_, '_> {
-    fn record(&self, slot: &Slot) -> Option<RecordRef<'_, Large>> {
+    pub(super) fn record(&self, slot: &Slot) -> Option<RecordRef<'_, Large>> {
         let table = self.engine.table(slot.hash);
         let record = table.find_hash(slot.hash, self.guard)?;
         (record.numbered_entry() == Some(slot.number)).then_some(record)
@@ -371,7 +430,7 @@ impl Entries for View<'_, '_> {
 }
 
 /// What came of a victim.
-enum Evicted {
+pub(super) enum Evicted {
     /// It has made so much room.
     Bytes(u64),
     /// It had gone before, or is another entry by now.
@@ -384,8 +443,8 @@ impl Engine {
     /// Notes that an entry was used, where that counts.
     #[inline]
     pub(super) fn note_use(&self, record: RecordRef<'_, Large>) {
-        if self.eviction.is_some() {
-            record.visit(USES_MAX);
+        if let Some(eviction) = &self.eviction {
+            record.visit(USES_MAX, eviction.tick.now());
         }
     }
 
@@ -401,7 +460,7 @@ impl Engine {
     fn tell_policy(&self, eviction: &Eviction, stripe: &mut Stripe, guard: &Guard) {
         let come = stripe.notes.as_ref().and_then(|notes| notes.come.last());
         let latest = come.map(|slot| eviction.index_of(slot.hash));
-        if stripe.share.take_drawn() > 0 {
+        if eviction.makes_room() && stripe.share.take_drawn() > 0 {
             let quota = self.memory.quota();
             let margin = eviction.margin(quota.limit());
             if let Some(lacking) = margin.checked_sub(self.room()) {
@@ -414,7 +473,7 @@ impl Engine {
             && let Some(quota) = self.memory.entries()
         {
             let margin = (quota.limit() / 1_024).clamp(1, 64);
-            if quota.left() < margin {
+            if eviction.makes_room() && quota.left() < margin {
                 eviction.want(EvictionReason::Entries, 1, latest);
             }
         }
@@ -453,7 +512,7 @@ impl Engine {
         });
     }
 
-    fn view<'e, 'g>(&'e self, eviction: &Eviction, guard: &'g Guard) -> View<'e, 'g> {
+    pub(super) fn view<'e, 'g>(&'e self, eviction: &Eviction, guard: &'g Guard) -> View<'e, 'g> {
         View {
             engine: self,
             guard,
@@ -470,6 +529,11 @@ impl Engine {
         {
             self.evict_wanted(eviction);
         }
+    }
+
+    /// Whether entries are evicted to make room.
+    pub(super) fn makes_room(&self) -> bool {
+        (self.eviction.as_deref()).is_some_and(Eviction::makes_room)
     }
 
     /// Makes room for so many entries that are going to come, where these are limited.
@@ -496,7 +560,7 @@ impl Engine {
     /// Lets entries go until there is so much less: bytes or entries, by the reason; at most so many.
     /// How much it was. The caller holds no lock.
     pub(super) fn evict(&self, reason: EvictionReason, wanted: u64, count_max: usize) -> u64 {
-        let Some(eviction) = &self.eviction else {
+        let Some(eviction) = self.eviction.as_deref().filter(|one| one.makes_room()) else {
             return 0;
         };
         let (mut made, mut count, mut empty) = (0, 0, 0);
@@ -583,7 +647,7 @@ impl Engine {
     }
 
     /// Has all stripes tell their policies, where these know of nothing that can go.
-    fn tell_policies(&self, eviction: &Eviction) {
+    pub(super) fn tell_policies(&self, eviction: &Eviction) {
         for index in 0..self.stripes.count() {
             let guard = epoch::pin();
             let mut stripe = self.stripes.lock_one(index);
@@ -614,7 +678,7 @@ impl Engine {
     }
 
     /// Deletes an entry, if it is still the one that is meant.
-    fn evict_one(
+    pub(super) fn evict_one(
         &self,
         slot: &Slot,
         reason: EvictionReason,
@@ -633,6 +697,10 @@ impl Engine {
         let Some(record) = record else {
             return Evicted::Gone;
         };
+        if reason == EvictionReason::Idle && !self.is_idle(record) {
+            // It was used meanwhile.
+            return Evicted::Gone;
+        }
         let Stripe { sweep, share, .. } = &mut *stripe;
         if sweep.reserve_reaped(1, share).is_err() || stripe.charge(&draft, None).is_err() {
             return Evicted::Refused;

@@ -99,8 +99,10 @@ mod tests {
         stripes[1].add(WaitsFor::Grace, 20);
         stripes[1].add(WaitsFor::Snapshot, 3);
         stripes[1].add(WaitsFor::Commit, 1_000);
-        let mut tell = |stripes: &mut [Waiting; 2]| {
-            stripes.iter_mut().for_each(|waiting| all.tell(waiting));
+        let tell = |stripes: &mut [Waiting; 2]| {
+            for waiting in stripes {
+                all.tell(waiting);
+            }
             (all.for_grace(), all.for_snapshots())
         };
         assert_eq!(tell(&mut stripes), (120, 3));

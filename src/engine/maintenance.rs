@@ -20,7 +20,7 @@ use std::time::Duration;
 
 /// How long after an engine enlists it is looked at, and how often one is where there is always
 /// something to do.
-const PERIOD: Duration = Duration::from_millis(50);
+pub(super) const PERIOD: Duration = Duration::from_millis(50);
 
 /// How soon it is looked at again, where something is due soon.
 const PERIOD_MIN: Duration = Duration::from_millis(1);
@@ -114,7 +114,7 @@ impl Worker {
         Self::started(&SWEEPER, || Self {
             name: "kvick-sweep",
             chore: |engine| &engine.maintenance.sweeping,
-            work: |engine| engine.sweep().then_some(PERIOD),
+            work: Engine::tidy_up,
             engines: Mutex::new(Vec::new()),
             enlisted: Condvar::new(),
             is_running: AtomicBool::new(true),

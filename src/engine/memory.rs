@@ -164,8 +164,9 @@ impl<'e> Room<'e> {
 
     /// Evicts so much, if there is as much that can go.
     fn evict(&mut self, bytes: u64) {
-        self.is_evicted = self.engine.eviction.is_none() || bytes > 0;
-        if self.engine.eviction.is_none() || bytes == 0 {
+        let makes_room = self.engine.makes_room();
+        self.is_evicted = !makes_room || bytes > 0;
+        if !makes_room || bytes == 0 {
             return;
         }
         let made = (self.engine).evict(EvictionReason::Memory, bytes, usize::MAX);
@@ -336,7 +337,10 @@ mod tests {
             history: HistoryBounds::default(),
             memory_limit: LIMIT,
             entry_limit: u64::MAX,
-            eviction: Some(EvictionScope::default()),
+            eviction: Some(EvictionScope {
+                makes_room: true,
+                ..EvictionScope::default()
+            }),
             latency_histograms: false,
             slow_commits: None,
             queue_concurrency: 1,

@@ -18,6 +18,7 @@ pub(crate) mod follow;
 mod garbage;
 mod handover;
 pub(crate) mod history;
+mod idle;
 pub(crate) mod import;
 pub(crate) mod latency;
 pub(crate) mod load;

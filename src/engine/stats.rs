@@ -43,7 +43,7 @@ pub(crate) struct Counts {
     /// Entries that were deleted because they had expired.
     pub(crate) expired_count: u64,
     /// Entries that were evicted, by the reason.
-    pub(crate) evicted: [u64; 2],
+    pub(crate) evicted: [u64; 3],
     /// Keys that are watched.
     pub(crate) watched_key_count: usize,
     /// How many watches there are of each of them, in sum.

@@ -13,6 +13,7 @@
 
 use super::deferred;
 use super::garbage::{Waiting, WaitsFor};
+use super::maintenance::PERIOD;
 use super::payload::Large;
 use super::{Engine, Stripe};
 use crate::mvcc::chain::{Reclaimed, RecordPtr, RecordRef, Retiring, Superseded, Unreachable};
@@ -26,6 +27,7 @@ use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::mem;
 use std::mem::ManuallyDrop;
+use std::time::Duration;
 
 /// How many pieces of garbage a commit looks at in each of its stripes, at least. It adds one or two
 /// for each key that it writes there.
@@ -673,6 +675,17 @@ impl Engine {
     pub(crate) fn sweep(&self) -> bool {
         self.tidy_policies();
         self.sweep_stripes()
+    }
+
+    /// The same, and evicts what has been idle for too long; how soon to do it again, if there will be
+    /// anything to do.
+    pub(crate) fn tidy_up(&self) -> Option<Duration> {
+        let idle = self.evict_idle();
+        let is_left = self.sweep();
+        [is_left.then_some(PERIOD), idle]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// The same, but for what is only noted.

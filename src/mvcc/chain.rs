@@ -220,7 +220,8 @@ struct Record<T> {
     key_len: u32,
     /// Of the constants below. Written under the stripe's lock only.
     marks: AtomicU32,
-    /// How often its entry was used of late, as far as that counts. Written by readers too.
+    /// How often its entry was used of late, as far as that counts, and the tick of the last time.
+    /// Written by readers too.
     uses: AtomicU32,
     key: [u8; 0],
 }
@@ -237,6 +238,11 @@ const TIMED: u32 = 8;
 /// had before.
 const NUMBER_SHIFT: u32 = 8;
 const NUMBER_MASK: u32 = 0xff << NUMBER_SHIFT;
+/// Where the tick of the last use is, behind how many there were.
+const TICK_SHIFT: u32 = 8;
+const USES_MASK: u32 = (1 << TICK_SHIFT) - 1;
+/// The greatest tick.
+pub(crate) const TICK_MAX: u32 = u32::MAX >> TICK_SHIFT;
 
 impl<T> Record<T> {
     fn layout(key_len: u32) -> Layout {
@@ -620,27 +626,51 @@ impl<'g, T> RecordRef<'g, T> {
         self.header().marks.store(marks, Ordering::Relaxed);
     }
 
-    /// Notes that its entry was used, up to so often. Most often it is enough to look.
+    /// Notes that its entry was used in this tick, up to so often. Most often it is enough to look.
     #[inline]
-    pub(crate) fn visit(self, uses_max: u32) {
+    pub(crate) fn visit(self, uses_max: u32, tick: u32) {
         // ORDERING: Relaxed, both. It publishes nothing; where two note it at once, one is lost.
-        let uses = self.header().uses.load(Ordering::Relaxed);
-        if uses < uses_max {
+        let before = self.header().uses.load(Ordering::Relaxed);
+        let uses = ((before & USES_MASK) + 1).min(uses_max);
+        let after = (tick << TICK_SHIFT) | uses;
+        if after != before {
             // ORDERING: Relaxed, as above.
-            self.header().uses.store(uses + 1, Ordering::Relaxed);
+            self.header().uses.store(after, Ordering::Relaxed);
         }
     }
 
     /// How often its entry was used of late.
     pub(crate) fn uses(self) -> u32 {
         // ORDERING: Relaxed, as in `visit`.
-        self.header().uses.load(Ordering::Relaxed)
+        self.header().uses.load(Ordering::Relaxed) & USES_MASK
     }
 
-    /// How often it counts as used from here on.
-    pub(crate) fn set_uses(self, uses: u32) {
+    /// The tick in which its entry was last used.
+    pub(crate) fn last_used(self) -> u32 {
         // ORDERING: Relaxed, as in `visit`.
-        self.header().uses.store(uses, Ordering::Relaxed);
+        self.header().uses.load(Ordering::Relaxed) >> TICK_SHIFT
+    }
+
+    /// Its entry has come in this tick.
+    pub(crate) fn begin_uses(self, tick: u32) {
+        // ORDERING: Relaxed, as in `visit`.
+        self.header()
+            .uses
+            .store(tick << TICK_SHIFT, Ordering::Relaxed);
+    }
+
+    /// How often it counts as used from here on; unless it is used just now.
+    pub(crate) fn set_uses(self, uses: u32) {
+        // ORDERING: Relaxed, as in `visit`. An exchange, so that the tick never goes back by it.
+        let before = self.header().uses.load(Ordering::Relaxed);
+        let after = (before & !USES_MASK) | uses;
+        // ORDERING: Relaxed, as above.
+        let _ = (self.header().uses).compare_exchange(
+            before,
+            after,
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );
     }
 
     /// Has the record brought near, without waiting for it.

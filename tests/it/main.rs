@@ -11,6 +11,7 @@ mod docs;
 mod evict;
 mod expiry;
 mod history;
+mod idle;
 mod keys;
 mod latencies;
 mod ledger;

@@ -86,6 +86,7 @@ fn every_number_is_exposed_with_its_type() {
             "kvick_expired_entries_total 0",
             "kvick_evicted_entries_total{reason=\"memory\"} 0",
             "kvick_evicted_entries_total{reason=\"entries\"} 0",
+            "kvick_evicted_entries_total{reason=\"idle\"} 0",
             "kvick_loads_total 0",
             "kvick_load_failures_total 0",
             "kvick_load_waits_total 0",
