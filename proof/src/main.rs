@@ -3,6 +3,7 @@
 //! `proof help` lists what it can do; docs/testing.md says what each of it shows.
 #![expect(clippy::print_stdout, reason = "telling what it finds is its job")]
 
+mod churn;
 #[cfg(simulated)]
 mod controls;
 mod history;
@@ -22,6 +23,7 @@ whether the engine keeps its promises
 
 usage: proof histories [OPTION]...   transactions of many threads, checked for anomalies
        proof soak [--minutes N]      the same for long, beside a mixed load; memory must not grow
+       proof churn [OPTION]...       a database at its memory limit for long; it is not exceeded
        proof simulate [OPTION]...    clients interleaved by a seed, against a model
        proof faults                  what can go wrong in an operation, at every place in turn
        proof controls                bugs planted in the engine, to be found by the two
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let result = match &words[..] {
         ["histories", options @ ..] => history::command(options),
+        ["churn", options @ ..] => churn::command(options),
         ["soak", options @ ..] => soak::command(options),
         #[cfg(simulated)]
         ["simulate", options @ ..] => sim::simulate(options),

@@ -13,6 +13,7 @@ use kvick::Kv;
 use lexopt::prelude::*;
 use load::{Load, Loaded};
 use memory::Memory;
+pub(crate) use memory::{MIB, resident_mib};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -117,7 +118,7 @@ fn run_histories(kv: &Kv, length: Duration, memory: &mut Memory) -> Report {
         if since < EVERY {
             return;
         }
-        let rss = memory::resident_mib();
+        let rss = resident_mib();
         if report.elapsed >= length / WARM_UP {
             memory.note(report.elapsed, rss);
         }
@@ -143,7 +144,7 @@ fn print_line(kv: &Kv, report: &Report, count: u64, since: Duration, rss: Option
         rss.unwrap_or_default(),
         stats.entry_count,
         stats.version_count,
-        stats.bytes as f64 / memory::MIB,
+        stats.bytes as f64 / MIB,
         stats.open_snapshot_count,
     );
 }

@@ -34,6 +34,9 @@ usage: cargo xtask test [--only STEP]...  run every step, or those named, in ord
                                           a million operations on kvick and on Deno's engine
        cargo xtask proof                  the same as test --only proof
        cargo xtask soak [--minutes N]     checked histories beside a mixed load; memory must not grow
+       cargo xtask churn [--minutes N] [--threads N] [--limit-mib N] [--seed N] [--short]
+                                          a database at its memory limit for an hour: it is not
+                                          exceeded, and nothing stalls or becomes slower
        cargo xtask asan                   the same as test --only asan
        cargo xtask miri [--install]       the same as test --only miri; with --install, ask rustup
                                           for what Miri needs first
@@ -55,6 +58,7 @@ enum Request<'a> {
     Record(&'a [&'a str]),
     Oracle(&'a [&'a str]),
     Soak(&'a [&'a str]),
+    Churn(&'a [&'a str]),
     Spec(Spec),
     Help,
 }
@@ -85,6 +89,7 @@ fn main() -> ExitCode {
         Ok(Request::Record(runs)) => told(record::print(runs)),
         Ok(Request::Oracle(options)) => told(oracle(options)),
         Ok(Request::Soak(options)) => told(proof::soak(options)),
+        Ok(Request::Churn(options)) => told(proof::churn(options)),
         Ok(Request::Spec(spec)) => told(spec.print()),
         Ok(Request::Help) => {
             print!("{USAGE}");
@@ -122,6 +127,7 @@ fn parse<'a>(words: &'a [&'a str]) -> Result<Request<'a>, String> {
         ["record", runs @ ..] => Ok(Request::Record(runs)),
         ["oracle", options @ ..] => Ok(Request::Oracle(options)),
         ["soak", options @ ..] => Ok(Request::Soak(options)),
+        ["churn", options @ ..] => Ok(Request::Churn(options)),
         ["spec", options @ ..] => Spec::parse(options).map(Request::Spec),
         ["proof"] => step("proof").map(|proof| Request::Run(vec![proof])),
         ["asan"] => step("asan").map(|asan| Request::Run(vec![asan])),

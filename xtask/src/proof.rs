@@ -1,5 +1,5 @@
-//! The proof of the whole engine: histories of real threads, simulations, faults, and the bugs that
-//! all of them have to find.
+//! The proof of the whole engine: histories of real threads, simulations, faults, the bugs that all of
+//! them have to find, and a short churn at the memory limit.
 
 use std::io::{self, BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -16,7 +16,8 @@ pub(crate) fn proof() -> Result<Outcome, String> {
     let simulated = last_line(&mut cargo(["simulated", "simulate"]))?;
     let faults = last_line(&mut cargo(["simulated", "faults"]))?;
     let controls = last_line(&mut cargo(["simulated", "controls"]))?;
-    println!("{transactions}, {simulated}, {faults}, {controls}");
+    let churned = last_line(cargo(production).args(["churn", "--short"]))?;
+    println!("{transactions}, {simulated}, {faults}, {controls}, {churned}");
     Ok(Outcome::Passed)
 }
 
@@ -26,6 +27,19 @@ pub(crate) fn soak(options: &[&str]) -> Result<(), String> {
     // Short-lived threads leave memory behind in the arenas of glibc, one for each of many threads:
     // what that library keeps is not what the engine keeps.
     run(cargo(production).args(options).env("MALLOC_ARENA_MAX", "2"))
+}
+
+/// Runs the churn. On the allocator as it is: what the process takes is among its figures.
+pub(crate) fn churn(options: &[&str]) -> Result<(), String> {
+    let production = [
+        "run",
+        "--release",
+        "--package",
+        "kvick-proof",
+        "--",
+        "churn",
+    ];
+    run(cargo(production).args(options))
 }
 
 /// Runs the command, shows what it prints, and gives the last line of it.

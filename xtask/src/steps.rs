@@ -94,7 +94,7 @@ pub(crate) static ALL: [Step; 12] = [
     },
     Step {
         name: "proof",
-        about: "histories of many threads and simulations show no anomaly, planted bugs are found",
+        about: "histories and simulations show no anomaly, planted bugs are found, a full database holds",
         required: true,
         run: proof::proof,
     },

@@ -90,7 +90,8 @@ fn threads(text: &str) -> Result<Vec<u32>, String> {
     counts.collect()
 }
 
-fn seed(text: &str) -> Result<u64, std::num::ParseIntError> {
+/// A number, in hexadecimal or not.
+pub(crate) fn seed(text: &str) -> Result<u64, std::num::ParseIntError> {
     match text.strip_prefix("0x") {
         Some(digits) => u64::from_str_radix(digits, 16),
         None => text.parse(),

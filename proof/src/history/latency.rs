@@ -1,4 +1,4 @@
-//! How long transactions take.
+//! How long things take.
 
 use hdrhistogram::Histogram;
 use std::time::Duration;
@@ -8,18 +8,23 @@ use std::time::Duration;
 pub(crate) struct Latency(Histogram<u64>);
 
 impl Latency {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let histogram = Histogram::new_with_bounds(1, 60_000_000_000, 2);
         Self(histogram.expect("the bounds are in order"))
     }
 
-    pub(super) fn record(&mut self, took: Duration) {
+    pub(crate) fn record(&mut self, took: Duration) {
         let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         self.0.saturating_record(nanos);
     }
 
-    pub(super) fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         self.0.add(&other.0).expect("the bounds are the same");
+    }
+
+    /// How many there were.
+    pub(crate) fn count(&self) -> u64 {
+        self.0.len()
     }
 
     /// What so many in a hundred were not slower than, in microseconds.

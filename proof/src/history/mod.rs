@@ -25,6 +25,7 @@ mod tests;
 mod white_box;
 mod workload;
 
-pub(crate) use cli::command;
+pub(crate) use cli::{command, seed};
+pub(crate) use latency::Latency;
 pub(crate) use note::number;
 pub(crate) use run::{Options, Report, run};

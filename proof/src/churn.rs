@@ -1,0 +1,371 @@
+//! The churn: a database that is full, for long, under a load that leaves it no rest.
+//!
+//! Threads set, delete, read, exchange and let expire entries of 16 bytes to 64 KiB, four times as many
+//! bytes as there is room for, with snapshots open half of the time. What is in use may never be beyond
+//! the limit, every value has to be whole, no commit may be held up for long, and an hour may not make it
+//! slower. Before that, the same without snapshots, where no commit may be refused, and values of one size,
+//! for what the process takes. How long a commit is held up is told beside how long a thread is that does
+//! nothing.
+
+mod held;
+mod load;
+mod looks;
+mod phase;
+mod run_queue;
+mod value;
+mod verdict;
+
+use crate::history::seed;
+use crate::soak::MIB;
+use kvick::{Kv, OnLimit};
+use lexopt::prelude::*;
+use load::{Fault, Faults, Mix, WRITE_SET_BYTES};
+use looks::Period;
+use phase::{Phase, Plan};
+use run_queue::{Times, Took, times_head};
+use std::thread;
+use std::time::Duration;
+use value::Noise;
+use verdict::{Kind, Verdict};
+
+const USAGE: &str = "\
+a database at its memory limit, for long
+
+usage: proof churn [OPTION]...
+
+      --minutes N     of the churn itself [default: 60]
+      --threads N     [default: 4]
+      --limit-mib N   8 at least [default: 64]
+      --seed N        what the threads do follows from it, though not how they meet [default: drawn]
+      --short         some seconds in all, and bounds on time that a busy machine keeps
+";
+
+/// A period of the table, unless there would be fewer than [`PERIODS_MIN`].
+const PERIOD: Duration = Duration::from_secs(60);
+const PERIODS_MIN: u32 = 5;
+
+/// Smaller ones would be full of what one commit writes.
+const LIMIT_MIB_MIN: usize = 8;
+
+const THREADS_MAX: usize = 256;
+
+/// What it takes until all that was deleted is freed, at most.
+const SWEEPS_MAX: u32 = 1_000;
+
+#[derive(Clone, Copy, Debug)]
+struct Options {
+    threads: usize,
+    limit: usize,
+    seed: u64,
+    schedule: Schedule,
+    bounds: Bounds,
+}
+
+/// How long each phase is.
+#[derive(Clone, Copy, Debug)]
+struct Schedule {
+    even: Duration,
+    spinning: Duration,
+    without_snapshots: Duration,
+    churn: Duration,
+}
+
+impl Schedule {
+    const SHORT: Self = Self {
+        even: Duration::from_secs(2),
+        spinning: Duration::from_millis(500),
+        without_snapshots: Duration::from_secs(2),
+        churn: Duration::from_secs(4),
+    };
+
+    fn of(churn: Duration) -> Self {
+        Self {
+            even: Duration::from_secs(20),
+            spinning: Duration::from_secs(5),
+            without_snapshots: PERIOD.min(churn / 4),
+            churn,
+        }
+    }
+}
+
+/// What is aimed at.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    stall: Duration,
+    /// What the process takes of the limit, where values are of 1 KiB.
+    resident: f64,
+    /// Throughput in the last period, of that in the first.
+    throughput: [f64; 2],
+}
+
+impl Bounds {
+    const LONG: Self = Self {
+        stall: Duration::from_millis(10),
+        resident: 1.25,
+        throughput: [0.9, 1.1],
+    };
+
+    /// That the engine goes on at all: a machine may be busy for long.
+    const SHORT: Self = Self {
+        stall: Duration::from_secs(2),
+        resident: 2.0,
+        throughput: [0.1, 10.0],
+    };
+}
+
+/// Runs the command with these options.
+pub(crate) fn command(words: &[&str]) -> Result<(), String> {
+    let Some(options) = parse(words).map_err(|error| format!("{error}\n\n{USAGE}"))? else {
+        print!("{USAGE}");
+        return Ok(());
+    };
+    println!("seed {:#x}", options.seed);
+    let mut verdict = Verdict::default();
+    let mut faults = Faults::default();
+    let schedule = options.schedule;
+
+    println!("\nvalues of 1 KiB");
+    let kv = database(&options);
+    let even = phase::run(&kv, options.plan(Mix::Even, schedule.even))?;
+    let even_left = clear(&kv, &mut faults);
+    drop(kv);
+
+    let before = phase::spin(options.threads, schedule.spinning)?;
+    println!("\nvalues of 16 bytes to 64 KiB");
+    let kv = database(&options);
+    let length = schedule.without_snapshots;
+    let plain = phase::run(&kv, options.plan(Mix::Everything, length))?;
+    println!("\nthe same, and snapshots");
+    let churn = phase::run(&kv, options.plan(Mix::WithSnapshots, schedule.churn))?;
+    let after = phase::spin(options.threads, schedule.spinning)?;
+    audit(&kv, &mut faults);
+    let left = clear(&kv, &mut faults);
+
+    for phase in [&even, &plain, &churn] {
+        faults.add(phase.tally.faults.clone());
+    }
+    for told in &faults.told {
+        println!("fault: {told}");
+    }
+    print_times(&plain, &churn, [&before, &after]);
+    judge_memory(
+        &mut verdict,
+        &options,
+        [&even, &plain, &churn],
+        even_left.max(left),
+    );
+    judge_faults(&mut verdict, &faults);
+    judge_time(
+        &mut verdict,
+        options.bounds,
+        [&plain, &churn],
+        [&before, &after],
+    );
+    println!("\n{verdict}");
+    conclude(&verdict, [&even, &plain, &churn], churn.tally.is_queue_told)
+}
+
+impl Options {
+    fn plan(&self, mix: Mix, length: Duration) -> Plan {
+        Plan {
+            mix,
+            limit: self.limit,
+            threads: self.threads,
+            seed: self.seed,
+            length,
+            period: PERIOD.min(length / PERIODS_MIN),
+        }
+    }
+}
+
+fn parse(words: &[&str]) -> Result<Option<Options>, lexopt::Error> {
+    let mut options = Options {
+        threads: 4,
+        limit: 64 << 20,
+        seed: rand::random(),
+        schedule: Schedule::of(Duration::from_secs(3_600)),
+        bounds: Bounds::LONG,
+    };
+    let mut parser = lexopt::Parser::from_args(words);
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("minutes") => {
+                let minutes: f64 = parser.value()?.parse()?;
+                let churn = Duration::try_from_secs_f64(60.0 * minutes);
+                let churn = churn.map_err(|error| error.to_string())?;
+                options.schedule = Schedule::of(churn);
+            }
+            Long("threads") => {
+                options.threads = parser.value()?.parse_with(|text| match text.parse() {
+                    Ok(count @ 1..=THREADS_MAX) => Ok(count),
+                    _ => Err(format!("threads are 1 to {THREADS_MAX}, got {text}")),
+                })?;
+            }
+            Long("limit-mib") => {
+                options.limit = parser.value()?.parse_with(|text| match text.parse() {
+                    Ok(mib @ LIMIT_MIB_MIN..=0xfff_ffff) => Ok(mib << 20),
+                    _ => Err(format!(
+                        "the limit is {LIMIT_MIB_MIN} MiB at least, got {text}"
+                    )),
+                })?;
+            }
+            Long("seed") => options.seed = parser.value()?.parse_with(seed)?,
+            Long("short") => {
+                options.schedule = Schedule::SHORT;
+                options.bounds = Bounds::SHORT;
+            }
+            Long("help") | Short('h') => return Ok(None),
+            _ => return Err(argument.unexpected()),
+        }
+    }
+    Ok(Some(options))
+}
+
+fn database(options: &Options) -> Kv {
+    Kv::builder()
+        .memory_limit(options.limit)
+        .on_limit(OnLimit::Evict)
+        .writer_threads(options.threads)
+        .build()
+}
+
+/// Reads everything that is left.
+fn audit(kv: &Kv, faults: &mut Faults) {
+    let noise = Noise::new();
+    let read = kv.list(()).for_each(|entry| {
+        let value = entry.as_bytes().unwrap_or_default();
+        if let Err(what) = noise.read_at(entry.key_bytes(), value) {
+            faults.note(Fault::Value, what);
+        }
+    });
+    if let Err(error) = read {
+        faults.note(Fault::Error, format!("list: {error}"));
+    }
+}
+
+/// Deletes everything. How many bytes are in use then.
+fn clear(kv: &Kv, faults: &mut Faults) -> usize {
+    if let Err(error) = kv.delete_range(()) {
+        faults.note(Fault::Error, format!("delete_range: {error}"));
+    }
+    let swept = (0..SWEEPS_MAX).map(|_| {
+        kv.sweep();
+        thread::yield_now();
+        kv.stats().bytes
+    });
+    let mut left = usize::MAX;
+    for bytes in swept {
+        left = bytes;
+        if left == 0 {
+            break;
+        }
+    }
+    left
+}
+
+fn print_times(plain: &Phase, churn: &Phase, spins: [&Times; 2]) {
+    let [before, after] = spins;
+    println!("\n{}", times_head());
+    for (name, times) in [
+        ("nothing, before", before),
+        ("commits", &plain.tally.committed),
+        ("reads", &plain.tally.read),
+        ("commits, snapshots", &churn.tally.committed),
+        ("  that were refused", &churn.tally.refused),
+        ("reads, snapshots", &churn.tally.read),
+        ("nothing, after", after),
+    ] {
+        println!("{}", times.line(name));
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "printed with few digits")]
+fn judge_memory(verdict: &mut Verdict, options: &Options, phases: [&Phase; 3], left: usize) {
+    let peaks = phases.map(|phase| phase.seen.totals.peak);
+    let [limit, write_set] = [options.limit, WRITE_SET_BYTES].map(|bytes| bytes as f64 / MIB);
+    verdict.promise(
+        "in use at most, MiB; the limit, and what one commit writes",
+        peaks.into_iter().max().unwrap_or(0) as f64 / MIB,
+        limit + write_set,
+    );
+    verdict.promise("bytes in use once all is deleted", left as f64, 0.0);
+    let resident = phases[0].seen.totals.resident_peak_mib;
+    verdict.target(
+        "RSS at most, of the limit, with values of 1 KiB",
+        resident / limit,
+        [0.0, options.bounds.resident],
+        resident > 0.0,
+    );
+}
+
+#[expect(clippy::cast_precision_loss, reason = "printed with few digits")]
+fn judge_faults(verdict: &mut Verdict, faults: &Faults) {
+    for (fault, what) in [
+        (Fault::Value, "wrong or torn values, snapshots that changed"),
+        (
+            Fault::Refused,
+            "commits refused although no snapshot was open",
+        ),
+        (Fault::Error, "other errors"),
+    ] {
+        verdict.promise(what, faults.counts[fault as usize] as f64, 0.0);
+    }
+}
+
+fn judge_time(verdict: &mut Verdict, bounds: Bounds, phases: [&Phase; 2], spins: [&Times; 2]) {
+    let most = |times: [Took; 2], of: fn(Took) -> Duration| {
+        times
+            .map(of)
+            .into_iter()
+            .max()
+            .unwrap_or_default()
+            .as_secs_f64()
+            * 1e3
+    };
+    let commits = phases.map(|phase| phase.tally.worst());
+    let spins = spins.map(|times| times.worst);
+    let [commit, spin] = [commits, spins].map(|times| most(times, |took| took.own));
+    let [commit_wall, spin_wall] = [commits, spins].map(|times| most(times, |took| took.wall));
+    let stall = bounds.stall.as_secs_f64() * 1e3;
+    verdict.target(
+        "longest commit, ms, less the run queue",
+        commit,
+        [0.0, stall],
+        spin <= stall,
+    );
+    println!(
+        "\nlongest commit {commit:.2} ms less the run queue, {commit_wall:.2} ms by the clock; beside \
+         {spin:.2} and {spin_wall:.2} ms of a thread that does nothing"
+    );
+    let periods = &phases[1].seen.periods;
+    let ratio = |of: fn(&Period) -> f64| {
+        let (first, last) = (periods.first().map(of), periods.last().map(of));
+        last.unwrap_or(0.0) / first.unwrap_or(0.0).max(f64::MIN_POSITIVE)
+    };
+    verdict.target(
+        "operations in the last period, of the first, less the run queue",
+        ratio(Period::running_rate),
+        bounds.throughput,
+        periods.len() > 1,
+    );
+    println!(
+        "operations in the last period, of the first, by the clock: {:.3}",
+        ratio(Period::rate)
+    );
+}
+
+fn conclude(verdict: &Verdict, phases: [&Phase; 3], is_queue_told: bool) -> Result<(), String> {
+    if !is_queue_told {
+        println!(
+            "this system does not tell for how long a thread is in the run queue: nothing is left out"
+        );
+    }
+    let [broken, missed] = [Kind::Promise, Kind::Target].map(|kind| verdict.count_broken(kind));
+    let done: u64 = phases.iter().map(|phase| phase.seen.totals.done).sum();
+    let summary = format!("churned {done}, promises broken {broken}, targets missed {missed}");
+    if broken + missed > 0 {
+        return Err(summary);
+    }
+    println!("{summary}");
+    Ok(())
+}

@@ -1,0 +1,127 @@
+//! Having threads work for a while, or do nothing.
+
+use super::load::{Counts, Load, Mix, Tally, Worker};
+use super::looks::{Looks, Seen};
+use super::run_queue::{RunQueue, Times};
+use super::value::Noise;
+use crate::panics::text_of;
+use kvick::Kv;
+use std::hint;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
+
+/// How often is looked at what is in use.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+
+/// How long the last operation of a thread may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a thread does that does nothing: some ten microseconds, as a commit takes.
+const SPINS: u32 = 300;
+
+/// What is done, by how many threads, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plan {
+    pub(super) mix: Mix,
+    pub(super) limit: usize,
+    pub(super) threads: usize,
+    pub(super) seed: u64,
+    pub(super) length: Duration,
+    /// Of a line of the table.
+    pub(super) period: Duration,
+}
+
+/// What a phase has come to.
+#[derive(Debug)]
+pub(super) struct Phase {
+    pub(super) seen: Seen,
+    pub(super) tally: Tally,
+}
+
+/// Has the threads work, and prints a line for each period.
+///
+/// # Errors
+///
+/// A thread that panics, or an operation that does not end.
+pub(super) fn run(kv: &Kv, plan: Plan) -> Result<Phase, String> {
+    let load = Arc::new(Load {
+        kv: kv.clone(),
+        limit: plan.limit,
+        mix: plan.mix,
+        noise: Noise::new(),
+        is_over: AtomicBool::new(false),
+        counts: (0..plan.threads).map(|_| Counts::default()).collect(),
+    });
+    let done = start(&load, plan);
+    let mut looks = Looks::new(&load, plan);
+    while looks.begun.elapsed() < plan.length {
+        match done.recv_timeout(LOOK_EVERY) {
+            Err(RecvTimeoutError::Timeout) => looks.look(),
+            Ok(Err(panic)) => return Err(panic),
+            Ok(Ok(_)) | Err(RecvTimeoutError::Disconnected) => {
+                return Err("a thread has ended before its time".to_owned());
+            }
+        }
+    }
+    looks.end_period();
+    load.is_over.store(true, Ordering::Relaxed);
+    let mut tally = Tally::new();
+    for _ in 0..plan.threads {
+        let ended = done.recv_timeout(PATIENCE);
+        tally.add(ended.map_err(|_| "an operation does not end")??);
+    }
+    Ok(Phase {
+        seen: looks.seen,
+        tally,
+    })
+}
+
+/// The threads. They are not waited for: one whose operation does not end would never come.
+fn start(load: &Arc<Load>, plan: Plan) -> Receiver<Result<Tally, String>> {
+    let (send, done) = channel();
+    for number in 0..plan.threads {
+        let (send, load) = (send.clone(), Arc::clone(load));
+        thread::spawn(move || {
+            let worker = AssertUnwindSafe(|| Worker::new(&load, number, plan.seed).run());
+            let ended = catch_unwind(worker)
+                .map_err(|panic| format!("thread {number} has panicked: {}", text_of(&*panic)));
+            // Nobody listens any more where another has failed.
+            let _ = send.send(ended);
+        });
+    }
+    done
+}
+
+/// How long it takes so many threads at once to do nothing: what the machine alone makes of it.
+///
+/// # Errors
+///
+/// A thread that panics.
+pub(super) fn spin(threads: usize, length: Duration) -> Result<Times, String> {
+    let spin = || {
+        let mut queue = RunQueue::of_this_thread();
+        let mut times = Times::new();
+        let deadline = queue.now() + length;
+        while queue.now() < deadline {
+            let begun = queue.begin();
+            for _ in 0..SPINS {
+                hint::spin_loop();
+            }
+            times.record(queue.end(begun));
+        }
+        times
+    };
+    thread::scope(|scope| {
+        let spinning: Vec<_> = (0..threads).map(|_| scope.spawn(spin)).collect();
+        let mut all = Times::new();
+        for thread in spinning {
+            let times = thread.join();
+            all.add(&times.map_err(|panic| text_of(&*panic).to_owned())?);
+        }
+        Ok(all)
+    })
+}
