@@ -16,13 +16,13 @@ mod value;
 mod verdict;
 
 use crate::history::seed;
-use crate::soak::MIB;
+use crate::soak::{MIB, resident_mib};
 use kvick::{Kv, OnLimit};
 use lexopt::prelude::*;
 use load::{Fault, Faults, Mix, WRITE_SET_BYTES};
 use looks::Period;
 use phase::{Phase, Plan};
-use run_queue::{Times, Took, times_head};
+use run_queue::{Times, times_head};
 use std::thread;
 use std::time::Duration;
 use value::Noise;
@@ -124,7 +124,8 @@ pub(crate) fn command(words: &[&str]) -> Result<(), String> {
     let mut faults = Faults::default();
     let schedule = options.schedule;
 
-    println!("\nvalues of 1 KiB");
+    let resident = resident_mib().unwrap_or(0.0);
+    println!("\nvalues of 1 KiB; RSS without them {resident:.1} MiB");
     let kv = database(&options);
     let even = phase::run(&kv, options.plan(Mix::Even, schedule.even))?;
     let even_left = clear(&kv, &mut faults);
@@ -313,29 +314,23 @@ fn judge_faults(verdict: &mut Verdict, faults: &Faults) {
 }
 
 fn judge_time(verdict: &mut Verdict, bounds: Bounds, phases: [&Phase; 2], spins: [&Times; 2]) {
-    let most = |times: [Took; 2], of: fn(Took) -> Duration| {
-        times
-            .map(of)
-            .into_iter()
-            .max()
-            .unwrap_or_default()
-            .as_secs_f64()
-            * 1e3
-    };
-    let commits = phases.map(|phase| phase.tally.worst());
-    let spins = spins.map(|times| times.worst);
-    let [commit, spin] = [commits, spins].map(|times| most(times, |took| took.own));
-    let [commit_wall, spin_wall] = [commits, spins].map(|times| most(times, |took| took.wall));
-    let stall = bounds.stall.as_secs_f64() * 1e3;
+    let commit = phases[0].tally.worst().max(phases[1].tally.worst());
+    let spin = spins[0].worst.max(spins[1].worst);
+    let millis = |time: Duration| time.as_secs_f64() * 1e3;
     verdict.target(
         "longest commit, ms, less the run queue",
-        commit,
-        [0.0, stall],
-        spin <= stall,
+        millis(commit.own),
+        [0.0, millis(bounds.stall)],
+        spin.own <= bounds.stall,
     );
     println!(
-        "\nlongest commit {commit:.2} ms less the run queue, {commit_wall:.2} ms by the clock; beside \
-         {spin:.2} and {spin_wall:.2} ms of a thread that does nothing"
+        "\nlongest commit: {:.2} ms less the run queue, {:.2} by the clock, {:.2} running; \
+         of a thread that does nothing: {:.2}, {:.2}",
+        millis(commit.own),
+        millis(commit.wall),
+        millis(commit.ran),
+        millis(spin.own),
+        millis(spin.wall),
     );
     let periods = &phases[1].seen.periods;
     let ratio = |of: fn(&Period) -> f64| {

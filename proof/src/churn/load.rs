@@ -102,6 +102,7 @@ pub(super) struct Counts {
     /// The longest commits since somebody has asked, in nanoseconds.
     pub(super) worst_wall: AtomicU64,
     pub(super) worst_own: AtomicU64,
+    pub(super) worst_ran: AtomicU64,
     /// The most that this thread has seen in use, in bytes.
     pub(super) peak: AtomicU64,
 }
@@ -159,11 +160,7 @@ impl Tally {
 
     /// The worst of all commits, also of those that were refused.
     pub(super) fn worst(&self) -> Took {
-        let (one, other) = (self.committed.worst, self.refused.worst);
-        Took {
-            wall: one.wall.max(other.wall),
-            own: one.own.max(other.own),
-        }
+        self.committed.worst.max(self.refused.worst)
     }
 }
 
@@ -428,6 +425,7 @@ impl<'a> Worker<'a> {
         for (worst, took) in [
             (&self.counts.worst_wall, took.wall),
             (&self.counts.worst_own, took.own),
+            (&self.counts.worst_ran, took.ran),
         ] {
             if worst.load(Ordering::Relaxed) < nanos(took) {
                 worst.fetch_max(nanos(took), Ordering::Relaxed);

@@ -107,7 +107,7 @@ impl<'a> Looks<'a> {
     pub(super) fn new(load: &'a Load, plan: Plan) -> Self {
         println!(
             "    time    ops/s  MiB used, peak  RSS MiB  entries  MiB garbage, peak  evicted  expired  \
-             conflicts  refused: held  otherwise  worst ms less run queue (wall)"
+             conflicts  refused: held  otherwise  longest ms: less run queue (wall, running)"
         );
         let begun = Instant::now();
         let mut looks = Self {
@@ -202,6 +202,7 @@ impl<'a> Looks<'a> {
         Took {
             wall: take(|counts| &counts.worst_wall),
             own: take(|counts| &counts.worst_own),
+            ran: take(|counts| &counts.worst_ran),
         }
     }
 
@@ -209,7 +210,7 @@ impl<'a> Looks<'a> {
     fn print(&self, period: Period, counted: &Totals, stats: &Stats, worst: Took) {
         println!(
             "{:>6.1} s  {:>7.0}  {:>14.3}  {:>7.1}  {:>7}  {:>17.1}  {:>7}  {:>7}  {:>9}  {:>13}  {:>9}  \
-             {:>22.2} ({:.2})",
+             {:>26.2} ({:.2}, {:.2})",
             self.begun.elapsed().as_secs_f64(),
             period.rate(),
             counted.peak as f64 / MIB,
@@ -223,6 +224,7 @@ impl<'a> Looks<'a> {
             counted.refused,
             worst.own.as_secs_f64() * 1e3,
             worst.wall.as_secs_f64() * 1e3,
+            worst.ran.as_secs_f64() * 1e3,
         );
     }
 }

@@ -4,12 +4,14 @@
 //! then: its thread is in the run queue. Linux counts for each thread for how long it was.
 
 use crate::history::Latency;
+use cpu_time::ThreadTime;
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::time::{Duration, Instant};
 
 /// What is faster than this is not looked into; and how old the last look at the count may be when an
-/// operation begins. So the wait that is taken off it may be too long by as much.
+/// operation begins. So the wait that is taken off it may be too long by as much, and so may be for how
+/// long it ran.
 const LOOK_AFTER: Duration = Duration::from_millis(1);
 
 /// How long something took.
@@ -18,6 +20,19 @@ pub(super) struct Took {
     pub(super) wall: Duration,
     /// Without what its thread waited for a processor, if that is told.
     pub(super) own: Duration,
+    /// What of that its thread ran. The rest it waited for a lock, or for its turn.
+    pub(super) ran: Duration,
+}
+
+impl Took {
+    /// The longest of each time, which need not be of one operation.
+    pub(super) fn max(self, other: Self) -> Self {
+        Self {
+            wall: self.wall.max(other.wall),
+            own: self.own.max(other.own),
+            ran: self.ran.max(other.ran),
+        }
+    }
 }
 
 /// What this thread waits for a processor.
@@ -25,7 +40,9 @@ pub(super) struct Took {
 pub(super) struct RunQueue {
     count: Option<File>,
     waited: Duration,
+    /// When the count was looked at last, by the clock and by what this thread has run.
     looked: Instant,
+    ran: ThreadTime,
 }
 
 impl RunQueue {
@@ -35,6 +52,7 @@ impl RunQueue {
             count: File::open("/proc/thread-self/schedstat").ok(),
             waited: Duration::ZERO,
             looked: Instant::now(),
+            ran: ThreadTime::now(),
         };
         queue.look(queue.looked);
         queue
@@ -69,16 +87,22 @@ impl RunQueue {
     pub(super) fn end(&mut self, begun: Instant) -> Took {
         let wall = begun.elapsed();
         if wall < LOOK_AFTER {
-            return Took { wall, own: wall };
+            return Took {
+                wall,
+                own: wall,
+                ran: wall,
+            };
         }
-        let before = self.waited;
+        let (waited, ran) = (self.waited, self.ran);
         self.look(begun + wall);
-        let own = wall.saturating_sub(self.waited.saturating_sub(before));
-        Took { wall, own }
+        let own = wall.saturating_sub(self.waited.saturating_sub(waited));
+        let ran = self.ran.duration_since(ran).min(own);
+        Took { wall, own, ran }
     }
 
     fn look(&mut self, now: Instant) {
         self.looked = now;
+        self.ran = ThreadTime::now();
         self.waited = self.count().unwrap_or(self.waited);
     }
 
@@ -93,7 +117,7 @@ impl RunQueue {
     }
 }
 
-/// How long operations of one kind took.
+/// How long operations of one kind took, and the longest of each time.
 #[derive(Clone, Debug)]
 pub(super) struct Times {
     wall: Latency,
@@ -113,19 +137,13 @@ impl Times {
     pub(super) fn record(&mut self, took: Took) {
         self.wall.record(took.wall);
         self.own.record(took.own);
-        self.note_worst(took);
+        self.worst = self.worst.max(took);
     }
 
     pub(super) fn add(&mut self, other: &Self) {
         self.wall.merge(&other.wall);
         self.own.merge(&other.own);
-        self.note_worst(other.worst);
-    }
-
-    /// The worst of the two times, which need not be of one operation.
-    fn note_worst(&mut self, took: Took) {
-        self.worst.wall = self.worst.wall.max(took.wall);
-        self.worst.own = self.worst.own.max(took.own);
+        self.worst = self.worst.max(other.worst);
     }
 
     /// A line of a table under [`times_head`], in microseconds.
@@ -134,11 +152,13 @@ impl Times {
             let of = |times: &Latency| times.percentile_us(percentile);
             [of(&self.own), of(&self.wall)]
         });
-        let worst = [self.worst.own, self.worst.wall].map(|took| took.as_secs_f64() * 1e6);
+        let Took { wall, own, ran } = self.worst;
+        let [wall, own, ran] = [wall, own, ran].map(|time| time.as_secs_f64() * 1e6);
         let mut columns = vec![format!("{name:<22}{:>12}", self.wall.count())];
-        for [own, wall] in quantiles.into_iter().chain([worst]) {
+        for [own, wall] in quantiles.into_iter().chain([[own, wall]]) {
             columns.push(format!("{own:>9.1} ({wall:>9.1})"));
         }
+        columns.push(format!("{ran:>13.1}"));
         columns.join("  ")
     }
 }
@@ -148,6 +168,7 @@ pub(super) fn times_head() -> String {
     let mut columns = vec![format!("{:<22}{:>12}", "us, less run queue", "count")];
     let quantiles = ["p50", "p99", "p99.9", "p99.99", "worst"];
     columns.extend(quantiles.map(|column| format!("{column:>9} ({:>9})", "wall")));
+    columns.push("worst running".to_owned());
     columns.join("  ")
 }
 
@@ -167,8 +188,9 @@ mod tests {
                 std::hint::spin_loop();
             }
             let took = queue.end(begun);
-            assert!(took.own <= took.wall && took.wall >= LOOK_AFTER, "{took:?}");
-            longest = longest.max(took.own);
+            assert!(took.ran <= took.own && took.own <= took.wall, "{took:?}");
+            assert!(took.wall >= LOOK_AFTER, "{took:?}");
+            longest = longest.max(took.ran);
         }
         // Whatever it shared its processor with, it has run.
         assert!(longest > Duration::ZERO);
@@ -182,11 +204,13 @@ mod tests {
             times.record(Took {
                 wall,
                 own: wall / 2,
+                ran: wall / 3,
             });
         }
         let mut all = Times::new();
         all.add(&times);
         assert_eq!(all.worst.wall, Duration::from_nanos(12_345_678));
         assert_eq!(all.worst.own, Duration::from_nanos(6_172_839));
+        assert_eq!(all.worst.ran, Duration::from_nanos(4_115_226));
     }
 }
