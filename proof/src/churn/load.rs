@@ -1,12 +1,13 @@
-//! What the threads of the churn do, and what each counts.
+//! What the threads of the churn do.
 
 use super::held::{Held, read_group};
-use super::run_queue::{RunQueue, Times, Took};
+use super::run_queue::{RunQueue, Took};
+use super::tally::{Counts, Fault, Tally, nanos};
 use super::value::{GROUP_KEYS, Noise, Place, Ticket, VALUE_BYTES_MAX, draw_length};
 use kvick::{ErrorKind, Kv, NewValue};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// What one commit holds at most: the values of a group, and what keys and indexes take beside them.
@@ -37,9 +38,6 @@ const LOOK_EVERY: u64 = 1_024;
 /// The share of the limit beyond which garbage is taken for what commits are refused for.
 const HELD_SHARE: usize = 4;
 
-/// Faults that are told with what they are.
-const TOLD_MAX: usize = 8;
-
 /// What is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mix {
@@ -51,69 +49,6 @@ pub(super) enum Mix {
     WithSnapshots,
 }
 
-/// What must not happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// A value that is of another key, or torn, or half a commit, or a snapshot that changes.
-    Value,
-    /// A commit that was refused although no snapshot was open.
-    Refused,
-    /// An error of any other kind, or of a commit that only deletes.
-    Error,
-}
-
-/// Faults of each kind, and what the first of them were.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Faults {
-    pub(super) counts: [u64; 3],
-    pub(super) told: Vec<String>,
-}
-
-impl Faults {
-    pub(super) fn note(&mut self, fault: Fault, what: String) {
-        self.counts[fault as usize] += 1;
-        if self.told.len() < TOLD_MAX {
-            self.told.push(what);
-        }
-    }
-
-    pub(super) fn add(&mut self, other: Self) {
-        for (count, more) in self.counts.iter_mut().zip(other.counts) {
-            *count += more;
-        }
-        self.told.extend(other.told);
-        self.told.truncate(TOLD_MAX);
-    }
-}
-
-/// What a thread counts while it works. It alone writes to it, but for whoever takes the worst.
-#[repr(align(128))]
-#[derive(Debug, Default)]
-pub(super) struct Counts {
-    /// Reads, and commits that took effect.
-    pub(super) done: AtomicU64,
-    pub(super) conflicts: AtomicU64,
-    /// Commits that were refused while much was garbage, which snapshots keep.
-    pub(super) held: AtomicU64,
-    /// And those that were although it was not.
-    pub(super) refused: AtomicU64,
-    /// Nanoseconds in the run queue.
-    pub(super) queued: AtomicU64,
-    /// The longest commits since somebody has asked, in nanoseconds.
-    pub(super) worst_wall: AtomicU64,
-    pub(super) worst_own: AtomicU64,
-    pub(super) worst_ran: AtomicU64,
-    /// The most that this thread has seen in use, in bytes.
-    pub(super) peak: AtomicU64,
-}
-
-impl Counts {
-    fn count(counter: &AtomicU64) {
-        // One thread writes, so this loses nothing.
-        counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-    }
-}
-
 /// What all threads work on.
 #[derive(Debug)]
 pub(super) struct Load {
@@ -123,45 +58,6 @@ pub(super) struct Load {
     pub(super) noise: Noise,
     pub(super) is_over: AtomicBool,
     pub(super) counts: Vec<Counts>,
-}
-
-/// What a thread has come to.
-#[derive(Clone, Debug)]
-pub(super) struct Tally {
-    /// Commits that took effect, or conflicted.
-    pub(super) committed: Times,
-    pub(super) refused: Times,
-    pub(super) read: Times,
-    pub(super) snapshots: u64,
-    pub(super) faults: Faults,
-    pub(super) is_queue_told: bool,
-}
-
-impl Tally {
-    pub(super) fn new() -> Self {
-        Self {
-            committed: Times::new(),
-            refused: Times::new(),
-            read: Times::new(),
-            snapshots: 0,
-            faults: Faults::default(),
-            is_queue_told: true,
-        }
-    }
-
-    pub(super) fn add(&mut self, other: Self) {
-        self.committed.add(&other.committed);
-        self.refused.add(&other.refused);
-        self.read.add(&other.read);
-        self.snapshots += other.snapshots;
-        self.faults.add(other.faults);
-        self.is_queue_told &= other.is_queue_told;
-    }
-
-    /// The worst of all commits, also of those that were refused.
-    pub(super) fn worst(&self) -> Took {
-        self.committed.worst.max(self.refused.worst)
-    }
 }
 
 /// One thread of the load.
@@ -421,16 +317,7 @@ impl<'a> Worker<'a> {
 
     fn end(&mut self, begun: Instant) -> Took {
         let took = self.queue.end(begun);
-        // As `fetch_max`, which is only for the few that are among the longest.
-        for (worst, took) in [
-            (&self.counts.worst_wall, took.wall),
-            (&self.counts.worst_own, took.own),
-            (&self.counts.worst_ran, took.ran),
-        ] {
-            if worst.load(Ordering::Relaxed) < nanos(took) {
-                worst.fetch_max(nanos(took), Ordering::Relaxed);
-            }
-        }
+        self.counts.note_longest(took);
         took
     }
 
@@ -453,8 +340,4 @@ impl<'a> Worker<'a> {
             self.tally.faults.note(fault, what);
         }
     }
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

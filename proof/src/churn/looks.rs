@@ -1,9 +1,10 @@
 //! What is seen of a phase from outside: what is in use, looked at all the time, and what the threads
 //! have counted, printed as a line for each period.
 
-use super::load::{Counts, Load};
+use super::load::Load;
 use super::phase::Plan;
 use super::run_queue::Took;
+use super::tally::Counts;
 use crate::soak::{MIB, resident_mib};
 use kvick::Stats;
 use std::sync::atomic::{AtomicU64, Ordering};

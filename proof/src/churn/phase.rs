@@ -1,8 +1,9 @@
 //! Having threads work for a while, or do nothing.
 
-use super::load::{Counts, Load, Mix, Tally, Worker};
+use super::load::{Load, Mix, Worker};
 use super::looks::{Looks, Seen};
 use super::run_queue::{RunQueue, Times};
+use super::tally::{Counts, Tally};
 use super::value::Noise;
 use crate::panics::text_of;
 use kvick::Kv;
