@@ -100,3 +100,12 @@ impl Kv {
         Ok(Evictions(self.reader()?.open_report(events)?))
     }
 }
+
+#[cfg(simulated)]
+impl Kv {
+    /// How many slots the policies have: one for each entry that may be evicted (NUMBERED).
+    #[doc(hidden)]
+    pub fn policy_slots(&self) -> usize {
+        self.engine().policy_slots()
+    }
+}

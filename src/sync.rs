@@ -323,6 +323,20 @@ pub enum Planted {
     SilentAbandon,
     /// A number is handed on without what was written by it.
     WeakNumber,
+    /// The number of an entry is not looked at: another that the key has had since is taken for it.
+    Unnumbered,
+    /// What is pinned is evicted.
+    PinnedVictim,
+    /// Whoever evicts looks whether it is still that entry before the stripe is locked.
+    EarlyVictim,
+    /// An eviction mints no stamp, and has that of the latest commit.
+    UnmintedEviction,
+    /// Watches are not told of evictions.
+    UnwokenEviction,
+    /// Those who listen for evictions are not told of them.
+    UntoldEviction,
+    /// A use is added after the look whether it is one too many.
+    AddedUse,
     /// A thread ends, and its number is nobody's for ever.
     KeptNumber,
     /// Those who share a cell count in it as if it were their own.

@@ -35,7 +35,7 @@ const FREED: &[&str] = &["what was freed"];
 
 /// Each bug, what has to find it, and what the report has to say: of histories, the last words are
 /// those of the white box, and the others those of the black box where it is sure to see the bug.
-const CONTROLS: [(Planted, By, &[&str]); 45] = [
+const CONTROLS: [(Planted, By, &[&str]); 51] = [
     (Planted::UnlockedCheck, By::Simulation, WRONG),
     (Planted::StaleRecord, By::Simulation, &[]),
     (Planted::UntrackedReads, By::Simulation, STALE),
@@ -72,6 +72,12 @@ const CONTROLS: [(Planted, By, &[&str]); 45] = [
     (Planted::UnreadClock, By::Simulation, &["MissedMessage"]),
     (Planted::CrowdedQueue, By::Simulation, &["Crowd"]),
     (Planted::OutdatedLoad, By::Simulation, WRONG),
+    (Planted::Unnumbered, By::Simulation, &["slots of"]),
+    (Planted::PinnedVictim, By::Simulation, &["pinned: "]),
+    (Planted::EarlyVictim, By::Simulation, &["Eviction"]),
+    (Planted::UnmintedEviction, By::Simulation, WRONG),
+    (Planted::UnwokenEviction, By::Simulation, WRONG),
+    (Planted::UntoldEviction, By::Simulation, WRONG),
     (Planted::KeptRecord, By::Faults, &["Refuse"]),
     (Planted::NoHelp, By::Faults, &["Delay"]),
     (

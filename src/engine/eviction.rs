@@ -28,11 +28,11 @@ use crate::error::Result;
 use crate::key::Key;
 use crate::mvcc::chain::{RecordRef, Retiring, VersionRef};
 use crate::mvcc::notify::Woken;
-use crate::mvcc::publish::publish_one;
+use crate::mvcc::publish::publish_evicted;
 use crate::mvcc::quota::{Meter, Purpose};
 use crate::policy::{Entries, Policy, Seen, Slot, USES_MAX};
 use crate::sync::epoch::{self, Guard};
-use crate::sync::{AtomicU64, CachePadded, Mutex, Ordering};
+use crate::sync::{AtomicU64, CachePadded, Mutex, Ordering, Planted, planted};
 use crate::version::Stamp;
 use smallvec::SmallVec;
 use std::mem;
@@ -104,7 +104,8 @@ pub(crate) struct EvictionScope {
 impl EvictionScope {
     fn covers(&self, key: &[u8]) -> bool {
         let begins = |prefix: &Key| key.starts_with(prefix.as_bytes());
-        (self.only.is_empty() || self.only.iter().any(begins)) && !self.pinned.iter().any(begins)
+        let is_pinned = self.pinned.iter().any(begins) && !planted(Planted::PinnedVictim);
+        (self.only.is_empty() || self.only.iter().any(begins)) && !is_pinned
     }
 }
 
@@ -154,6 +155,11 @@ impl Notes {
     #[inline]
     pub(super) fn visit(&self, record: RecordRef<'_, Large>) {
         record.visit(USES_MAX, self.tick.now());
+    }
+
+    /// Whether what the stripe is about to enter into its books is an eviction.
+    pub(super) fn is_evicting(&self) -> bool {
+        self.is_evicting
     }
 
     fn weight(&self, record: RecordRef<'_, Large>) -> u32 {
@@ -398,9 +404,7 @@ pub(super) struct View<'e, 'g> {
 
 impl View<'_, '_> {
     pub(super) fn record(&self, slot: &Slot) -> Option<RecordRef<'_, Large>> {
-        let table = self.engine.table(slot.hash);
-        let record = table.find_hash(slot.hash, self.guard)?;
-        (record.numbered_entry() == Some(slot.number)).then_some(record)
+        self.engine.victim(slot, self.guard)
     }
 }
 
@@ -677,6 +681,20 @@ impl Engine {
         }
     }
 
+    /// How many slots the policies have, of entries that seem to be there.
+    #[cfg(simulated)]
+    pub(crate) fn policy_slots(&self) -> usize {
+        self.tidy_policies();
+        let policies = self.eviction.iter().flat_map(|eviction| &eviction.policies);
+        policies.map(|policy| policy.lock().policy.len()).sum()
+    }
+
+    /// The record of the entry that is meant, if the key seems to have that still.
+    fn victim<'g>(&self, slot: &Slot, guard: &'g Guard) -> Option<RecordRef<'g, Large>> {
+        let record = self.table(slot.hash).find_hash(slot.hash, guard)?;
+        record.is_numbered(slot.number).then_some(record)
+    }
+
     /// Deletes an entry, if it is still the one that is meant.
     pub(super) fn evict_one(
         &self,
@@ -690,11 +708,10 @@ impl Engine {
             return Evicted::Refused;
         };
         let index = self.stripe_of(slot.hash);
+        let early = planted(Planted::EarlyVictim).then(|| self.victim(slot, guard));
         let mut stripe = self.stripes.lock_one(index);
-        let record = self.table(slot.hash).find_hash(slot.hash, guard);
-        // NUMBERED: now nobody changes it.
-        let record = record.filter(|record| record.numbered_entry() == Some(slot.number));
-        let Some(record) = record else {
+        // NUMBERED: now nobody changes it. MODEL: evict::entry_that_came_again_is_not_the_one_that_was_chosen.
+        let Some(record) = early.unwrap_or_else(|| self.victim(slot, guard)) else {
             return Evicted::Gone;
         };
         if reason == EvictionReason::Idle && !self.is_idle(record) {
@@ -706,11 +723,11 @@ impl Engine {
             return Evicted::Refused;
         }
         let bytes = record.size_with_head() as u64;
-        let (stamp, version) = publish_one(record, draft, &self.counter);
+        let (stamp, version) = publish_evicted(record, draft, &self.counter);
         self.settle_evicted(&mut stripe, record, version, stamp, woken);
         stripe.counts.evicted[reason as usize] += 1;
         drop(stripe);
-        if self.reports.is_wanted() {
+        if self.reports.is_wanted() && !planted(Planted::UntoldEviction) {
             let key = Key::raw(record.key());
             gone.push(Gone { key, reason, stamp });
         }

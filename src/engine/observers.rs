@@ -12,7 +12,7 @@ use super::{Engine, Stripe};
 use crate::error::Result;
 use crate::key::{Bounds, Key};
 use crate::mvcc::notify::{Cell, Woken};
-use crate::sync::reserve;
+use crate::sync::{Planted, planted, reserve};
 use crate::version::Stamp;
 use std::sync::Arc;
 
@@ -84,6 +84,10 @@ impl Stripe {
         stamp: Stamp,
         woken: &mut Woken,
     ) {
+        let is_evicting = || self.notes.as_ref().is_some_and(|notes| notes.is_evicting());
+        if planted(Planted::UnwokenEviction) && is_evicting() {
+            return;
+        }
         if let Some(observers) = &mut self.observers {
             observers.tell_change(record.key(), !version.is_tombstone(), stamp, woken);
             // That an entry has expired says nothing about what is being loaded in its place.

@@ -34,7 +34,7 @@ use super::stamp::{StampCounter, StampWord, State};
 use crate::sync::epoch::Guard;
 use crate::sync::{
     AtomicPtr, AtomicU32, Ordering, OutOfMemory, PREFETCHES, Planted, alloc, dealloc, footprint,
-    load_own, ordering,
+    load_own, ordering, planted,
 };
 use crate::version::Stamp;
 use std::alloc::Layout;
@@ -610,11 +610,21 @@ impl<'g, T> RecordRef<'g, T> {
     }
 
     /// The number of its entry, if it seems to have one; under the stripe's lock, it has.
-    pub(crate) fn numbered_entry(self) -> Option<u8> {
+    fn numbered_entry(self) -> Option<u8> {
         // ORDERING: Relaxed. Whoever does not hold the stripe only takes a hint from it.
         let marks = self.header().marks.load(Ordering::Relaxed);
         let number = (marks & NUMBER_MASK) >> NUMBER_SHIFT;
         (marks & ENTRY != 0).then(|| u8::try_from(number).unwrap_or_default())
+    }
+
+    /// Whether its entry, if it seems to have one, has this number; under the stripe's lock, it is so.
+    pub(crate) fn is_numbered(self, number: u8) -> bool {
+        let numbered = self.numbered_entry();
+        if planted(Planted::Unnumbered) {
+            return numbered.is_some();
+        }
+        // MODEL: evict::entry_that_came_again_is_not_the_one_that_was_chosen.
+        numbered == Some(number)
     }
 
     /// Gives its entry a number. The caller holds the stripe of the key.
@@ -633,7 +643,13 @@ impl<'g, T> RecordRef<'g, T> {
         let before = self.header().uses.load(Ordering::Relaxed);
         let uses = ((before & USES_MASK) + 1).min(uses_max);
         let after = (tick << TICK_SHIFT) | uses;
-        if after != before {
+        if after != before && planted(Planted::AddedUse) {
+            // ORDERING: Relaxed, as above.
+            self.header()
+                .uses
+                .fetch_add(after.wrapping_sub(before), Ordering::Relaxed);
+        } else if after != before {
+            // MODEL: evict::uses_are_never_too_many.
             // ORDERING: Relaxed, as above.
             self.header().uses.store(after, Ordering::Relaxed);
         }

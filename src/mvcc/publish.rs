@@ -35,6 +35,23 @@ pub(crate) fn publish_one<'g, T>(
     (version.word().decide(counter), version)
 }
 
+/// Publishes the tombstone of an entry that is evicted: a commit like others, so that snapshots of
+/// before go on seeing the entry.
+pub(crate) fn publish_evicted<'g, T>(
+    record: RecordRef<'g, T>,
+    tombstone: Draft<T>,
+    counter: &StampCounter,
+) -> (Stamp, VersionRef<'g, T>) {
+    if planted(Planted::UnmintedEviction) {
+        let version = record.link(tombstone, StampWord::installing());
+        let stamp = counter.latest();
+        version.word().settle(stamp);
+        return (stamp, version);
+    }
+    // MODEL: evict::snapshot_goes_on_seeing_what_is_evicted.
+    publish_one(record, tombstone, counter)
+}
+
 /// Makes versions visible that keep their stamps, all at once: by raising the counter to a stamp that
 /// none of them is above. Every stripe is held, and nothing has ever been minted.
 pub(crate) fn publish_kept<'g, T: 'g>(

@@ -125,7 +125,7 @@ fn wait(wait: Wait) -> bool {
 
 /// The bugs that a simulation finds soon. The others are a matter of orderings, or strike too seldom,
 /// and are for the models.
-pub const PLANTABLE: [Planted; 38] = [
+pub const PLANTABLE: [Planted; 44] = [
     Planted::UnlockedCheck,
     Planted::StaleRecord,
     Planted::UntrackedReads,
@@ -164,6 +164,12 @@ pub const PLANTABLE: [Planted; 38] = [
     Planted::LostLetter,
     Planted::UnreadClock,
     Planted::CrowdedQueue,
+    Planted::Unnumbered,
+    Planted::PinnedVictim,
+    Planted::EarlyVictim,
+    Planted::UnmintedEviction,
+    Planted::UnwokenEviction,
+    Planted::UntoldEviction,
 ];
 
 static PLANTED: atomic::AtomicU32 = atomic::AtomicU32::new(u32::MAX);
@@ -330,6 +336,13 @@ macro_rules! cell {
 cell!(AtomicBool, bool, None::<bool>);
 cell!(AtomicU32, u32, Some(u32::from_ne_bytes([POISON; 4])));
 cell!(AtomicU64, u64, Some(POISON_WORD));
+
+impl AtomicU32 {
+    pub(crate) fn fetch_add(&self, value: u32, order: Ordering) -> u32 {
+        step();
+        self.0.fetch_add(value, order)
+    }
+}
 
 impl AtomicU64 {
     pub(crate) fn fetch_add(&self, value: u64, order: Ordering) -> u64 {

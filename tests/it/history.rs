@@ -14,7 +14,7 @@ use crate::support::queueing::assert_delivered;
 use crate::support::seeds::for_seeds;
 use crate::support::selector::Selector;
 use crate::support::threads::race;
-use crate::support::workload::{Workload, churning, crowded, hot, ranged, wide};
+use crate::support::workload::{Workload, bounded, churning, crowded, hot, ranged, wide};
 use kvick::{Builder, Kv, ManualClock};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -31,7 +31,8 @@ fn record_and_check_on(kv: Builder, workload: &Workload, random: &mut StdRng, st
     let clients = workload.clients;
     let recorder = Recorder::new(Arc::new(ManualClock::default()));
     let kv = kv.queue_concurrency(CONCURRENCY);
-    let kv = &kv.clock(recorder.clock()).build();
+    let kv = &workload.limit(kv.clock(recorder.clock())).build();
+    recorder.listen(kv);
     let seeds: Vec<u64> = (0..clients).map(|_| random.random()).collect();
     let histories = race(clients, |number| {
         let random = StdRng::seed_from_u64(seeds[number]);
@@ -40,6 +41,7 @@ fn record_and_check_on(kv: Builder, workload: &Workload, random: &mut StdRng, st
     let last = Client::new(clients, kv, &recorder, workload, StdRng::from_rng(random));
     let events = [histories.concat(), last.drain()].concat();
     let mut model = assert_strictly_serializable(&events);
+    workload.assert_bounded(&events);
     recorder.clock().advance(Duration::from_secs(60));
     model.expire();
     assert_entries(&everything(kv), &model.selected(&Selector::All, false));
@@ -107,6 +109,17 @@ fn histories_with_random_weights_are_strictly_serializable() {
     for_seeds(test, 5, 1_000, |mut random, steps| {
         let workload = Workload::drawn(3, &mut random);
         record_and_check(&workload, &mut random, steps);
+    });
+}
+
+#[test]
+fn a_history_of_what_is_evicted_is_strictly_serializable() {
+    let test = "history::a_history_of_what_is_evicted_is_strictly_serializable";
+    for_seeds(test, 4, 2_000, |mut random, steps| {
+        for threads in [2, 4] {
+            let workload = bounded(crowded(threads), &mut random);
+            record_and_check(&workload, &mut random, steps);
+        }
     });
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod checker;
 pub(crate) mod client;
 pub(crate) mod decision;
 pub(crate) mod deliveries;
+pub(crate) mod evicting;
 #[cfg(feature = "serde")]
 pub(crate) mod js_value;
 pub(crate) mod listing;

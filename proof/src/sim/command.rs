@@ -33,8 +33,9 @@ pub(crate) fn simulate(words: &[&str]) -> Result<(), String> {
         return Err("nothing was simulated".to_owned());
     }
     println!(
-        "{} seeds in {seconds:.1} s; {} turns, at most {} in one simulation; {} allocations refused",
-        report.seeds, report.turns, report.turns_max, report.refused
+        "{} seeds in {seconds:.1} s; {} turns, at most {} in one simulation; {} allocations refused, {} \
+         entries evicted",
+        report.seeds, report.turns, report.turns_max, report.refused, report.evicted
     );
     println!("simulated {}, divergences 0", report.simulated);
     Ok(())

@@ -7,12 +7,13 @@
 //! strictly serializable, the victim has to be able to go on, and the engine has to end as
 //! [`assert_rests`] wants it, with nothing of the core allocated.
 
-use super::assert_rests;
 use super::scheduler::{Exposer, Fault, FaultKind, Simulation, Weather};
 use super::support::checker::{Event, Recorder, assert_strictly_serializable};
 use super::support::client::{Client, MAY_REFUSE, ON_CALL, assert_is_ours, give_up};
 use super::support::deliveries::CONCURRENCY;
-use super::support::workload::{Step, Workload, churning, wide};
+use super::support::evicting::make_copies;
+use super::support::workload::{Step, Workload, bounded, churning, wide};
+use super::{assert_rests, assert_slots};
 use crate::panics::text_of;
 use kvick::Kv;
 use rand::rngs::{SmallRng, StdRng};
@@ -28,7 +29,7 @@ const READS: [Step; 4] = [Step::Get, Step::GetMany, Step::List, Step::Snapshot];
 /// How many steps the others take.
 const STEPS: usize = 12;
 
-const STEPS_OF_THE_VICTIM: [Step; 20] = [
+const STEPS_OF_THE_VICTIM: [Step; 21] = [
     Step::Set,
     Step::Delete,
     Step::Atomic,
@@ -49,6 +50,7 @@ const STEPS_OF_THE_VICTIM: [Step; 20] = [
     Step::Receive,
     Step::Settle,
     Step::Load,
+    Step::Import,
 ];
 
 const KINDS: [FaultKind; 3] = [FaultKind::Refuse, FaultKind::Delay, FaultKind::Panic];
@@ -69,6 +71,7 @@ struct Failpoint {
 
 /// Tries every failpoint so often; prints what came of each.
 pub(crate) fn run(seeds: u64) -> Result<(), String> {
+    make_copies();
     let pairs = STEPS_OF_THE_VICTIM
         .iter()
         .flat_map(|step| KINDS.map(|kind| (*step, kind)));
@@ -154,11 +157,14 @@ fn try_one(step: Step, kind: FaultKind, seeds: u64) -> Result<Failpoint, String>
 /// One simulation; how many chances the fault had, and how often it struck.
 fn simulate(seed: u64, step: Step, fault: Fault) -> (u64, u64) {
     let mut random = SmallRng::seed_from_u64(seed);
-    let workload = if random.random() {
+    let mut workload = if random.random() {
         wide(4)
     } else {
         churning(4)
     };
+    if random.random_ratio(1, 3) {
+        workload = bounded(workload, &mut random);
+    }
     let reading = reading(&workload);
     let (workload, reading) = (Arc::new(workload), Arc::new(reading));
     let weather = Weather::fair(&mut random);
@@ -171,9 +177,10 @@ fn simulate(seed: u64, step: Step, fault: Fault) -> (u64, u64) {
         .clock(simulation.clock())
         .background_sweep(false)
         .writer_threads(1)
-        .queue_concurrency(CONCURRENCY)
-        .build();
+        .queue_concurrency(CONCURRENCY);
+    let kv = workload.limit(kv).build();
     let recorder = Arc::new(Recorder::new(simulation.clock()));
+    recorder.listen(&kv);
     let bodies = (0..workload.clients).map(|number| {
         let (kv, recorder) = (kv.clone(), Arc::clone(&recorder));
         let random = StdRng::from_rng(&mut random);
@@ -192,10 +199,12 @@ fn simulate(seed: u64, step: Step, fault: Fault) -> (u64, u64) {
     let played = simulation.play(STEPS * workload.clients, bodies);
     ON_CALL.set(|| ());
     let exposer = EXPOSER.take();
+    assert_slots(&kv, &workload);
     let mut events: Vec<_> = played.results.into_iter().flatten().collect();
     let last = Client::new(workload.clients, &kv, &recorder, &workload, random_of_drain);
     events.extend(last.drain());
     let model = assert_strictly_serializable(&events);
+    workload.assert_bounded(&events);
     simulation.dismiss();
     assert_rests(&kv, model, &simulation.clock());
     drop(kv);

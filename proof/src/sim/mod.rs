@@ -13,6 +13,7 @@ mod support {
     pub(crate) mod checker;
     pub(crate) mod client;
     pub(crate) mod deliveries;
+    pub(crate) mod evicting;
     pub(crate) mod loading;
     pub(crate) mod model;
     pub(crate) mod queueing;
@@ -36,9 +37,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
-use support::checker::{Recorder, assert_strictly_serializable};
+use support::checker::{Did, Event, Recorder, assert_strictly_serializable};
 use support::client::{Client, MAY_REFUSE};
 use support::deliveries::CONCURRENCY;
+use support::evicting::make_copies;
 use support::model::{Model, assert_entries};
 use support::queueing::assert_delivered;
 use support::selector::Selector;
@@ -75,6 +77,7 @@ pub(crate) struct Report {
     /// In one simulation.
     pub(crate) turns_max: u64,
     pub(crate) refused: u64,
+    pub(crate) evicted: u64,
     pub(crate) divergence: Option<Divergence>,
 }
 
@@ -87,6 +90,7 @@ pub(crate) struct Divergence {
 
 /// Runs one simulation for each seed, up to the first that does not end well.
 pub(crate) fn run(options: &Options) -> Report {
+    make_copies();
     let begin = Instant::now();
     let next = Arc::new(AtomicU64::new(options.seeds.start));
     let (sender, played) = mpsc::channel();
@@ -130,6 +134,7 @@ pub(crate) fn run(options: &Options) -> Report {
                 report.turns += told.turns;
                 report.turns_max = report.turns_max.max(told.turns);
                 report.refused += told.refused_count;
+                report.evicted += told.evicted_count;
             }
             Err(what) => {
                 report.divergence = Some(Divergence { seed, what });
@@ -145,6 +150,7 @@ pub(crate) fn run(options: &Options) -> Report {
 struct Told {
     turns: u64,
     refused_count: u64,
+    evicted_count: u64,
     /// Of whose turn it was, each time.
     digest: u64,
 }
@@ -162,9 +168,10 @@ fn simulation(seed: u64, steps: usize) -> Told {
         .clock(stage.clock())
         .background_sweep(false)
         .writer_threads(writer_threads)
-        .queue_concurrency(CONCURRENCY)
-        .build();
+        .queue_concurrency(CONCURRENCY);
+    let kv = workload.limit(kv).build();
     let recorder = Arc::new(Recorder::new(stage.clock()));
+    recorder.listen(&kv);
     let bodies = (0..clients).map(|number| {
         let (kv, recorder) = (kv.clone(), Arc::clone(&recorder));
         let workload = Arc::clone(&workload);
@@ -173,6 +180,7 @@ fn simulation(seed: u64, steps: usize) -> Told {
         move || Client::new(number, &kv, &recorder, &workload, random).run(steps)
     });
     let played = stage.play(steps, bodies);
+    assert_slots(&kv, &workload);
     let mut events: Vec<_> = played.results.into_iter().flatten().collect();
     events.extend(
         Client::new(
@@ -185,6 +193,9 @@ fn simulation(seed: u64, steps: usize) -> Told {
         .drain(),
     );
     let model = assert_strictly_serializable(&events);
+    workload.assert_bounded(&events);
+    let evicted = |event: &&Event| matches!(event.did, Did::Evict { .. });
+    let evicted_count = events.iter().filter(evicted).count() as u64;
     stage.dismiss();
     assert_rests(&kv, model, &stage.clock());
     drop(kv);
@@ -192,8 +203,26 @@ fn simulation(seed: u64, steps: usize) -> Told {
     Told {
         turns: played.turns,
         refused_count: played.refused_count,
+        evicted_count,
         digest: played.digest,
     }
+}
+
+/// That there is one slot for each entry that may be evicted (NUMBERED), where anything may.
+fn assert_slots(kv: &Kv, workload: &Workload) {
+    /// So many may seem to be of entries that have come after theirs: each 256th of a stripe has the
+    /// same number.
+    const ALIKE_MAX: usize = 2;
+    let Some(bounds) = &workload.bounds else {
+        return;
+    };
+    kv.sweep();
+    let entries = kv.list(Range::all()).entries();
+    let entries = entries.expect("everything can be listed").into_iter();
+    let may_go = entries.filter(|entry| bounds.may_go(entry.key())).count();
+    let slots = kv.policy_slots();
+    let is_so = (may_go..=may_go + ALIKE_MAX).contains(&slots);
+    assert!(is_so, "{slots} slots of {may_go} entries");
 }
 
 /// That an engine which nobody uses any more holds what it should, and no more, once all has expired

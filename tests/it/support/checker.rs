@@ -12,9 +12,11 @@
 //! there or is not, whichever fits; before and after, it is known.
 
 use super::deliveries::{MessageId, Received, Sent, check_deliveries};
+use super::evicting::Listening;
 use super::model::{Check, Model, Mutation, Stored, Window};
 use super::queueing::Letters;
 use super::selector::Selector;
+use super::workload::expires;
 use kvick::{Clock, Entry, Key, ManualClock, Value, Versionstamp};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -86,6 +88,11 @@ pub(crate) enum Did {
         id: MessageId,
         mutations: Vec<Mutation>,
     },
+    /// Was told that an entry was evicted, by a commit of its own.
+    Evict {
+        versionstamp: Versionstamp,
+        key: Key,
+    },
 }
 
 /// What a read gave.
@@ -137,6 +144,7 @@ pub(crate) struct Recorder {
     now: AtomicU64,
     clock: Arc<ManualClock>,
     pub(super) letters: Letters,
+    pub(super) evictions: Listening,
 }
 
 impl Recorder {
@@ -145,6 +153,7 @@ impl Recorder {
             now: AtomicU64::new(0),
             clock,
             letters: Letters::default(),
+            evictions: Listening::default(),
         }
     }
 
@@ -174,6 +183,8 @@ pub(crate) enum Wrong {
     StaleCommit,
     /// A commit went through although a mutation did not fit.
     Mutation,
+    /// What was not there was evicted.
+    Eviction,
     /// A deletion of a range counted other entries than there were.
     Count,
     /// A commit has a smaller versionstamp than something that was over before it began had seen.
@@ -211,6 +222,24 @@ pub(crate) fn assert_strictly_serializable(events: &[Event]) -> Model {
         Ok(model) => model,
         Err((wrong, event)) => panic!("not strictly serializable: {wrong:?}: {event}"),
     }
+}
+
+/// How many entries there were at most, but for those that expire.
+pub(crate) fn most_entries(events: &[Event]) -> usize {
+    let mut commits: Vec<_> = events
+        .iter()
+        .filter_map(|event| Some((versionstamp_of(event)?, event)))
+        .collect();
+    commits.sort_by_key(|(versionstamp, _)| *versionstamp);
+    let mut model = Model::default();
+    let counts = commits.into_iter().map(|(_, event)| {
+        perform(&mut model, event).expect("it was replayed before");
+        let lasting = model.entries.keys();
+        lasting
+            .filter(|key| !model.deadlines.contains_key(*key))
+            .count()
+    });
+    counts.max().unwrap_or(0)
 }
 
 pub(super) fn fail<T>(wrong: Wrong, event: impl Debug) -> Result<T, (Wrong, String)> {
@@ -284,7 +313,8 @@ fn versionstamp_of(event: &Event) -> Option<Versionstamp> {
     match event.did {
         Did::Commit { versionstamp, .. }
         | Did::Clear { versionstamp, .. }
-        | Did::Bury { versionstamp, .. } => Some(versionstamp),
+        | Did::Bury { versionstamp, .. }
+        | Did::Evict { versionstamp, .. } => Some(versionstamp),
         _ => None,
     }
 }
@@ -366,6 +396,15 @@ fn perform(model: &mut Model, event: &Event) -> Result<Vec<Key>, (Wrong, String)
             }
             Err(_) => fail(Wrong::Mutation, event),
         },
+        Did::Evict { key, .. } => {
+            let is_there = model.entries.remove(key).is_some();
+            model.deadlines.remove(key);
+            // What has expired is evicted as long as it is not deleted, which nobody is told of.
+            if !is_there && !expires(key) {
+                return fail(Wrong::Eviction, event);
+            }
+            Ok(vec![key.clone()])
+        }
         _ => Ok(Vec::new()),
     }
 }
@@ -431,7 +470,7 @@ fn place_of(event: &Event, over: Versionstamp, versions: &Versions) -> Option<Ve
             ..
         } => return Some(over.max(message.id.0)),
         Did::Receive { .. } | Did::Settle { .. } => return Some(over),
-        Did::Commit { .. } | Did::Clear { .. } | Did::Bury { .. } => {
+        Did::Commit { .. } | Did::Clear { .. } | Did::Bury { .. } | Did::Evict { .. } => {
             unreachable!("a commit has its place")
         }
     };

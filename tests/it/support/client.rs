@@ -44,6 +44,13 @@ std::thread_local! {
 std::thread_local! {
     /// Whether allocations are refused.
     pub(crate) static MAY_REFUSE: Cell<bool> = const { Cell::new(false) };
+    /// Whether not everything has room.
+    static IS_BOUNDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether anything may be refused for want of room.
+pub(super) fn may_refuse() -> bool {
+    MAY_REFUSE.get() || IS_BOUNDED.get()
 }
 
 pub(super) fn called_back() {
@@ -77,6 +84,7 @@ impl<'a> Client<'a> {
         random: StdRng,
     ) -> Self {
         let policy = RetryPolicy::default().attempts_max(ATTEMPTS_MAX);
+        IS_BOUNDED.set(workload.bounds.is_some());
         Self {
             kv,
             impatient: kv.with_retry(policy.deadline(DEADLINE)),
@@ -222,6 +230,8 @@ impl<'a> Client<'a> {
             Step::Receive => self.receive(),
             Step::Settle => self.settle(),
             Step::Load => self.load(),
+            Step::Import => self.import(),
+            Step::Evictions => self.ask_evictions(),
         }
     }
 
@@ -364,6 +374,11 @@ impl<'a> Client<'a> {
             Selector::All => all_but_letters(),
             selector => selector,
         };
+        self.clear_all(selector);
+    }
+
+    /// Deletes a range.
+    pub(super) fn clear_all(&mut self, selector: Selector) {
         let (deleted, span) = self
             .recorder
             .time(|| self.kv.delete_range(selector.range()));
@@ -684,11 +699,15 @@ pub(super) fn does_not_fit(error: &Error) -> bool {
     )
 }
 
-/// The one reason for which anything here may fail, and only where something does refuse memory.
+/// The reasons for which anything here may fail, and only where something does refuse memory, or room.
 /// Nothing has changed then.
 pub(super) fn refused(error: &Error) {
-    assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{error}");
-    assert!(MAY_REFUSE.get(), "nothing refuses memory: {error}");
+    let may_be = match error.kind() {
+        ErrorKind::OutOfMemory => MAY_REFUSE.get(),
+        ErrorKind::MemoryLimit | ErrorKind::EntryLimit => IS_BOUNDED.get(),
+        _ => false,
+    };
+    assert!(may_be, "nothing refuses it: {error}");
 }
 
 /// What closures of clients panic with.

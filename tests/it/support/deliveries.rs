@@ -6,7 +6,7 @@
 //! them: where the spans of two operations overlap, either may have come first.
 
 use super::checker::{Did, Event, Span, Wrong, fail};
-use super::client::MAY_REFUSE;
+use super::client::may_refuse;
 use super::model::Window;
 use kvick::{Delivery, Key, Value, Versionstamp};
 use std::collections::BTreeMap;
@@ -244,8 +244,8 @@ fn check_message(id: MessageId, message: &Message<'_>, stays: &mut Vec<Stay>) ->
             due,
             received: received.span,
             settled: settled.span,
-            // Where there was no memory to bury it, that is tried again at any time.
-            is_kept: interval.is_none() && !is_finished && MAY_REFUSE.get(),
+            // Where there was no room to bury it, that is tried again at any time.
+            is_kept: interval.is_none() && !is_finished && may_refuse(),
         });
         waits = interval.map(|interval| (settled.span, interval));
         expected += 1;

@@ -4,7 +4,7 @@ use super::checker::{Did, Event, Seen};
 use super::client::{
     Client, NESTED_MAX, assert_is_ours, called_back, expectation, give_up, refused,
 };
-use super::model::{Check, Mutation, Op};
+use super::model::{Check, Expect, Mutation, Op};
 use super::workload::expires;
 use kvick::{Entry, LoadError, Loading, NewValue};
 use rand::RngExt;
@@ -54,10 +54,16 @@ impl Client<'_> {
         };
         // What the key held once the load had begun: it has to hold it until that is stored.
         let (kv, held) = (self.kv, Cell::new(None));
+        let is_bounded = self.workload.bounds.is_some();
         let load = async {
             called_back();
             let entry = kv.get(&key).expect("a key can be read");
-            held.set(Some(expectation(&entry)));
+            let expect = match expectation(&entry) {
+                // That something was evicted is no reason not to store what was loaded in its place.
+                Expect::At(versionstamp) if is_bounded => Expect::NotNewer(versionstamp),
+                expect => expect,
+            };
+            held.set(Some(expect));
             pause(pauses).await;
             match fate {
                 Fate::Loads => Ok(NewValue::from(&value)),

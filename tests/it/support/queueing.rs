@@ -5,7 +5,7 @@
 //! drop for the last time finds the versionstamp there, and deletes it.
 
 use super::checker::{Did, Event, Seen, Span};
-use super::client::{Client, MAY_REFUSE, granted};
+use super::client::{Client, granted, may_refuse};
 use super::deliveries::{MessageId, Received, Sent};
 use super::model::{Mutation, Op};
 use super::selector::Selector;
@@ -250,7 +250,7 @@ impl Client<'_> {
         }
         if is_finished || sent.keys.is_empty() {
             self.recorder.letters.forget(&sent);
-        } else if !self.find_buried(id, &sent, span) && MAY_REFUSE.get() {
+        } else if !self.find_buried(id, &sent, span) && may_refuse() {
             let mut known = self.recorder.letters.known();
             known.undelivered.push((id, sent, span));
         }
@@ -300,10 +300,17 @@ impl Client<'_> {
                 break;
             }
             self.recorder.clock().advance(LONG);
+            if self.workload.bounds.is_some() {
+                self.clear_all(all_but_letters());
+            }
             // Buries what could not be buried.
             self.kv.sweep();
             for queue in QUEUES {
                 for _ in 0..ROUND_MAX {
+                    if self.workload.bounds.is_some() {
+                        // So that there is room for what is buried.
+                        self.clear_all(all_but_letters());
+                    }
                     self.receive_from(queue);
                     if self.held.is_empty() {
                         break;
@@ -316,6 +323,7 @@ impl Client<'_> {
         for (id, sent, since) in undelivered {
             self.find_buried(id, &sent, since);
         }
+        self.ask_evictions();
         self.into_events()
     }
 }

@@ -1,5 +1,6 @@
 //! What the clients of a history work on, and how.
 
+use super::evicting::Bounds;
 use super::selector::Selector;
 use kvick::Key;
 use rand::{Rng, RngExt};
@@ -18,7 +19,9 @@ pub(crate) struct Workload {
     /// How many messages may wait or be handled, so that they come round.
     pub(crate) letters_max: usize,
     /// How often each kind of step is taken, out of the sum of all.
-    pub(crate) weights: [(Step, u32); 22],
+    pub(crate) weights: [(Step, u32); 24],
+    /// Where not everything has room.
+    pub(crate) bounds: Option<Bounds>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +58,10 @@ pub(crate) enum Step {
     Settle,
     /// A key is read through, while other steps are taken.
     Load,
+    /// A copy is brought back.
+    Import,
+    /// Somebody asks what was evicted, where anything is.
+    Evictions,
 }
 
 /// Whether a key is one of those of which numbers and bigints of JavaScript are kept: the first or the
@@ -73,7 +80,7 @@ pub(crate) enum Scalar {
     BigInt,
 }
 
-const MIXED: [(Step, u32); 22] = [
+const MIXED: [(Step, u32); 24] = [
     (Step::Set, 10),
     (Step::Delete, 6),
     (Step::Atomic, 25),
@@ -96,6 +103,8 @@ const MIXED: [(Step, u32); 22] = [
     (Step::Receive, 14),
     (Step::Settle, 8),
     (Step::Load, 4),
+    (Step::Import, 2),
+    (Step::Evictions, 4),
 ];
 
 /// Whether a key is one of those that are set to expire now and then. With them there is no
@@ -137,6 +146,7 @@ pub(crate) fn wide(clients: usize) -> Workload {
         queue_count: 2,
         letters_max: LETTERS_MAX,
         weights: MIXED,
+        bounds: None,
     }
 }
 
@@ -155,6 +165,7 @@ pub(crate) fn hot(clients: usize) -> Workload {
         queue_count: 2,
         letters_max: LETTERS_MAX,
         weights: MIXED,
+        bounds: None,
     }
 }
 
@@ -212,6 +223,12 @@ pub(crate) fn mailing(clients: usize) -> Workload {
     workload
 }
 
+/// The same, where not everything has room.
+pub(crate) fn bounded(mut workload: Workload, random: &mut impl Rng) -> Workload {
+    workload.bounds = Some(Bounds::drawn(workload.keys.len(), random));
+    workload
+}
+
 impl Workload {
     /// One of the others, with some steps more frequent, and some left out.
     pub(crate) fn drawn(clients: usize, random: &mut impl Rng) -> Self {
@@ -222,6 +239,9 @@ impl Workload {
             if *step == Step::Atomic {
                 *weight += 1;
             }
+        }
+        if random.random_ratio(1, 3) {
+            workload = bounded(workload, random);
         }
         workload
     }
