@@ -514,5 +514,6 @@ impl Policy {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
+#[path = "policy/tests.rs"]
 mod tests;

@@ -23,6 +23,8 @@ mod models;
 mod moment;
 #[path = "../../src/mvcc/mod.rs"]
 mod mvcc;
+#[path = "../../src/policy.rs"]
+mod policy;
 #[path = "../../src/sync.rs"]
 mod sync;
 #[path = "../../src/version.rs"]

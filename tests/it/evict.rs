@@ -2,7 +2,7 @@
 
 use crate::support::threads::race;
 use crate::support::{assert_empties, assert_refused, committed};
-use kvick::{Builder, ErrorKind, EvictionEvent, EvictionReason, Kv, NewValue, OnLimit};
+use kvick::{Builder, ErrorKind, EvictionEvent, EvictionReason, KeyPart, Kv, NewValue, OnLimit};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::time::Duration;
@@ -309,4 +309,62 @@ fn closing_ends_the_evictions() {
     let mut evictions = kv.evictions(10).unwrap();
     drop(kv);
     assert_refused(evictions.recv(), ErrorKind::Closed, "");
+}
+
+/// So many entries have sixteen policies.
+const MANY: usize = 1 << 16;
+
+/// Some that are used all the time, of all policies.
+const HOT: usize = 1_000;
+
+/// More than there are new entries in the small queues, but for chance.
+const NEW: usize = MANY / 16;
+
+#[test]
+fn all_policies_evict_and_nothing_else_goes() {
+    let kv = Kv::builder()
+        .entry_limit(MANY)
+        .on_limit(OnLimit::Evict)
+        .background_sweep(false)
+        .build();
+    let come = MANY + MANY / 4;
+    let mut evictions = kv.evictions(come).unwrap();
+    let mut misses = 0;
+    for number in 0..come {
+        kv.set(number as u64, "").unwrap();
+        let hot = (number % HOT) as u64;
+        if kv.with_entry(hot, |entry| entry.is_none()).unwrap() {
+            misses += 1;
+            kv.set(hot, "").unwrap();
+        }
+    }
+    // A hand that has passed sixteen on takes the next, used or not, and that is all that goes of them.
+    assert!(misses < HOT / 8, "{misses}");
+    let stats = kv.stats();
+    assert!(stats.entry_count <= MANY, "{stats:?}");
+    let mut is_gone = vec![false; come];
+    let mut count = 0;
+    while let Some(EvictionEvent::Evicted(eviction)) = evictions.try_recv().unwrap() {
+        let parts = eviction.key.parts().unwrap();
+        let [KeyPart::BigInt(number)] = &parts[..] else {
+            panic!("{parts:?}");
+        };
+        let number = number
+            .to_u64()
+            .and_then(|number| usize::try_from(number).ok());
+        is_gone[number.unwrap()] = true;
+        count += 1;
+    }
+    // Nothing has gone that was not evicted.
+    assert_eq!(count, stats.evicted_for_entries_count);
+    assert_eq!(count + stats.entry_count as u64, (come + misses) as u64);
+    for (number, is_gone) in (0..).zip(&is_gone).skip(HOT) {
+        let is_missing = kv.get(number as u64).unwrap().is_missing();
+        assert_eq!(is_missing, *is_gone, "{number}");
+    }
+    // Had one policy let nothing go, one in sixteen of these would be there.
+    let late = &is_gone[MANY..come - NEW];
+    let kept = late.iter().filter(|is_gone| !**is_gone).count();
+    assert!(kept < late.len() / 32, "{kept} of {}", late.len());
+    assert_empties(&kv);
 }

@@ -3,6 +3,7 @@
 mod backlog;
 mod chain;
 mod commit;
+mod evict;
 mod flight;
 mod index;
 mod kept;

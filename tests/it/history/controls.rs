@@ -105,6 +105,13 @@ fn cleared(versionstamp: u64, count: usize) -> Did {
     }
 }
 
+fn evicted(versionstamp: u64, key: &str) -> Did {
+    Did::Evict {
+        versionstamp: stamp(versionstamp),
+        key: key.into(),
+    }
+}
+
 fn read(seen: &[Seen]) -> Did {
     Did::Read {
         at: None,
@@ -397,4 +404,33 @@ fn arithmetic_that_does_not_fit_is_noticed_either_way() {
     rejects([event(5, 6, refusal)], Wrong::Read);
     let sum = event(5, 6, write(30, &[mutation("z", Op::Sum(1))]));
     rejects([writer, sum], Wrong::Mutation);
+}
+
+#[test]
+fn what_goes_without_being_told_of_is_noticed() {
+    let gone = event(5, 6, read(&[one("x", None)]));
+    accepts([event(0, 4, evicted(20, "x")), gone.clone()]);
+    rejects([gone.clone()], Wrong::Read);
+    rejects([event(0, 4, evicted(20, "y")), gone], Wrong::Read);
+    // What was told to have gone before it was asked for is not there any more, but in a snapshot.
+    let there = [one("x", stored(1, 10))];
+    let told = event(0, 4, evicted(20, "x"));
+    accepts([told.clone(), event(5, 6, read_at(20, &[one("x", None)]))]);
+    accepts([told.clone(), event(3, 6, read_at(19, &there))]);
+    rejects(
+        [told.clone(), event(3, 6, read_at(20, &there))],
+        Wrong::Read,
+    );
+    rejects([told, event(5, 6, read(&there))], Wrong::Read);
+}
+
+#[test]
+fn an_eviction_is_a_commit_like_others() {
+    rejects([event(0, 4, evicted(20, "z"))], Wrong::Eviction);
+    rejects([event(0, 4, evicted(10, "x"))], Wrong::Versionstamp);
+    let twice = [20, 30].map(|versionstamp| event(0, 4, evicted(versionstamp, "x")));
+    rejects(twice, Wrong::Eviction);
+    let told = event(0, 4, evicted(20, "x"));
+    let checked_then = checked(30, &[at("x", 10)], &[set("x", 2)]);
+    rejects([told, event(3, 6, checked_then)], Wrong::Check);
 }
