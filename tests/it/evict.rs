@@ -358,8 +358,8 @@ fn all_policies_evict_and_nothing_else_goes() {
     // Nothing has gone that was not evicted.
     assert_eq!(count, stats.evicted_for_entries_count);
     assert_eq!(count + stats.entry_count as u64, (come + misses) as u64);
-    for (number, is_gone) in (0..).zip(&is_gone).skip(HOT) {
-        let is_missing = kv.get(number as u64).unwrap().is_missing();
+    for (number, is_gone) in (0_u64..).zip(&is_gone).skip(HOT) {
+        let is_missing = kv.get(number).unwrap().is_missing();
         assert_eq!(is_missing, *is_gone, "{number}");
     }
     // Had one policy let nothing go, one in sixteen of these would be there.

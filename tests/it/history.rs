@@ -9,6 +9,7 @@ use crate::support::checker::{Recorder, assert_strictly_serializable};
 use crate::support::client::Client;
 use crate::support::deliveries::CONCURRENCY;
 use crate::support::everything;
+use crate::support::evicting::make_copies;
 use crate::support::model::assert_entries;
 use crate::support::queueing::assert_delivered;
 use crate::support::seeds::for_seeds;
@@ -28,6 +29,7 @@ fn record_and_check(workload: &Workload, random: &mut StdRng, steps: usize) {
 }
 
 fn record_and_check_on(kv: Builder, workload: &Workload, random: &mut StdRng, steps: usize) {
+    make_copies();
     let clients = workload.clients;
     let recorder = Recorder::new(Arc::new(ManualClock::default()));
     let kv = kv.queue_concurrency(CONCURRENCY);

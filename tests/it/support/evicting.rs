@@ -211,7 +211,6 @@ fn copies() -> &'static [Copied; 3] {
 }
 
 /// Makes the copies.
-#[allow(dead_code, reason = "the simulations ask for it")]
 pub(crate) fn make_copies() {
     copies();
 }
