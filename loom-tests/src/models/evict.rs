@@ -259,8 +259,8 @@ fn two_readers_use_an_entry() {
     let engine = Engine::new();
     engine.core.record(0, unpinned()).set_uses(USES_MAX - 1);
     let shared = Arc::clone(&engine);
-    let other = thread::spawn(move || shared.core.record(0, unpinned()).visit(USES_MAX));
-    engine.core.record(0, unpinned()).visit(USES_MAX);
+    let other = thread::spawn(move || shared.core.record(0, unpinned()).visit(USES_MAX, 0));
+    engine.core.record(0, unpinned()).visit(USES_MAX, 0);
     join(other);
     let uses = engine.core.record(0, unpinned()).uses();
     assert_eq!(uses, USES_MAX, "used more often than is counted, or less");
