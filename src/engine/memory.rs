@@ -107,6 +107,9 @@ struct Room<'e> {
     is_swept: bool,
     /// Whether something should have been evicted the last time, and there was nothing.
     is_evicted: bool,
+    /// How much room there was to be the last time, and how much there was.
+    target: u64,
+    made: u64,
 }
 
 /// Whoever does alone what others wait for.
@@ -133,6 +136,8 @@ impl<'e> Room<'e> {
             latest: engine.latest(),
             is_swept: false,
             is_evicted: true,
+            target: 0,
+            made: 0,
         }
     }
 
@@ -151,9 +156,23 @@ impl<'e> Room<'e> {
             return;
         }
         self.sweep();
-        let limit = self.engine.memory.quota.limit();
-        let target = (2 * wanted).max(limit / AHEAD_SHARE);
-        self.evict(target.saturating_sub(self.engine.room()));
+        let quota = &self.engine.memory.quota;
+        // What was refused is the part of a commit that did not fit, and there may be more to it: where
+        // there was as much room as was to be, and that did not suffice, there is to be more.
+        let more = if self.made < self.target {
+            0
+        } else {
+            2 * self.made
+        };
+        let least = (2 * wanted).max(quota.limit() / AHEAD_SHARE);
+        self.target = self.target.max(least).max(more).min(quota.limit());
+        let room = if self.is_swept {
+            quota.left()
+        } else {
+            self.engine.room()
+        };
+        self.evict(self.target.saturating_sub(room));
+        self.made = quota.left();
     }
 
     fn sweep(&mut self) {
@@ -173,9 +192,11 @@ impl<'e> Room<'e> {
         self.note(made);
     }
 
-    fn evict_entry(&mut self) {
+    /// Evicts an entry, and twice as many where that did not suffice.
+    fn evict_entries(&mut self) {
         self.is_swept = true;
-        let made = self.engine.evict(EvictionReason::Entries, 1, usize::MAX);
+        self.target = (2 * self.target).max(1);
+        let made = (self.engine).evict(EvictionReason::Entries, self.target, usize::MAX);
         self.is_evicted = made == 0;
     }
 
@@ -271,7 +292,7 @@ impl Engine {
         for length in turns() {
             match refused.refused_by_limit() {
                 None => return Err(refused),
-                Some(Limited::Entries) => room.evict_entry(),
+                Some(Limited::Entries) => room.evict_entries(),
                 Some(Limited::Memory { wanted }) => {
                     room.make(wanted as u64, is_waiting && length.is_zero());
                 }
