@@ -3,7 +3,7 @@
 use crate::session::Plan;
 use crate::target::SIZES;
 use crate::workload::Case;
-use crate::{alone, hitratio, memory, peers, tail};
+use crate::{alone, hitratio, memory, peers, readthrough, tail};
 use lexopt::{Arg, Parser, ValueExt};
 use std::ffi::OsString;
 use std::fmt;
@@ -15,6 +15,7 @@ Measures kvick beside its peers, and prints and records by how much it is faster
     cargo run --release -p kvick-compare -- [OPTIONS] [WORKLOAD…]
     cargo run --release -p kvick-compare -- table FILE
     cargo run --release -p kvick-compare -- hitratio [--trace FILE]… [--load NAME]…
+    cargo run --release -p kvick-compare -- readthrough [OPTIONS]
 
 WORKLOAD… are some of those that are listed below, with all of their variants, or variants: get_hit,
 get_hit/zipf, get_hit/2t/1KiB. Without any, all are measured. Keys are of any length to every
@@ -35,11 +36,16 @@ subject, and built before time is taken, but in get_built, which makes them of t
     --format NAME   of the traces: arc, twitter, ids (as the file's name says: .lis, .csv, else ids)
     --load NAME     one that is made up: zipf, loop, scan or shift
     --sizes LIST    of the caches, in percent of the number of ids (1,5,10,20,50)
+    readthrough     asks caches that are full, by several threads, and loads what they do not have;
+                    with --quick, --keys, --peer, --rounds, --out and --no-record, and
+    --threads N     that many threads; can be given several times (1, 2, 4 and 8)
 ";
 
-const KEYS_MIN: u32 = 1_000;
+pub(crate) const KEYS_MIN: u32 = 1_000;
 
-const KEYS_MAX: u32 = 100_000_000;
+pub(crate) const KEYS_MAX: u32 = 100_000_000;
+
+pub(crate) const ROUNDS_MAX: u32 = 1_000;
 
 const TEN_MILLION: u32 = 10_000_000;
 
@@ -49,6 +55,7 @@ pub(crate) enum Request {
     Measure(Wanted),
     Table(PathBuf),
     HitRatio(hitratio::args::Wanted),
+    ReadThrough(readthrough::args::Wanted),
     /// By this program itself: to fill a store and say what memory it takes.
     Memory(&'static str, u32),
     Help,
@@ -111,7 +118,7 @@ pub(crate) fn parse(mut parser: Parser) -> Result<Request, Misuse> {
             Arg::Long("quick") => options.quick = true,
             Arg::Long("no-record") => options.no_record = true,
             Arg::Long("ten-million") => options.ten_million = true,
-            Arg::Long("rounds") => options.rounds = Some(number(&parser.value()?, 1, 1_000)?),
+            Arg::Long("rounds") => options.rounds = Some(number(&parser.value()?, 1, ROUNDS_MAX)?),
             Arg::Long("out") => options.out = Some(parser.value()?.into()),
             Arg::Long("keys") => {
                 let keys = number(&parser.value()?, KEYS_MIN, KEYS_MAX)?;
@@ -132,6 +139,9 @@ pub(crate) fn parse(mut parser: Parser) -> Result<Request, Misuse> {
             }
             Arg::Value(value) if value == "hitratio" && options.workloads.is_empty() => {
                 return hitratio::args::parse(parser).map(Request::HitRatio);
+            }
+            Arg::Value(value) if value == "readthrough" && options.workloads.is_empty() => {
+                return readthrough::args::parse(parser).map(Request::ReadThrough);
             }
             Arg::Value(value) => options.workloads.push(value.string()?),
             _ => return Err(arg.unexpected().into()),

@@ -8,6 +8,7 @@ use crate::store::{Listed, Op, Store, balance};
 use crate::subject::{Subject, value};
 use crate::workload::SMALL;
 use kvick::Key;
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::thread;
 
 const SIZE: u32 = 1_000;
@@ -54,6 +55,10 @@ impl Visit<()> for Check {
         }
         if S::CAN.contains(&Op::GetMany) {
             got_many(&subject);
+        }
+        if S::CAN.contains(&Op::Load) {
+            loaded::<S>(value(SMALL));
+            limited::<S>(value(SMALL));
         }
     }
 }
@@ -201,4 +206,45 @@ fn got_many<S: Store>(Subject { store, value, .. }: &Subject<S>) {
         bytes: 10 * u64::from(value[0]),
     };
     expect::<S, _>("ten entries", store.get_many(&keys), expected);
+}
+
+/// Of all that are loaded at once, one is kept, and everybody is given that.
+fn loaded<S: Store>(value: &[u8]) {
+    let store = S::open_limited(SIZE);
+    let given: Vec<AtomicU8> = (0..TIMES).map(|_| AtomicU8::new(0)).collect();
+    let losers = AtomicU32::new(0);
+    race(|number| {
+        // So that who is first with an entry is another in each thread.
+        let index = (number % TIMES + number / TIMES * (TIMES / THREADS)) % TIMES;
+        let mut mine = value.to_vec();
+        mine[0] = 1 + u8::try_from(number / TIMES).unwrap_or(0);
+        let first = store.get_or_load(&key::<S>(index), &mine);
+        let before = given[index as usize].swap(first, Ordering::Relaxed);
+        if before != 0 && before != first {
+            losers.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let losers = losers.into_inner();
+    expect::<S, _>("how often two loads of a key were given", losers, 0);
+    for (index, given) in (0..).zip(given) {
+        let found = store.look(&key::<S>(index), |value| value[0]);
+        expect::<S, _>("what was loaded", found, Some(given.into_inner()));
+    }
+}
+
+/// Room is made for what comes; what waits for that is there beside what may be.
+fn limited<S: Store>(value: &'static [u8]) {
+    let Subject { store, .. } = Subject::<S>::limited(SIZE, value);
+    let new = SIZE..100 * SIZE;
+    for index in new.clone() {
+        expect::<S, _>(
+            "the first byte of what was loaded",
+            store.get_or_load(&key::<S>(index), value),
+            value[0],
+        );
+    }
+    let there = (0..new.end).filter(|index| store.look(&key::<S>(*index), |_| ()).is_some());
+    let there = there.count();
+    let is_full = (SIZE as usize / 2..2 * SIZE as usize).contains(&there);
+    expect::<S, _>("whether so many are there as there may be", is_full, true);
 }

@@ -16,6 +16,7 @@ mod machine;
 mod memory;
 mod pair;
 mod peers;
+mod readthrough;
 mod record;
 mod session;
 mod slice;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
             Err(hitratio::Failure::Output(error)) => Err(error),
             Err(failure) => return complain(&failure),
         },
+        Request::ReadThrough(wanted) => readthrough::measure(&wanted),
         Request::Help => say(&args::help()),
         Request::Table(path) => match record::read(&path) {
             Ok(cells) => say(&table::targets(&cells)),

@@ -79,7 +79,7 @@ fn task(case: Case, keys: u32, session: &Session, zipf: &Arc<Zipf>) -> Task {
     }
 }
 
-fn rounds<S: Store>(
+pub(crate) fn rounds<S: Store>(
     kvick: &Subject<Kvick>,
     peer: &Subject<S>,
     task: &Task,

@@ -20,12 +20,25 @@ pub(crate) fn write(
     cells: &[Cell],
     chart: &str,
 ) -> io::Result<PathBuf> {
-    fs::create_dir_all(folder)?;
-    let path = folder.join(format!("{}-{}", machine.date, machine.slug()));
-    fs::write(path.with_extension("csv"), csv(cells))?;
-    let page = format!("{}\n{}", machine.page(), table::targets(cells));
-    fs::write(path.with_extension("md"), page)?;
+    let name = format!("{}-{}", machine.date, machine.slug());
+    let path = write_page(folder, &name, machine, cells, "")?;
     fs::write(path.with_extension("svg"), chart)?;
+    Ok(path)
+}
+
+/// The same under a name, without a chart: `.csv` and `.md`. The page ends with this.
+pub(crate) fn write_page(
+    folder: &Path,
+    name: &str,
+    machine: &Machine,
+    cells: &[Cell],
+    end: &str,
+) -> io::Result<PathBuf> {
+    fs::create_dir_all(folder)?;
+    let path = folder.join(name);
+    fs::write(path.with_extension("csv"), csv(cells))?;
+    let page = format!("{}\n{}{end}", machine.page(), table::targets(cells));
+    fs::write(path.with_extension("md"), page)?;
     Ok(path)
 }
 

@@ -9,7 +9,7 @@ use crate::draw::{Distribution, Random};
 use crate::keys;
 use crate::store::{Pair, Store};
 use crate::subject::Subject;
-use crate::workload::{Mix, Workload};
+use crate::workload::{Form, Mix, Workload};
 use std::hint::black_box;
 use std::ops::AddAssign;
 use std::sync::Barrier;
@@ -23,6 +23,9 @@ const WALL_FACTOR: u32 = 6;
 
 /// How many fresh stores are kept at most.
 const FILLED_MAX: usize = 32;
+
+/// Of a hundred requests of a cache, so many are for what nobody has asked for before, nearly always.
+const COLD: u32 = 10;
 
 /// What a slice is to do.
 #[derive(Clone, Debug)]
@@ -195,6 +198,13 @@ impl<'a, S: Store> Worker<'a, S> {
             Workload::List100 => self.list(count, 100),
             Workload::List10000 => self.list(count, 10_000),
             Workload::Ycsb(mix) => self.mixed(mix, count),
+            Workload::ReadThrough(form) => {
+                self.draw_requested(count);
+                match form {
+                    Form::GetOrLoad => timed(&self.keys, |key| store.get_or_load(key, value)),
+                    Form::GetThenSet => timed(&self.keys, |key| get_then_set(store, key, value)),
+                }
+            }
         }
     }
 
@@ -202,6 +212,18 @@ impl<'a, S: Store> Worker<'a, S> {
         for _ in 0..count {
             let index = self.random.index(&self.task.distribution);
             self.keys.push(S::key(&keys::entry(index)));
+        }
+    }
+
+    /// What a cache is asked for that holds what the distribution has, and nothing else that is drawn.
+    fn draw_requested(&mut self, count: u32) {
+        for _ in 0..count {
+            let key = if self.random.below(100) < COLD {
+                keys::missing(self.random.below(u32::MAX))
+            } else {
+                keys::entry(self.random.index(&self.task.distribution))
+            };
+            self.keys.push(S::key(&key));
         }
     }
 
@@ -300,6 +322,31 @@ impl<'a, S: Store> Worker<'a, S> {
             Step::Modify(key)
         }
     }
+}
+
+/// Asks a cache for so many batches, and sets what it does not have; the share that it had. No time is
+/// taken.
+pub(crate) fn hits<S: Store>(subject: &Subject<S>, task: &Task, batches: u32) -> f64 {
+    let mut worker = Worker::new(subject, task);
+    let (mut hits, batch) = (0, task.workload.batch());
+    for _ in 0..batches {
+        worker.keys.clear();
+        worker.draw_requested(batch);
+        let found =
+            (worker.keys.iter()).filter_map(|key| get_then_set(&subject.store, key, subject.value));
+        hits += u32::try_from(found.count()).unwrap_or(0);
+    }
+    f64::from(hits) / f64::from(batches * batch)
+}
+
+/// The first byte of a value; where there is none, it is set, as what is new.
+#[inline]
+fn get_then_set<S: Store>(store: &S, key: &S::Key, value: &[u8]) -> Option<u8> {
+    let found = look(store, key);
+    if found.is_none() {
+        store.insert(key, value);
+    }
+    found
 }
 
 #[inline]

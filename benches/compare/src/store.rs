@@ -15,6 +15,8 @@ pub(crate) enum Op {
     GetMany,
     /// To visit entries in the order of their keys.
     List,
+    /// To hold no more than so many entries, and to have what is missing loaded by one for all.
+    Load,
 }
 
 /// What a list has visited: so many entries, and the sum of the first bytes of their values.
@@ -68,6 +70,12 @@ pub(crate) trait Store: Sized + Sync {
 
     /// An empty store for about so many entries.
     fn open(size: u32) -> Self;
+
+    /// An empty store that holds no more than about so many entries, and lets go of others for those
+    /// that come.
+    fn open_limited(_size: u32) -> Self {
+        missing::<Self>(Op::Load)
+    }
 
     fn key(encoded: &Encoded) -> Self::Key;
 
@@ -124,6 +132,12 @@ pub(crate) trait Store: Sized + Sync {
     /// Visits entries, from this key on.
     fn list(&self, _start: &Self::Key, _limit: usize) -> Listed {
         missing::<Self>(Op::List)
+    }
+
+    /// The first byte of the value of a key, which is loaded if it is not there: by the subject's own
+    /// way to have one load for all. To load is to copy this value.
+    fn get_or_load(&self, _key: &Self::Key, _value: &[u8]) -> u8 {
+        missing::<Self>(Op::Load)
     }
 
     /// Does now what was put off: no time is taken.

@@ -26,8 +26,16 @@ pub(crate) struct Subject<S: Store> {
 impl<S: Store> Subject<S> {
     /// Filled in random order, so that neighbours in the order of the keys are none in memory.
     pub(crate) fn filled(size: u32, value: &'static [u8]) -> Self {
+        Self::fill(S::open(size), size, value)
+    }
+
+    /// The same, in a store that holds no more than these entries.
+    pub(crate) fn limited(size: u32, value: &'static [u8]) -> Self {
+        Self::fill(S::open_limited(size), size, value)
+    }
+
+    fn fill(store: S, size: u32, value: &'static [u8]) -> Self {
         let permutation = Permutation::new(size);
-        let store = S::open(size);
         let keys = permutation.iter().map(|index| S::key(&keys::entry(index)));
         store.fill(keys, value);
         store.settle();

@@ -92,7 +92,7 @@ pub(crate) fn targets(cells: &[Cell]) -> String {
         let _ = write!(text, " {} keys |", grouped(keys));
     }
     text.push_str("\n| --- | --- | --- | --- |\n");
-    for target in &target::ALL {
+    for target in target::of(cells) {
         let _ = write!(text, "| {} |", target.title);
         for result in target.results(cells) {
             let shown = result.map_or_else(

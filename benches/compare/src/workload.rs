@@ -71,9 +71,19 @@ pub(crate) enum Workload {
     List100,
     List10000,
     Ycsb(Mix),
+    ReadThrough(Form),
 }
 
-/// In the order of measuring: insertions come first, while the stores are fresh.
+/// How what is missing comes into a cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// By one call, which has one caller load for all.
+    GetOrLoad,
+    /// By a get, and a set where it has found nothing.
+    GetThenSet,
+}
+
+/// In the order of measuring, but for reading through, which has stores of its own: insertions come first, while the stores are fresh.
 pub(crate) const ALL: [Workload; 17] = [
     Workload::InsertNew,
     Workload::GetHit,
@@ -110,6 +120,8 @@ impl Workload {
             Self::List100 => "list_100",
             Self::List10000 => "list_10000",
             Self::Ycsb(mix) => mix.name,
+            Self::ReadThrough(Form::GetOrLoad) => "get_or_load",
+            Self::ReadThrough(Form::GetThenSet) => "get_then_set",
         }
     }
 
@@ -123,6 +135,7 @@ impl Workload {
             Self::List100 | Self::List10000 => Some(Op::List),
             Self::Ycsb(mix) if mix.scan > 0 => Some(Op::List),
             Self::Ycsb(mix) if mix.modify > 0 => Some(Op::Modify),
+            Self::ReadThrough(_) => Some(Op::Load),
             _ => None,
         }
     }
@@ -172,7 +185,7 @@ pub(crate) struct Case {
 /// Values of the headline.
 pub(crate) const SMALL: u32 = 100;
 
-const LARGE: u32 = 1_024;
+pub(crate) const LARGE: u32 = 1_024;
 
 impl Case {
     pub(crate) fn plain(workload: Workload) -> Self {

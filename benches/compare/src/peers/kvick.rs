@@ -2,7 +2,8 @@
 
 use crate::keys::Encoded;
 use crate::store::{Listed, Op, Pair, Store, balance, with_balance};
-use kvick::{AtomicOp, Key, Kv, Range, Versionstamp};
+use kvick::{AtomicOp, Key, Kv, Loading, OnLimit, Range, Versionstamp};
+use std::convert::Infallible;
 
 pub(crate) struct Kvick(pub(crate) Kv);
 
@@ -25,12 +26,26 @@ fn is_committed(atomic: &AtomicOp<'_>) -> bool {
 
 impl Store for Kvick {
     const NAME: &'static str = "kvick";
-    const CAN: &'static [Op] = &[Op::Modify, Op::Transfer, Op::Count, Op::GetMany, Op::List];
+    const CAN: &'static [Op] = &[
+        Op::Modify,
+        Op::Transfer,
+        Op::Count,
+        Op::GetMany,
+        Op::List,
+        Op::Load,
+    ];
 
     type Key = Key;
 
     fn open(_size: u32) -> Self {
         Self(Kv::new())
+    }
+
+    fn open_limited(size: u32) -> Self {
+        let builder = Kv::builder()
+            .entry_limit(size as usize)
+            .on_limit(OnLimit::Evict);
+        Self(builder.build())
     }
 
     fn key(encoded: &Encoded) -> Key {
@@ -121,6 +136,14 @@ impl Store for Kvick {
             .for_each(|entry| listed.visit(entry.as_bytes().unwrap_or_default()))
             .expect("the range is valid");
         listed
+    }
+
+    #[inline]
+    fn get_or_load(&self, key: &Key, value: &[u8]) -> u8 {
+        let load = || Ok::<_, Infallible>(value);
+        let entry = self.0.get_or_load(key, Loading::default(), load);
+        let entry = entry.expect("the engine takes the value");
+        entry.as_bytes().expect("every key is set to bytes")[0]
     }
 
     fn settle(&self) {

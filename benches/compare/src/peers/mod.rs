@@ -16,6 +16,8 @@ use btreemap::Btreemap;
 pub(crate) use kvick::Kvick;
 
 pub(crate) const KVICK: &str = Kvick::NAME;
+pub(crate) const MOKA: &str = moka::Moka::NAME;
+pub(crate) const QUICK_CACHE: &str = quick_cache::QuickCache::NAME;
 
 /// The peers, in the order of the tables.
 pub(crate) const NAMES: [&str; 9] = [

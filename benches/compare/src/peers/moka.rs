@@ -1,4 +1,4 @@
-//! moka: a cache that shares its values. Unbounded, so that it forgets nothing.
+//! moka: a cache that shares its values. Unbounded, so that it forgets nothing, unless that is asked for.
 
 use crate::keys::Encoded;
 use crate::store::{Op, Store, balance, with_balance};
@@ -14,12 +14,17 @@ pub(crate) struct Moka(Cache<Key, Value, RandomState>);
 
 impl Store for Moka {
     const NAME: &'static str = "moka";
-    const CAN: &'static [Op] = &[Op::Modify, Op::Count];
+    const CAN: &'static [Op] = &[Op::Modify, Op::Count, Op::Load];
 
     type Key = Encoded;
 
     fn open(_size: u32) -> Self {
         Self(Cache::builder().build_with_hasher(RandomState::default()))
+    }
+
+    fn open_limited(size: u32) -> Self {
+        let builder = Cache::builder().max_capacity(u64::from(size));
+        Self(builder.build_with_hasher(RandomState::default()))
     }
 
     fn key(encoded: &Encoded) -> Encoded {
@@ -53,6 +58,11 @@ impl Store for Moka {
             let number = entry.map_or(0, |entry| balance(entry.value()));
             Value::from(number.wrapping_add(1).to_le_bytes())
         });
+    }
+
+    #[inline]
+    fn get_or_load(&self, key: &Encoded, value: &[u8]) -> u8 {
+        self.0.get_with_by_ref(&key[..], || Value::from(value))[0]
     }
 
     fn settle(&self) {

@@ -1,10 +1,12 @@
-//! `quick_cache`: a cache that shares its values. Large enough to forget nothing.
+//! `quick_cache`: a cache that shares its values. Large enough to forget nothing, unless that is asked
+//! for.
 
 use crate::keys::Encoded;
 use crate::store::{Op, Store, balance, with_balance};
 use foldhash::fast::RandomState;
 use quick_cache::UnitWeighter;
 use quick_cache::sync::{Cache, DefaultLifecycle, EntryAction, EntryResult};
+use std::convert::Infallible;
 use std::sync::Arc;
 
 /// What it makes of a slice by itself, where it must.
@@ -30,7 +32,7 @@ impl QuickCache {
 
 impl Store for QuickCache {
     const NAME: &'static str = "quick_cache";
-    const CAN: &'static [Op] = &[Op::Modify, Op::Count];
+    const CAN: &'static [Op] = &[Op::Modify, Op::Count, Op::Load];
 
     type Key = Encoded;
 
@@ -41,6 +43,16 @@ impl Store for QuickCache {
         Self(Cache::with(
             entries,
             capacity,
+            UnitWeighter,
+            RandomState::default(),
+            DefaultLifecycle::default(),
+        ))
+    }
+
+    fn open_limited(size: u32) -> Self {
+        Self(Cache::with(
+            size as usize,
+            u64::from(size),
             UnitWeighter,
             RandomState::default(),
             DefaultLifecycle::default(),
@@ -83,5 +95,12 @@ impl Store for QuickCache {
             let number = old.map_or(0, balance);
             Value::from(number.wrapping_add(1).to_le_bytes())
         });
+    }
+
+    #[inline]
+    fn get_or_load(&self, key: &Encoded, value: &[u8]) -> u8 {
+        let load = || Ok::<_, Infallible>(Value::from(value));
+        let Ok(value) = self.0.get_or_insert_with(&key[..], load);
+        value[0]
     }
 }
