@@ -333,6 +333,11 @@ impl Policy {
         }
     }
 
+    /// How many pieces the longer queue has.
+    pub(crate) fn pieces(&self) -> usize {
+        self.small.pieces.len().max(self.main.pieces.len())
+    }
+
     /// The slots of a piece of each queue, of entries that may be gone.
     pub(crate) fn slots_of(&self, piece: usize) -> impl Iterator<Item = &Slot> {
         let queues = [&self.small, &self.main].into_iter();
@@ -343,9 +348,12 @@ impl Policy {
         })
     }
 
-    /// How many steps of [`tidy`](Self::tidy) look at everything.
-    pub(crate) fn pieces(&self) -> usize {
-        self.small.pieces.len().max(self.main.pieces.len())
+    /// How many steps of [`tidy`](Self::tidy) look at everything; none where nothing would come of it.
+    pub(crate) fn untidy_pieces(&self) -> usize {
+        if self.gone_count == 0 && self.len() > 0 {
+            return 0;
+        }
+        self.pieces().max(1)
     }
 
     /// Takes the slots of entries that are gone out of a piece of each queue.

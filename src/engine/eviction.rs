@@ -669,8 +669,8 @@ impl Engine {
         };
         self.tell_policies(eviction);
         for policy in &eviction.policies {
-            let pieces = policy.lock().policy.pieces();
-            for _ in 0..pieces.div_ceil(PIECES).max(1) {
+            let pieces = policy.lock().policy.untidy_pieces();
+            for _ in 0..pieces.div_ceil(PIECES) {
                 let guard = epoch::pin();
                 let view = self.view(eviction, &guard);
                 let mut policy = policy.lock();
