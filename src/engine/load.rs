@@ -1,13 +1,13 @@
 //! Loading: one caller finds out what a key is to hold, and the others wait for it.
 //!
-//! A [`Load`] is listed among the observers of its stripe from when it begins. The first commit that
+//! A [`Load`] is listed in the stripe of its key from when it begins. The first commit that
 //! names the key takes it off the list, be it one that sets or deletes, or the load's own (OUTDATED).
 //! Two things follow. What was loaded is stored by a commit that finds its load still listed, behind
 //! the lock of the stripe: so it has been asked for after everything that was committed to the key,
 //! also after deletions of what was not there. And whoever comes after such a commit does not find the
 //! load, and begins one of its own: it is never given what is older than what it knows of.
 //!
-//! While nothing is loaded, this costs a commit nothing: it tells observers, where there are any.
+//! While nothing is loaded, this costs a commit no more than to see that nothing is listed.
 //!
 //! Nothing is locked while the caller's loader runs. What ends the flight of a load drops its
 //! [`Lead`], whatever the reason.
@@ -214,7 +214,11 @@ impl Lead<'_> {
         let stored = engine.timed(|| engine.commit_load(self.key, &self.load, value));
         self.is_listed = stored.is_err();
         let loaded = stored.unwrap_or_else(|error| Loaded::Refused(Arc::new(error)));
-        self.landing = Landing::With(loaded.clone());
+        // Those who wait have it from the list. Once it is off, there are no more of them to come.
+        let is_alone = !self.is_listed && Arc::strong_count(&self.load) == 1;
+        if !is_alone {
+            self.landing = Landing::With(loaded.clone());
+        }
         loaded
     }
 
@@ -267,8 +271,7 @@ impl Single for Storing<'_> {
 
 impl Stripe {
     fn is_listed(&self, key: &Key, load: &Arc<Load>) -> bool {
-        let observers = self.observers.as_ref();
-        let listed = observers.and_then(|observers| observers.loads.get(key));
+        let listed = self.loads.get(key.as_bytes());
         listed.is_some_and(|listed| Arc::ptr_eq(listed, load))
     }
 }
@@ -296,8 +299,7 @@ impl Engine {
             drop(stripe);
             return Ok(Begun::Found(hit.to_owned()));
         }
-        let loads = &mut stripe.observers.get_or_insert_default().loads;
-        if let Some(load) = loads.get(key) {
+        if let Some(load) = stripe.loads.get(key.as_bytes()) {
             let load = Arc::clone(load);
             drop(stripe);
             return match hit {
@@ -305,15 +307,11 @@ impl Engine {
                 None => self.join_load(load),
             };
         }
-        if let Err(refused) = reserve(loads, 1) {
-            stripe.drop_idle();
-            return Err(refused.into());
-        }
         let load = Arc::new(Load {
             flight: Flight::new(),
             runner: Mutex::new(None),
         });
-        loads.insert(key.clone(), Arc::clone(&load));
+        stripe.loads.insert(key, &load)?;
         drop(stripe);
         count(&self.loads.counters.loads);
         Ok(Begun::Leading(Lead {
@@ -341,7 +339,7 @@ impl Engine {
         let mut stripe = self.stripes.lock_one(self.stripe_of(key.hash_code()));
         if stripe.is_listed(key, load) {
             // The caller has one more, so nothing of the user's is dropped under the lock.
-            stripe.outdate(key.as_bytes());
+            stripe.loads.outdate(key.as_bytes());
         }
     }
 

@@ -56,7 +56,7 @@ use self::latency::Latency;
 use self::load::Loads;
 use self::maintenance::Maintenance;
 use self::memory::{Kind, Memory};
-use self::observers::Observers;
+use self::observers::{Listed, Observers};
 use self::payload::Large;
 use self::queues::Queues;
 use self::reaper::{Pace, Timers};
@@ -192,6 +192,7 @@ struct Stripe {
     counts: Counts,
     /// Nothing, as long as nobody watches.
     observers: Option<Box<Observers>>,
+    loads: Listed,
 }
 
 impl Stripe {
@@ -205,6 +206,7 @@ impl Stripe {
             timers: Timers::default(),
             counts: Counts::default(),
             observers: None,
+            loads: Listed::default(),
         }
     }
 }

@@ -24,8 +24,66 @@ pub(super) struct Observers {
     watch_count: usize,
     /// The changes, while anybody follows them.
     feed: Option<Feed>,
-    /// Who is about to find out what a key is to hold, as long as no commit has named it.
-    pub(super) loads: foldhash::HashMap<Key, Arc<Load>>,
+}
+
+/// Who is about to find out what a key is to hold, as long as no commit has named it. Its memory is
+/// kept, within bounds: a load that allocates and frees it takes longer by what it takes to read a key.
+#[derive(Debug, Default)]
+pub(super) struct Listed(Option<Box<foldhash::HashMap<Key, Arc<Load>>>>);
+
+/// Room for so many is kept while there are none.
+const LISTED_KEPT: usize = 7;
+
+impl Listed {
+    pub(super) fn get(&self, key: &[u8]) -> Option<&Arc<Load>> {
+        self.0.as_ref()?.get(key)
+    }
+
+    /// Lists a load of a key of which there is none.
+    ///
+    /// # Errors
+    ///
+    /// `OutOfMemory`.
+    pub(super) fn insert(&mut self, key: &Key, load: &Arc<Load>) -> Result<()> {
+        let loads = self.0.get_or_insert_default();
+        reserve(&mut **loads, 1)?;
+        loads.insert(key.clone(), Arc::clone(load));
+        Ok(())
+    }
+
+    /// What is being loaded for a key is older than a commit that has named it (OUTDATED).
+    #[inline]
+    pub(super) fn outdate(&mut self, key: &[u8]) {
+        if self.0.is_some() {
+            self.remove(key);
+        }
+    }
+
+    #[cold]
+    fn remove(&mut self, key: &[u8]) {
+        let loads = self.0.as_mut().filter(|loads| !loads.is_empty());
+        // Whoever loads has one more, so nothing of the user's is dropped under the lock.
+        if loads.and_then(|loads| loads.remove(key)).is_some() {
+            self.tidy();
+        }
+    }
+
+    /// The same of all keys in an interval.
+    pub(super) fn outdate_in(&mut self, bounds: &Bounds) {
+        if let Some(loads) = &mut self.0 {
+            loads.retain(|key, _| !bounds.contains(key.as_bytes()));
+            self.tidy();
+        }
+    }
+
+    fn tidy(&mut self) {
+        if let Some(loads) = &self.0
+            && loads.is_empty()
+            && loads.capacity() > LISTED_KEPT
+        {
+            self.0 = None;
+        }
+    }
 }
 
 /// A key that is watched.
@@ -37,7 +95,7 @@ struct Watched {
 
 impl Observers {
     fn is_empty(&self) -> bool {
-        self.cells.is_empty() && self.feed.is_none() && self.loads.is_empty()
+        self.cells.is_empty() && self.feed.is_none()
     }
 
     #[cold]
@@ -70,8 +128,8 @@ impl Stripe {
     pub(super) fn tell(&mut self, key: &[u8], stamp: Stamp, woken: &mut Woken) {
         if let Some(observers) = &self.observers {
             observers.tell(key, stamp, woken);
-            self.outdate(key);
         }
+        self.loads.outdate(key);
     }
 
     /// A commit of this stamp has set a key, or deleted it.
@@ -90,31 +148,10 @@ impl Stripe {
         }
         if let Some(observers) = &mut self.observers {
             observers.tell_change(record.key(), !version.is_tombstone(), stamp, woken);
-            // That an entry has expired says nothing about what is being loaded in its place.
-            if !self.sweep.is_reaping() {
-                self.outdate(record.key());
-            }
         }
-    }
-
-    /// What is being loaded for a key is older than a commit that has named it (OUTDATED).
-    #[cold]
-    pub(super) fn outdate(&mut self, key: &[u8]) {
-        let observers = self.observers.as_mut();
-        let observers = observers.filter(|observers| !observers.loads.is_empty());
-        let outdated = observers.and_then(|observers| observers.loads.remove(key));
-        // Whoever loads has one more, so nothing of the user's is dropped under the lock.
-        if outdated.is_some() {
-            self.drop_idle();
-        }
-    }
-
-    /// The same of all keys in an interval.
-    pub(super) fn outdate_in(&mut self, bounds: &Bounds) {
-        if let Some(observers) = &mut self.observers {
-            let loads = &mut observers.loads;
-            loads.retain(|key, _| !bounds.contains(key.as_bytes()));
-            self.drop_idle();
+        // That an entry has expired says nothing about what is being loaded in its place.
+        if !self.sweep.is_reaping() {
+            self.loads.outdate(record.key());
         }
     }
 
@@ -134,7 +171,7 @@ impl Stripe {
         Stamp::ZERO
     }
 
-    pub(super) fn drop_idle(&mut self) {
+    fn drop_idle(&mut self) {
         if self
             .observers
             .as_ref()

@@ -294,7 +294,7 @@ impl Engine {
         // Also of keys that are not there.
         locked
             .iter_mut()
-            .for_each(|stripe| stripe.outdate_in(bounds));
+            .for_each(|stripe| stripe.loads.outdate_in(bounds));
         let makes_way = self.finish_commit(&plan, stamp, &mut locked, &mut woken, &guard);
         drop(plan);
         self.tick(stamp, guard, makes_way);
