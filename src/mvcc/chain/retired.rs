@@ -127,7 +127,8 @@ impl<'r, T: Payload> Retiring<'r, T> {
                 next: AtomicPtr::new(ptr::null_mut()),
             })
         });
-        if batch.records.is_empty() && reserve(&mut batch.records, BATCH).is_err() {
+        // As it grows: most who evict take out one.
+        if reserve(&mut batch.records, 1).is_err() {
             record.ptr().retire(freed, guard);
             return true;
         }
