@@ -64,6 +64,11 @@ const MARGIN_SHARE_HELD: u64 = 4;
 /// in this many.
 const MARGIN_DECAY: u64 = 256;
 
+/// How many entries there is to be room for, where their number is limited: a share of the limit, up to so
+/// many. It is filled up when half of it is left, since a few evictions at once cost less for each.
+const ENTRIES_MARGIN_SHARE: u64 = 256;
+const ENTRIES_MARGIN_MAX: u64 = 64;
+
 /// The share of a limit after which what was evicted is to be freed: one in this many.
 const GRACE_SHARE: u64 = 512;
 
@@ -476,9 +481,11 @@ impl Engine {
             && entries.take_drawn() > 0
             && let Some(quota) = self.memory.entries()
         {
-            let margin = (quota.limit() / 1_024).clamp(1, 64);
-            if eviction.makes_room() && quota.left() < margin {
-                eviction.want(EvictionReason::Entries, 1, latest);
+            let margin = (quota.limit() / ENTRIES_MARGIN_SHARE).clamp(1, ENTRIES_MARGIN_MAX);
+            let left = quota.left();
+            if eviction.makes_room() && left < margin.div_ceil(2) {
+                // Of all in turn: it is for more of them than the one that has come last.
+                eviction.want(EvictionReason::Entries, margin - left, None);
             }
         }
         let Some(notes) = &mut stripe.notes else {
@@ -584,7 +591,8 @@ impl Engine {
             }
             let (mut woken, mut gone) = (Woken::new(), Vec::new());
             // Ahead, the one that has got something has to give; otherwise all in turn.
-            let index = eviction.next(count_max > AHEAD_MAX || empty > 0);
+            let is_given = reason == EvictionReason::Memory && count_max <= AHEAD_MAX && empty == 0;
+            let index = eviction.next(!is_given);
             let guard = epoch::pin();
             let victims = self.victims(eviction, index, is_held, wanted - made, &guard);
             empty = if victims.is_empty() { empty + 1 } else { 0 };

@@ -221,7 +221,12 @@ impl Engine {
 
     /// How much memory there is to hold more, or will be as soon as the grace has passed.
     pub(super) fn room(&self) -> u64 {
-        self.memory.quota.left() + self.waiting.for_grace()
+        self.memory.quota.left() + self.coming_back()
+    }
+
+    /// How much comes back by itself.
+    fn coming_back(&self) -> u64 {
+        self.waiting.for_grace() + self.ripe.bytes()
     }
 
     /// How many bytes may be in use, if that is limited.
@@ -249,8 +254,8 @@ impl Engine {
             if beyond == 0 || epoch::is_pinned() {
                 return;
             }
-            // What waits for the grace was evicted in the turns before, for the most part.
-            room.evict(beyond.saturating_sub(self.waiting.for_grace()));
+            // What comes back was evicted in the turns before, for the most part.
+            room.evict(beyond.saturating_sub(self.coming_back()));
             if room.is_all() {
                 return;
             }

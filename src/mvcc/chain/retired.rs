@@ -10,7 +10,7 @@
 use super::{Payload, RETIRED, RecordPtr, RecordRef};
 use crate::mvcc::quota::Freed;
 use crate::sync::epoch::{self, Guard};
-use crate::sync::{AtomicPtr, Ordering, load_own, reserve};
+use crate::sync::{AtomicPtr, AtomicU64, Ordering, load_own, reserve};
 use std::fmt;
 use std::ptr;
 use std::sync::Arc;
@@ -21,6 +21,8 @@ const BATCH: usize = 256;
 /// Records that can be found no more. Dropping it frees them.
 struct Batch<T: Payload> {
     records: Vec<RecordPtr<T>>,
+    /// What they take, about, until they are counted.
+    bytes: u64,
     /// Is told how much they were.
     freed: Freed,
     next: AtomicPtr<Self>,
@@ -40,6 +42,8 @@ impl<T: Payload> Drop for Batch<T> {
 /// Batches that nobody can be at any more. Dropping it frees them.
 pub(crate) struct Ripe<T: Payload> {
     first: AtomicPtr<Batch<T>>,
+    /// What has been handed over, and is not freed yet.
+    bytes: AtomicU64,
 }
 
 impl<T: Payload> fmt::Debug for Ripe<T> {
@@ -52,7 +56,14 @@ impl<T: Payload> Ripe<T> {
     pub(crate) fn new() -> Self {
         Self {
             first: AtomicPtr::new(ptr::null_mut()),
+            bytes: AtomicU64::new(0),
         }
+    }
+
+    /// How much is on its way here, or is here: it comes back by itself.
+    pub(crate) fn bytes(&self) -> u64 {
+        // ORDERING: statistic.
+        self.bytes.load(Ordering::Relaxed)
     }
 
     fn push(&self, batch: Box<Batch<T>>) {
@@ -90,7 +101,10 @@ impl<T: Payload> Ripe<T> {
             let batch = unsafe { Box::from_raw(next) };
             // ORDERING: Relaxed. Nobody else can reach it.
             next = load_own(&batch.next);
+            let bytes = batch.bytes;
             drop(batch);
+            // ORDERING: statistic.
+            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
         }
     }
 }
@@ -123,6 +137,7 @@ impl<'r, T: Payload> Retiring<'r, T> {
         let batch = self.batch.get_or_insert_with(|| {
             Box::new(Batch {
                 records: Vec::new(),
+                bytes: 0,
                 freed: freed.clone(),
                 next: AtomicPtr::new(ptr::null_mut()),
             })
@@ -133,6 +148,7 @@ impl<'r, T: Payload> Retiring<'r, T> {
             return true;
         }
         record.mark(RETIRED, true);
+        batch.bytes += record.size_with_head() as u64;
         batch.records.push(record.ptr());
         let is_full = batch.records.len() == BATCH;
         if is_full {
@@ -150,6 +166,8 @@ impl<'r, T: Payload> Retiring<'r, T> {
     fn hand_over(&mut self, guard: &Guard) {
         if let Some(batch) = self.batch.take() {
             let ripe = Arc::clone(self.ripe);
+            // ORDERING: statistic.
+            ripe.bytes.fetch_add(batch.bytes, Ordering::Relaxed);
             guard.defer(move || ripe.push(batch));
         }
     }
