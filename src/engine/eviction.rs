@@ -23,6 +23,7 @@ use super::commit::Installed;
 use super::idle::{Idleness, Tick};
 use super::payload::{self, Large};
 use super::reports::{Gone, Report};
+use super::sweep::Aftermath;
 use super::{Engine, Stripe};
 use crate::error::Result;
 use crate::key::Key;
@@ -734,12 +735,14 @@ impl Engine {
         let (stamp, version) = publish_evicted(record, draft, &self.counter);
         self.settle_evicted(&mut stripe, record, version, stamp, woken);
         stripe.counts.evicted[reason as usize] += 1;
+        let mut aftermath = Aftermath::new();
+        self.sweep_reaped(&mut stripe, &mut aftermath, retiring, guard);
         drop(stripe);
+        self.clear_up(&mut aftermath, guard);
         if self.reports.is_wanted() && !planted(Planted::UntoldEviction) {
             let key = Key::raw(record.key());
             gone.push(Gone { key, reason, stamp });
         }
-        self.sweep_for_reaper(index, retiring, guard);
         self.tick_pinned(stamp, guard);
         if let Some(eviction) = &self.eviction
             && eviction.is_grace_due(bytes, self.memory.quota().limit())

@@ -656,16 +656,21 @@ impl Engine {
     ) {
         let mut aftermath = Aftermath::new();
         let mut stripe = self.stripes.lock_one(stripe);
-        self.sweep_stripe(
-            &mut stripe,
-            REAPER_BUDGET,
-            &mut aftermath,
-            Some(retiring),
-            guard,
-        );
-        self.deferred.add(mem::take(&mut stripe.sweep.deferred));
+        self.sweep_reaped(&mut stripe, &mut aftermath, retiring, guard);
         drop(stripe);
         self.clear_up(&mut aftermath, guard);
+    }
+
+    /// The same, of a stripe that is locked; then there is to be [cleared up](Self::clear_up).
+    pub(super) fn sweep_reaped<'g>(
+        &'g self,
+        stripe: &mut Stripe,
+        aftermath: &mut Aftermath<'g>,
+        retiring: &mut Retiring<'_, Large>,
+        guard: &'g Guard,
+    ) {
+        self.sweep_stripe(stripe, REAPER_BUDGET, aftermath, Some(retiring), guard);
+        self.deferred.add(mem::take(&mut stripe.sweep.deferred));
     }
 
     /// Forgets all that can be forgotten now, and frees it. Whether something is left: held by an
