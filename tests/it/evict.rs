@@ -2,7 +2,9 @@
 
 use crate::support::threads::race;
 use crate::support::{assert_empties, assert_refused, committed};
-use kvick::{Builder, ErrorKind, EvictionEvent, EvictionReason, KeyPart, Kv, NewValue, OnLimit};
+use kvick::{
+    Builder, Delivery, ErrorKind, EvictionEvent, EvictionReason, KeyPart, Kv, NewValue, OnLimit,
+};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::time::Duration;
@@ -211,6 +213,26 @@ fn room_is_made_for_all_of_a_commit() {
     set_many(&kv, 500, 10);
     assert!(kv.stats().entry_count <= 1_000);
     assert_empties(&kv);
+}
+
+#[test]
+fn room_is_made_for_what_is_undelivered() {
+    let kv = cache().pin("dead").build();
+    let delivery = Delivery::default().backoff([]).keys_if_undelivered([
+        ("dead", 1),
+        ("dead", 2),
+        ("dead", 3),
+    ]);
+    kv.enqueue(vec![7; 60_000], delivery).unwrap();
+    set_pages(&kv, 0..2_000);
+    let mut listener = kv.queue("").listen().unwrap();
+    drop(listener.try_recv().unwrap().expect("it is due"));
+    for number in 1..=3 {
+        let dead = kv.get(("dead", number)).unwrap();
+        assert!(dead.as_bytes() == Some(&[7; 60_000][..]), "{number}");
+    }
+    assert_eq!(kv.stats().message_count, 0);
+    assert!(kv.stats().bytes <= LIMIT);
 }
 
 #[test]
