@@ -106,6 +106,7 @@ pub struct Stats {
 impl Stats {
     pub(crate) fn of(engine: &Engine) -> Self {
         let counts = engine.counts();
+        let (watched_key_count, key_watch_count) = engine.watched();
         let memory = engine.memory_use();
         let bytes = |bytes| usize::try_from(bytes).unwrap_or(usize::MAX);
         let backlogged = engine.all_backlogged();
@@ -124,8 +125,8 @@ impl Stats {
             policy_bytes: bytes(memory.policy),
             memory_limit: engine.memory_limit(),
             message_count: backlogged.count(),
-            watched_key_count: counts.watched_key_count,
-            key_watch_count: counts.watch_count,
+            watched_key_count,
+            key_watch_count,
             follower_count: engine.follower_count(),
             hit_count: reads.hits,
             miss_count: reads.misses,

@@ -44,10 +44,6 @@ pub(crate) struct Counts {
     pub(crate) expired_count: u64,
     /// Entries that were evicted, by the reason.
     pub(crate) evicted: [u64; 3],
-    /// Keys that are watched.
-    pub(crate) watched_key_count: usize,
-    /// How many watches there are of each of them, in sum.
-    pub(crate) watch_count: usize,
 }
 
 impl Counts {
@@ -61,8 +57,6 @@ impl Counts {
         for (count, other) in self.evicted.iter_mut().zip(other.evicted) {
             *count += other;
         }
-        self.watched_key_count += other.watched_key_count;
-        self.watch_count += other.watch_count;
     }
 }
 
@@ -133,15 +127,19 @@ impl Engine {
     pub(crate) fn counts(&self) -> Counts {
         let mut counts = Counts::default();
         for stripe in 0..self.stripes.count() {
-            let stripe = self.stripes.lock_one(stripe);
-            counts.add(&stripe.counts);
-            let (keys, watches) = stripe.watched();
-            drop(stripe);
-            counts.watched_key_count += keys;
-            counts.watch_count += watches;
+            counts.add(&self.stripes.lock_one(stripe).counts);
         }
         counts.commit_count += self.queues.commit_count();
         counts
+    }
+
+    /// How many keys are watched, and how many watches there are of them, in sum.
+    pub(crate) fn watched(&self) -> (usize, usize) {
+        (0..self.stripes.count())
+            .map(|stripe| self.stripes.lock_one(stripe).watched())
+            .fold((0, 0), |(keys, watches), (more_keys, more_watches)| {
+                (keys + more_keys, watches + more_watches)
+            })
     }
 
     /// How many bytes are in use of each kind.
