@@ -290,7 +290,7 @@ impl<'a> AtomicOp<'a> {
     /// Enqueues a message, if the operation commits (Q01): [`Kv::enqueue`].
     pub fn enqueue(&mut self, payload: impl Into<NewValue<'a>>, delivery: Delivery) -> &mut Self {
         let payload = payload.into();
-        self.write.enqueue([Enqueue { payload, delivery }]);
+        self.write.enqueue([Enqueue::new(payload, delivery)]);
         self
     }
 

@@ -3,10 +3,12 @@
 use crate::clock::{Clock, SystemClock};
 use crate::engine::eviction::EvictionScope;
 use crate::engine::history::HistoryBounds;
+use crate::engine::weight::Weigher;
 use crate::engine::{Config, Engine};
 use crate::key::Key;
 use crate::kv::Kv;
 use crate::limits::Limits;
+use crate::value::ValueRef;
 use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +34,7 @@ pub struct Builder {
     latency_histograms: bool,
     slow_commits: Option<Duration>,
     entry_limit: Option<usize>,
+    weigher: Option<Weigher>,
     on_limit: OnLimit,
     eviction: EvictionScope,
 }
@@ -61,6 +64,7 @@ impl Builder {
             queue_concurrency: QUEUE_CONCURRENCY,
             memory_limit: None,
             entry_limit: None,
+            weigher: None,
             on_limit: OnLimit::default(),
             eviction: EvictionScope::default(),
             latency_histograms: false,
@@ -175,14 +179,60 @@ impl Builder {
         self
     }
 
-    /// How many entries there may be. Default: as many as the memory holds. One that has expired
-    /// counts until it is deleted.
+    /// How many entries there may be; or, with a [weigher](Self::weigher), how much they may weigh together.
+    /// Default: as many as the memory holds. One that has expired counts until it is deleted.
     ///
-    /// Where a commit would make one more, entries are evicted first, if they may be
+    /// Where a commit would make it more, entries are evicted first, if they may be
     /// ([`on_limit`](Self::on_limit)); otherwise it fails with
     /// [`EntryLimit`](crate::ErrorKind::EntryLimit), and has changed nothing.
     pub fn entry_limit(mut self, entries: usize) -> Self {
         self.entry_limit = Some(entries);
+        self
+    }
+
+    /// Has the [limit of entries](Self::entry_limit) be one of the sum of what they weigh, as this says;
+    /// without, each weighs 1. It does not change what an entry takes of the [memory](Self::memory_limit).
+    ///
+    /// ```
+    /// use kvick::{ErrorKind, Key, Kv, OnLimit, ValueRef};
+    ///
+    /// let bytes = |key: &Key, value: ValueRef<'_>| {
+    ///     u32::try_from(key.as_bytes().len() + value.len()).unwrap_or(u32::MAX)
+    /// };
+    /// let kv = Kv::builder().entry_limit(10_000).weigher(bytes).on_limit(OnLimit::Evict).build();
+    /// for number in 0..100 {
+    ///     kv.set(("page", number), &[0; 500])?;
+    ///     assert!(kv.stats().entry_weight <= 10_000);
+    /// }
+    /// assert!(kv.stats().entry_count < 20);
+    /// let refused = kv.set("huge", &[0; 20_000]).map_err(|error| error.kind());
+    /// assert_eq!(refused, Err(ErrorKind::EntryLimit));
+    /// # Ok::<(), kvick::Error>(())
+    /// ```
+    ///
+    /// The sum is exact, and never above the limit. What an entry weighs stays with it until it is
+    /// overwritten, deleted or evicted, and takes four bytes. 0 counts as 1: what counts nothing would
+    /// never have to go.
+    /// An entry that is heavier than the whole limit is refused with
+    /// [`EntryLimit`](crate::ErrorKind::EntryLimit), and nothing is evicted for it. What a commit makes
+    /// lighter or deletes makes room for the next one, not for its own other keys.
+    ///
+    /// It is called once for each value that is to be set, by whoever sets it and before anything is locked:
+    /// also of transactions, loads and imports, and whether or not the commit then takes place. It may use
+    /// the database. It should be quick, and give the same for the same; nothing relies on that. If it
+    /// panics, that reaches the caller, and nothing has changed.
+    ///
+    /// - What [`sum`](crate::AtomicOp::sum), `min`, `max` and their like leave weighs what their operand
+    ///   does, taken as the value.
+    /// - A key that ends in the versionstamp of its commit is shown with zeros in its place.
+    /// - An entry that is [touched](Kv::touch) keeps its weight, and it is not called.
+    /// - What a message sets if it is undelivered is weighed when it is enqueued.
+    /// - Without a limit of entries it is never called.
+    pub fn weigher(
+        mut self,
+        weigh: impl Fn(&Key, ValueRef<'_>) -> u32 + Send + Sync + 'static,
+    ) -> Self {
+        self.weigher = Some(Weigher::new(weigh));
         self
     }
 
@@ -302,6 +352,7 @@ impl Builder {
             slow_commits: self.slow_commits,
             memory_limit: self.memory_limit.map_or(u64::MAX, |limit| limit as u64),
             entry_limit: self.entry_limit.map_or(u64::MAX, |limit| limit as u64),
+            weigher: self.weigher.filter(|_| self.entry_limit.is_some()),
             eviction: is_evicting.then_some(self.eviction),
         }))
     }

@@ -103,7 +103,8 @@ pub enum ErrorKind {
     /// The [memory limit](crate::Builder::memory_limit) leaves no room for what a commit or an import is
     /// going to keep, and none could be made.
     MemoryLimit,
-    /// The [limit of entries](crate::Builder::entry_limit) is reached, and none may be evicted.
+    /// The [limit of entries](crate::Builder::entry_limit) is reached, and none may be evicted; or what is
+    /// to be set is [heavier](crate::Builder::weigher) than all of it.
     EntryLimit,
     /// What is to be imported is no export, or not all of one, or has been damaged.
     InvalidExport,
@@ -130,7 +131,30 @@ pub enum ErrorKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Limited {
     Memory { wanted: usize },
-    Entries,
+    Entries { wanted: usize },
+}
+
+/// A limit of entries that is reached.
+struct EntryLimit {
+    /// How much more they would weigh.
+    wanted: usize,
+    max: usize,
+    /// Whether they weigh anything but 1.
+    is_weighed: bool,
+}
+
+impl fmt::Display for EntryLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { wanted, max, .. } = self;
+        if self.is_weighed {
+            write!(
+                f,
+                "entry limit reached (max weight {max}): {wanted} more was wanted"
+            )
+        } else {
+            write!(f, "entry limit reached (max {max} entries)")
+        }
+    }
 }
 
 /// What an [`Error`] points to.
@@ -153,9 +177,7 @@ enum Cause {
         /// What is in use, and the limit, once somebody has looked.
         of: Option<(u64, u64)>,
     },
-    EntryLimit {
-        max: usize,
-    },
+    EntryLimit(EntryLimit),
     BigIntTooLong {
         got: usize,
         max: usize,
@@ -243,7 +265,7 @@ impl Error {
             Cause::Undecodable { .. } => ErrorKind::KeyUndecodable,
             Cause::OutOfMemory { .. } => ErrorKind::OutOfMemory,
             Cause::MemoryLimit { .. } => ErrorKind::MemoryLimit,
-            Cause::EntryLimit { .. } => ErrorKind::EntryLimit,
+            Cause::EntryLimit(_) => ErrorKind::EntryLimit,
             Cause::NotPositive { .. } => ErrorKind::InvalidLimit,
             Cause::ExpiryTooLarge { .. } => ErrorKind::InvalidExpiry,
             Cause::NotU64 { .. }
@@ -393,19 +415,45 @@ impl Error {
     }
 
     #[cold]
-    pub(crate) fn entry_limit() -> Self {
-        Self::entry_limit_reached(0)
+    pub(crate) fn entry_limit(wanted: usize) -> Self {
+        Self::entry_limit_reached(wanted, 0, false)
     }
 
-    pub(crate) fn entry_limit_reached(max: usize) -> Self {
-        Cause::EntryLimit { max }.into()
+    pub(crate) fn entry_limit_reached(wanted: usize, max: usize, is_weighed: bool) -> Self {
+        Cause::EntryLimit(EntryLimit {
+            wanted,
+            max,
+            is_weighed,
+        })
+        .into()
+    }
+
+    pub(crate) fn entry_too_heavy(got: usize, max: usize) -> Self {
+        Cause::Limit {
+            kind: ErrorKind::EntryLimit,
+            what: "Entry too heavy",
+            unit: "",
+            max,
+            got,
+        }
+        .into()
+    }
+
+    /// The same; where a limit of entries has refused it, with how much more all of it would weigh.
+    pub(crate) fn wanting_entries(self, wanted: impl FnOnce() -> u64) -> Self {
+        match self.refused_by_limit() {
+            Some(Limited::Entries { .. }) => {
+                Self::entry_limit(usize::try_from(wanted()).unwrap_or(usize::MAX))
+            }
+            _ => self,
+        }
     }
 
     /// Which limit has refused it, if one has for which room can be made.
     pub(crate) fn refused_by_limit(&self) -> Option<Limited> {
         match *self.0 {
             Cause::MemoryLimit { wanted, .. } => Some(Limited::Memory { wanted }),
-            Cause::EntryLimit { .. } => Some(Limited::Entries),
+            Cause::EntryLimit(EntryLimit { wanted, .. }) => Some(Limited::Entries { wanted }),
             _ => None,
         }
     }
@@ -644,7 +692,7 @@ impl fmt::Display for Error {
                 write!(f, "out of memory: {bytes} {text}")
             }
             Cause::MemoryLimit { wanted, of } => write_memory_limit(f, *wanted, *of),
-            Cause::EntryLimit { max } => write!(f, "entry limit reached (max {max} entries)"),
+            Cause::EntryLimit(limit) => limit.fmt(f),
             Cause::NotPositive { what } => write!(f, "{what} must be a positive integer: got 0"),
             Cause::ExpiryTooLarge { got, max } => {
                 let (got, max) = (got.as_millis(), max.as_millis());

@@ -276,6 +276,12 @@ pub(crate) struct SingleLimits {
 }
 
 impl SingleLimits {
+    /// Everything is to be looked at closely.
+    pub(crate) const NONE: Self = Self {
+        key_bytes: 0,
+        value_bytes: 0,
+    };
+
     /// Whether a key, which must not be empty, and a value of so many bytes are within every limit.
     #[inline]
     pub(crate) fn allows(self, key_bytes: usize, value_bytes: usize) -> bool {

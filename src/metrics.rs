@@ -30,6 +30,7 @@ use std::time::Duration;
 /// | `kvick_expired_entries_total` | | counter | [`Stats::expired_count`] |
 /// | `kvick_evicted_entries_total` | `reason`: `memory`, `entries`, `idle` | counter | [`Stats::evicted_for_memory_count`], [`Stats::evicted_for_entries_count`], [`Stats::evicted_idle_count`] |
 /// | `kvick_entry_limit` | | gauge | [`Stats::entry_limit`]; `+Inf` where there is none |
+/// | `kvick_entry_weight` | | gauge | [`Stats::entry_weight`], which that limit is one of |
 /// | `kvick_loads_total`, `kvick_load_failures_total`, `kvick_load_waits_total` | | counter | [`Stats::load_count`] and so on |
 /// | `kvick_operation_duration_seconds_bucket` | `operation`: `read`, `commit`; `le` | counter | [`Kv::latencies`], if the database has them: how many took at most `le`, powers of two of a nanosecond from 128 ns to 8.6 s, and `+Inf` |
 /// | `kvick_operation_duration_seconds_count`, `kvick_operation_duration_seconds_sum` | `operation` | counter, gauge | how many there were, and what they took together |
@@ -71,7 +72,7 @@ type Told<R> = (Described, Option<Named>, R);
 type Read = fn(&Stats) -> f64;
 
 /// Numbers that go up and down, with a label of each.
-const GAUGES: [Told<Read>; 16] = [
+const GAUGES: [Told<Read>; 17] = [
     gauge(
         "kvick_entries",
         Unit::Count,
@@ -102,6 +103,12 @@ const GAUGES: [Told<Read>; 16] = [
         Unit::Count,
         "entries that there may be",
         |stats| stats.entry_limit.map_or(f64::INFINITY, whole),
+    ),
+    gauge(
+        "kvick_entry_weight",
+        Unit::Count,
+        "what all entries weigh",
+        |stats| whole(stats.entry_weight),
     ),
     gauge(
         "kvick_memory_limit_bytes",

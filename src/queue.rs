@@ -134,7 +134,7 @@ impl Kv {
         delivery: Delivery,
     ) -> Result<Versionstamp> {
         let payload = payload.into();
-        let enqueue = Enqueue { payload, delivery };
+        let enqueue = Enqueue::new(payload, delivery);
         let engine = self.writer()?;
         let effects = engine.timed(|| engine.enqueue(&enqueue))?;
         Ok(effects.stamp.into())

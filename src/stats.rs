@@ -87,6 +87,9 @@ pub struct Stats {
     pub evicted_idle_count: u64,
     /// The limit of entries, where there is one.
     pub entry_limit: Option<usize>,
+    /// What the limit of entries goes by: what all of them [weigh](crate::Builder::weigher), and what
+    /// commits under way are going to add. Where they are not weighed, or not limited, each counts 1.
+    pub entry_weight: usize,
     /// Snapshots that are open, those of lists and transactions included.
     pub open_snapshot_count: usize,
     /// The version that the oldest of them sees.
@@ -142,6 +145,7 @@ impl Stats {
             evicted_for_entries_count: counts.evicted[EvictionReason::Entries as usize],
             evicted_idle_count: counts.evicted[EvictionReason::Idle as usize],
             entry_limit: engine.entry_limit(),
+            entry_weight: engine.total_weight(counts.entry_count),
             open_snapshot_count,
             oldest_snapshot: oldest.map(Versionstamp::from),
             oldest_snapshot_age: engine.date_snapshots(),

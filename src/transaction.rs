@@ -191,7 +191,7 @@ impl<'a> Transaction<'a> {
     /// Enqueues a message, if the transaction commits: [`Kv::enqueue`].
     pub fn enqueue<'v>(&mut self, payload: impl Into<NewValue<'v>>, delivery: Delivery) {
         let payload = payload.into().into_owned();
-        self.enqueues.push(Enqueue { payload, delivery });
+        self.enqueues.push(Enqueue::new(payload, delivery));
     }
 
     /// What was to be done to the key before does not matter any more.

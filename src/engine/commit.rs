@@ -9,23 +9,25 @@
 //! The most frequent operation has a path of its own, in `single`.
 
 use super::calls::Calls;
+use super::charge::{Charged, purpose_of_notes};
 use super::handover::{Handover, publish};
 use super::mutation::Pending;
 use super::payload::{self, Large};
 use super::single::{expire, prepare};
 use super::sweep::{Aftermath, retire};
 use super::timing::CommitTime;
+use super::weight::{added_weight, weight_below};
 use super::write::{Mutation, RangeReads, Write};
 use super::{Engine, Stripe};
 use crate::error::{Error, Result};
 use crate::key::Key;
-use crate::mvcc::chain::{Draft, RecordPtr, RecordRef, Superseded, TOMBSTONE, VersionRef};
+use crate::mvcc::chain::{Draft, RecordPtr, RecordRef, Superseded, VersionRef};
 use crate::mvcc::notify::Woken;
 use crate::mvcc::publish::{Install, publish_one};
 use crate::mvcc::quota::Purpose;
 use crate::mvcc::stripes::{Locked, StripeSet};
 use crate::sync::epoch::{self, Guard};
-use crate::sync::{OutOfMemory, Planted, pause, planted, reserve};
+use crate::sync::{Planted, pause, planted, reserve};
 use crate::version::Stamp;
 use smallvec::SmallVec;
 use std::collections::HashMap;
@@ -171,7 +173,9 @@ impl Engine {
     ///
     /// Whatever the limits refuse, and `TypeMismatch`; nothing has changed then.
     pub(crate) fn commit(&self, write: &Write<'_>) -> Result<Outcome> {
-        write.check_limits(self.limits(), self.single)?;
+        if !write.is_plain(self.limits(), self.single) {
+            return self.commit_closely(write);
+        }
         self.turn.give_way();
         let mut calls = Calls::new();
         match self.commit_checked(write, &mut calls) {
@@ -180,6 +184,23 @@ impl Engine {
                 self.evict_ahead();
                 done
             }
+        }
+    }
+
+    /// The same for one of those that have to be looked at closely.
+    #[cold]
+    fn commit_closely(&self, write: &Write<'_>) -> Result<Outcome> {
+        let commit = |write: &Write<'_>| {
+            self.turn.give_way();
+            let mut calls = Calls::new();
+            self.with_room(|| self.commit_checked(write, &mut calls))
+        };
+        if self.weighs() {
+            write.check_limits(self.limits(), self.limits().single())?;
+            self.with_weights(write, commit)
+        } else {
+            write.check_all_limits(self.limits())?;
+            commit(write)
         }
     }
 
@@ -205,6 +226,14 @@ impl Engine {
         reads: Option<&RangeReads>,
     ) -> Result<Outcome> {
         write.check_mutation_limits(self.limits())?;
+        if self.weighs() {
+            return self.with_weights(write, |weighed| self.commit_weighed(weighed, reads));
+        }
+        self.commit_weighed(write, reads)
+    }
+
+    /// The same, of what is within the limits, and weighed where that counts.
+    fn commit_weighed(&self, write: &Write<'_>, reads: Option<&RangeReads>) -> Result<Outcome> {
         self.turn.give_way();
         let mut calls = Calls::new();
         if planted(Planted::UntrackedReads) {
@@ -440,6 +469,10 @@ impl Engine {
         for index in 0..count {
             let target = &mut plan.targets[index];
             if let Err(refused) = self.provide_one(target, is_reserved, purpose, locked, guard) {
+                let drafts = plan.targets.iter();
+                let drafts = drafts.filter_map(|one| Some((one.prepared.as_ref()?, one.record)));
+                let refused =
+                    refused.wanting_entries(|| drafts.map(added_weight).map(u64::from).sum());
                 self.uncreate(&plan.targets, locked, guard);
                 return Err(refused);
             }
@@ -650,43 +683,6 @@ impl Engine {
 }
 
 impl Stripe {
-    /// Charges a version that is going to be linked, to this record, if there is one already; how
-    /// much that is.
-    #[inline]
-    pub(super) fn charge(
-        &mut self,
-        draft: &Draft<Large>,
-        record: Option<RecordRef<'_, Large>>,
-    ) -> Result<Charged, OutOfMemory> {
-        let bytes = draft.size();
-        self.share.charge_for(bytes, || purpose_of(draft, record))?;
-        let mut charged = Charged {
-            bytes,
-            is_entry: false,
-        };
-        if self.entries.is_some() && draft.tag() != TOMBSTONE && !has_entry(record) {
-            let counted = self.charge_entries(1);
-            counted.inspect_err(|_| self.share.refund(bytes))?;
-            charged.is_entry = true;
-        }
-        Ok(charged)
-    }
-
-    /// Counts entries that are going to come, where they are limited.
-    pub(super) fn charge_entries(&mut self, count: usize) -> Result<(), OutOfMemory> {
-        let entries = self.entries.as_mut();
-        entries.map_or(Ok(()), |entries| entries.charge(count, Purpose::Growth))
-    }
-
-    /// Takes back what was charged.
-    pub(super) fn refund(&mut self, charged: Charged) {
-        self.share.refund(charged.bytes);
-        if let Some(entries) = self.entries.as_mut().filter(|_| charged.is_entry) {
-            entries.refund(1);
-            entries.give_back();
-        }
-    }
-
     /// Enters one linked version, now decided, into the books.
     pub(super) fn settle(&mut self, installed: &Installed<'_>, stamp: Stamp, woken: &mut Woken) {
         let Installed {
@@ -723,10 +719,8 @@ impl Stripe {
                 self.counts.entry_count += 1;
             } else {
                 self.counts.entry_count -= 1;
-                if let Some(entries) = &mut self.entries {
-                    // For whichever stripe.
-                    entries.refund(1);
-                    entries.give_back();
+                if self.entries.is_some() {
+                    self.refund_weight(weight_below(version));
                 }
             }
             if let Some(notes) = &mut self.notes {
@@ -739,41 +733,19 @@ impl Stripe {
             self.counts.garbage_bytes += version.size();
             self.sweep.push_deleted(record, stamp);
         }
+        if record.is_timed() || payload::is_prefixed(version) {
+            self.settle_prefixed(record, version);
+        }
+    }
+
+    #[cold]
+    fn settle_prefixed(&mut self, record: RecordRef<'_, Large>, version: VersionRef<'_, Large>) {
         if record.is_timed() || payload::expires(version) {
             self.timers.settle(record, version);
         }
-    }
-}
-
-/// What a version that is going to be linked was charged.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Charged {
-    bytes: usize,
-    /// Whether it makes one entry more, where these are counted.
-    is_entry: bool,
-}
-
-/// What the room is charged for that is needed to note what a commit leaves which links these versions.
-#[inline]
-pub(super) fn purpose_of_notes<'d>(mut drafts: impl Iterator<Item = &'d Draft<Large>>) -> Purpose {
-    if drafts.all(|draft| draft.tag() == TOMBSTONE) {
-        Purpose::Removal
-    } else {
-        Purpose::Replacement
-    }
-}
-
-/// What a version is charged for.
-#[cold]
-fn purpose_of(draft: &Draft<Large>, record: Option<RecordRef<'_, Large>>) -> Purpose {
-    if draft.tag() == TOMBSTONE {
-        return Purpose::Removal;
-    }
-    let replaced = record.and_then(RecordRef::settled_head);
-    if replaced.is_some_and(|(version, _)| draft.size() <= version.size()) {
-        Purpose::Replacement
-    } else {
-        Purpose::Growth
+        if payload::is_weighed(version) {
+            self.settle_weight(record, version);
+        }
     }
 }
 

@@ -24,6 +24,7 @@ use super::idle::{Idleness, Tick};
 use super::payload::{self, Large};
 use super::reports::{Gone, Report};
 use super::sweep::Aftermath;
+use super::weight::{Measure, entry_weight};
 use super::{Engine, Stripe};
 use crate::error::Result;
 use crate::key::Key;
@@ -66,7 +67,7 @@ const MARGIN_SHARE_HELD: u64 = 4;
 const MARGIN_DECAY: u64 = 256;
 
 /// How many entries there is to be room for, where their number is limited: a share of the limit, up to so
-/// many. It is filled up when half of it is left, since a few evictions at once cost less for each.
+/// many, or, where they are weighed, the share. It is filled up when half of it is left, since a few evictions at once cost less for each.
 const ENTRIES_MARGIN_SHARE: u64 = 256;
 const ENTRIES_MARGIN_MAX: u64 = 64;
 
@@ -120,7 +121,7 @@ impl EvictionScope {
 pub(super) struct Notes {
     scope: Arc<EvictionScope>,
     tick: Tick,
-    counts_entries: bool,
+    measure: Measure,
     next_number: u8,
     come: SmallVec<[Slot; NOTES_MAX]>,
     come_weight: u64,
@@ -145,14 +146,12 @@ impl Notes {
             self.next_number = self.next_number.wrapping_add(1);
             record.set_number(self.next_number);
             record.begin_uses(self.tick.now());
-            let weight = self.weight(record);
+            let weight = self.measure.of_record(record);
             self.come_weight += u64::from(weight);
             self.come
                 .push(Slot::new(record.hash(), self.next_number, weight));
         } else if !self.is_evicting {
-            let before = RecordRef::below(version).map_or(0, VersionRef::size);
-            let weight = if self.counts_entries { 1 } else { before };
-            let weight = u32::try_from(weight).unwrap_or(u32::MAX);
+            let weight = self.measure.of_deleted(version);
             self.gone.push((record.hash(), weight));
         }
     }
@@ -166,13 +165,6 @@ impl Notes {
     /// Whether what the stripe is about to enter into its books is an eviction.
     pub(super) fn is_evicting(&self) -> bool {
         self.is_evicting
-    }
-
-    fn weight(&self, record: RecordRef<'_, Large>) -> u32 {
-        if self.counts_entries {
-            return 1;
-        }
-        u32::try_from(record.size_with_head()).unwrap_or(u32::MAX)
     }
 
     fn is_due(&self, weight_max: u64) -> bool {
@@ -211,8 +203,9 @@ pub(super) struct Eviction {
     pub(super) tick: Tick,
     pub(super) idleness: Option<Idleness>,
     meter: Arc<Meter>,
-    counts_entries: bool,
-    /// How many entries a stripe notes at most before it tells its policy, where these are counted.
+    measure: Measure,
+    /// How many entries a stripe notes at most before it tells its policy, where these are counted; or
+    /// how much they weigh.
     notes_max: u64,
     /// How many bytes were evicted since the grace was last to be raised for it.
     evicted: CachePadded<AtomicU64>,
@@ -229,10 +222,14 @@ impl Eviction {
     pub(super) fn new(
         scope: EvictionScope,
         [memory_limit, entry_limit]: [u64; 2],
+        measure: Measure,
         stripes: usize,
         meter: &Arc<Meter>,
     ) -> Self {
-        let entries = entry_limit.min(memory_limit / ENTRY_BYTES);
+        // Nobody knows what weights mean. Bytes, as like as not, and otherwise there are fewer policies.
+        let is_weighed = measure == Measure::Weights;
+        let entries = entry_limit / if is_weighed { ENTRY_BYTES } else { 1 };
+        let entries = entries.min(memory_limit / ENTRY_BYTES);
         let policies = (entries / ENTRIES_MIN).clamp(1, POLICIES_MAX.min(stripes as u64));
         let policies = 1 << policies.ilog2();
         Self {
@@ -246,7 +243,7 @@ impl Eviction {
                 })
                 .collect(),
             meter: Arc::clone(meter),
-            counts_entries: entry_limit < u64::MAX,
+            measure,
             notes_max: (entry_limit / (32 * stripes as u64)).max(1),
             evicted: CachePadded::new(AtomicU64::new(0)),
             margin: CachePadded::new(AtomicU64::new(0)),
@@ -260,7 +257,7 @@ impl Eviction {
         Notes {
             scope: Arc::clone(&self.scope),
             tick: self.tick.clone(),
-            counts_entries: self.counts_entries,
+            measure: self.measure,
             next_number: 0,
             come: SmallVec::new(),
             come_weight: 0,
@@ -403,7 +400,7 @@ impl Eviction {
 pub(super) struct View<'e, 'g> {
     engine: &'e Engine,
     guard: &'g Guard,
-    counts_entries: bool,
+    measure: Measure,
     /// What is not newer is held by a snapshot.
     held_to: Stamp,
 }
@@ -417,11 +414,7 @@ impl View<'_, '_> {
 impl Entries for View<'_, '_> {
     fn look(&self, slot: &Slot) -> Option<Seen> {
         let record = self.record(slot)?;
-        let weight = if self.counts_entries {
-            1
-        } else {
-            u32::try_from(record.size_with_head()).unwrap_or(u32::MAX)
-        };
+        let weight = self.measure.of_record(record);
         let uses = record.uses();
         Some(Seen { uses, weight })
     }
@@ -441,8 +434,8 @@ impl Entries for View<'_, '_> {
 
 /// What came of a victim.
 pub(super) enum Evicted {
-    /// It has made so much room.
-    Bytes(u64),
+    /// It has made so much room: bytes or weight, by the reason.
+    Room(u64),
     /// It had gone before, or is another entry by now.
     Gone,
     /// There is no memory to delete it.
@@ -482,7 +475,11 @@ impl Engine {
             && entries.take_drawn() > 0
             && let Some(quota) = self.memory.entries()
         {
-            let margin = (quota.limit() / ENTRIES_MARGIN_SHARE).clamp(1, ENTRIES_MARGIN_MAX);
+            let share = (quota.limit() / ENTRIES_MARGIN_SHARE).max(1);
+            let margin = match eviction.measure {
+                Measure::Weights => share,
+                _ => share.min(ENTRIES_MARGIN_MAX),
+            };
             let left = quota.left();
             if eviction.makes_room() && left < margin.div_ceil(2) {
                 // Of all in turn: it is for more of them than the one that has come last.
@@ -492,10 +489,9 @@ impl Engine {
         let Some(notes) = &mut stripe.notes else {
             return;
         };
-        let weight_max = if eviction.counts_entries {
-            eviction.notes_max
-        } else {
-            self.memory.quota().piece()
+        let weight_max = match eviction.measure {
+            Measure::Bytes => self.memory.quota().piece(),
+            Measure::Entries | Measure::Weights => eviction.notes_max,
         };
         if !notes.is_due(weight_max) {
             return;
@@ -528,7 +524,7 @@ impl Engine {
         View {
             engine: self,
             guard,
-            counts_entries: eviction.counts_entries,
+            measure: eviction.measure,
             held_to: Stamp::ZERO,
         }
     }
@@ -548,10 +544,13 @@ impl Engine {
         (self.eviction.as_deref()).is_some_and(Eviction::makes_room)
     }
 
-    /// Makes room for so many entries that are going to come, where these are limited.
-    pub(super) fn evict_for(&self, entries: usize) {
-        if let Some(quota) = self.memory.entries() {
-            let lacking = (entries as u64).saturating_sub(quota.left());
+    /// Makes room for entries of this weight that are going to come, where these are limited, and if they
+    /// can ever fit.
+    pub(super) fn evict_for(&self, weight: u64) {
+        if let Some(quota) = self.memory.entries()
+            && weight <= quota.limit()
+        {
+            let lacking = weight.saturating_sub(quota.left());
             self.evict(EvictionReason::Entries, lacking, usize::MAX);
         }
     }
@@ -569,7 +568,7 @@ impl Engine {
         }
     }
 
-    /// Lets entries go until there is so much less: bytes or entries, by the reason; at most so many.
+    /// Lets entries go until there is so much less: bytes or weight, by the reason; at most so many.
     /// How much it was. The caller holds no lock.
     pub(super) fn evict(&self, reason: EvictionReason, wanted: u64, count_max: usize) -> u64 {
         let Some(eviction) = self.eviction.as_deref().filter(|one| one.makes_room()) else {
@@ -601,8 +600,7 @@ impl Engine {
                 count += 1;
                 let mut telling = (&mut woken, &mut gone);
                 match self.evict_one(victim, reason, &mut telling, &mut retiring, &guard) {
-                    Evicted::Bytes(bytes) if reason == EvictionReason::Memory => made += bytes,
-                    Evicted::Bytes(_) => made += 1,
+                    Evicted::Room(room) => made += room,
                     Evicted::Gone => {}
                     Evicted::Refused => {
                         eviction.keep(index, *victim);
@@ -732,6 +730,10 @@ impl Engine {
             return Evicted::Refused;
         }
         let bytes = record.size_with_head() as u64;
+        let room = match reason {
+            EvictionReason::Memory | EvictionReason::Idle => bytes,
+            EvictionReason::Entries => entry_weight(record).into(),
+        };
         let (stamp, version) = publish_evicted(record, draft, &self.counter);
         self.settle_evicted(&mut stripe, record, version, stamp, woken);
         stripe.counts.evicted[reason as usize] += 1;
@@ -749,7 +751,7 @@ impl Engine {
         {
             self.turn_epoch(true, guard);
         }
-        Evicted::Bytes(bytes)
+        Evicted::Room(room)
     }
 
     fn settle_evicted(

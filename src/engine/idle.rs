@@ -128,7 +128,7 @@ impl Engine {
         idle.retain(|slot| {
             let evicted =
                 self.evict_one(slot, EvictionReason::Idle, &mut telling, retiring, &guard);
-            matches!(evicted, Evicted::Bytes(_))
+            matches!(evicted, Evicted::Room(_))
         });
         eviction.note_departed(index, &idle, &view);
         drop(guard);

@@ -17,8 +17,10 @@ use super::commit::{Installed, Plan, unreserve};
 use super::payload::{self, Large};
 use super::single::expire;
 use super::timing::CommitTime;
+use super::weight::added_weight;
 use crate::error::{Error, Result};
 use crate::key::Key;
+use crate::moment::Moment;
 use crate::mvcc::chain::{Draft, RecordRef};
 use crate::mvcc::notify::Woken;
 use crate::mvcc::publish::publish_kept;
@@ -57,6 +59,8 @@ pub(crate) struct Stage<'e> {
     engine: &'e Engine,
     batches: Vec<Batch>,
     count: usize,
+    /// What all of it counts to a limit of entries.
+    weight: u64,
 }
 
 #[derive(Debug, Default)]
@@ -82,6 +86,7 @@ impl<'e> Stage<'e> {
             engine,
             batches: Vec::new(),
             count: 0,
+            weight: 0,
         }
     }
 
@@ -89,12 +94,9 @@ impl<'e> Stage<'e> {
     ///
     /// # Errors
     ///
-    /// `OutOfMemory`, and `MemoryLimit`; it has not been added then.
+    /// `OutOfMemory`, `MemoryLimit`, and `EntryLimit` where it is too heavy; it has not been added then.
     pub(crate) fn push(&mut self, staged: &Staged<'_>) -> Result<()> {
-        let draft = match staged.expire_in {
-            None => payload::draft(staged.value)?,
-            Some(after) => payload::draft_expiring(staged.value, after)?,
-        };
+        let draft = self.draft(staged)?;
         if self.batches.last().is_none_or(Batch::is_full) {
             reserve(&mut self.batches, 1)?;
             let mut batch = Batch::default();
@@ -108,6 +110,7 @@ impl<'e> Stage<'e> {
                 let mut stripe = self.engine.stripes.lock_one(stripe);
                 Ok(stripe.share.charge(draft.size(), Purpose::Growth)?)
             })?;
+            self.weight += u64::from(payload::weight_of_draft(&draft));
             batch.keys.extend_from_slice(staged.key);
             batch.pieces.push(Piece {
                 draft: Some(draft),
@@ -119,6 +122,20 @@ impl<'e> Stage<'e> {
         }
         self.count += 1;
         Ok(())
+    }
+
+    /// The version of an entry.
+    fn draft(&self, staged: &Staged<'_>) -> Result<Draft<Large>> {
+        let (engine, value) = (self.engine, staged.value);
+        Ok(match staged.expire_in {
+            after if engine.weighs() => {
+                let weight = engine.weigh(&Key::raw(staged.key), value.as_ref())?;
+                let after = after.map(|after| Moment::ZERO.after(after));
+                payload::draft_weighed(value, after, weight)?
+            }
+            None => payload::draft(value)?,
+            Some(after) => payload::draft_expiring(value, after)?,
+        })
     }
 }
 
@@ -215,7 +232,7 @@ impl Engine {
             overwrites,
             is_committed: false,
         };
-        self.evict_for(prepared.stage.count);
+        self.evict_for(prepared.stage.weight);
         prepared.create_records()?;
         self.with_room(|| prepared.commit(keeps))
     }
@@ -254,9 +271,11 @@ impl Prepared<'_> {
         let time = CommitTime::new(engine);
         let provided = self.provide(&mut records, &time, &mut locked, &guard);
         let provided = provided.and_then(|()| {
-            let come = records.iter().filter(|record| !record.has_entry()).count();
+            let drafts = self.pieces().filter_map(|piece| piece.draft.as_ref());
+            let come = drafts.zip(records.iter().copied().map(Some));
+            let come = come.map(added_weight).map(u64::from).sum();
             let stripe = locked.iter_mut().next();
-            Ok(stripe.map_or(Ok(()), |stripe| stripe.charge_entries(come))?)
+            Ok(stripe.map_or(Ok(()), |stripe| stripe.charge_weight(come))?)
         });
         if let Err(refused) = provided {
             unreserve(&mut locked);

@@ -211,7 +211,20 @@ impl Lead<'_> {
     /// the result, and where it has left nothing, what was loaded, without a stamp.
     pub(crate) fn store(mut self, value: NewValue<'_>) -> Loaded {
         let engine = self.engine;
-        let stored = engine.timed(|| engine.commit_load(self.key, &self.load, value));
+        let op = Op::Set(value);
+        // What weighs it is the caller's code, too.
+        let weighed = (engine.weighs()).then(|| self.run(|| engine.weighed_single(self.key, &op)));
+        let weighed = match weighed.transpose() {
+            Ok(weighed) => weighed.transpose(),
+            Err(panic) => {
+                drop(self);
+                panic::resume_unwind(panic)
+            }
+        };
+        let stored = weighed.and_then(|weighed| {
+            engine
+                .timed(|| engine.commit_load(self.key, &self.load, weighed.flatten().as_ref(), op))
+        });
         self.is_listed = stored.is_err();
         let loaded = stored.unwrap_or_else(|error| Loaded::Refused(Arc::new(error)));
         // Those who wait have it from the list. Once it is off, there are no more of them to come.
@@ -242,7 +255,7 @@ impl Drop for Lead<'_> {
 
 /// The commit of what was loaded.
 struct Storing<'a> {
-    op: Op<'a>,
+    op: &'a Op<'a>,
     load: &'a Arc<Load>,
 }
 
@@ -344,14 +357,22 @@ impl Engine {
     }
 
     /// Commits what was loaded, if the load is still listed; what there is then.
-    fn commit_load(&self, key: &Key, load: &Arc<Load>, value: NewValue<'_>) -> Result<Loaded> {
-        let left = value.expiry().time().map_or(TimeLeft::FOREVER, |time| {
+    fn commit_load(
+        &self,
+        key: &Key,
+        load: &Arc<Load>,
+        weighed: Option<&Op<'_>>,
+        op: Op<'_>,
+    ) -> Result<Loaded> {
+        let left = op.expiry().time().map_or(TimeLeft::FOREVER, |time| {
             TimeLeft::until(Moment::ceil(time), Moment::ZERO)
         });
-        let op = Op::Set(value);
         check_single(key, &op, self.limits(), self.single)?;
         self.turn.give_way();
-        let storing = Storing { op, load };
+        let storing = Storing {
+            op: weighed.unwrap_or(&op),
+            load,
+        };
         let mut woken = Woken::new();
         let stamp = self.with_room(|| self.commit_one(None, key, &storing, &mut woken))?;
         if stamp.is_none() {
@@ -360,7 +381,7 @@ impl Engine {
                 return Ok(Loaded::Entry(value, Some(stamp), left));
             }
         }
-        let Op::Set(value) = storing.op else {
+        let Op::Set(value) = op else {
             unreachable!("what is loaded is set");
         };
         Ok(Loaded::Entry(value.into(), stamp, left))

@@ -221,6 +221,7 @@ mod tests {
             history: HistoryBounds::default(),
             memory_limit: u64::MAX,
             entry_limit: u64::MAX,
+            weigher: None,
             eviction: None,
             queue_concurrency: 1,
             latency_histograms: false,

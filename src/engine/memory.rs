@@ -6,6 +6,7 @@
 //! made, and it begins again. What frees memory in the end, a tombstone, is never refused.
 
 use super::eviction::{Eviction, EvictionReason, EvictionScope};
+use super::weight::Measure;
 use super::{Engine, deferred};
 use crate::error::{Error, Limited, Result};
 use crate::mvcc::quota::{Meter, Quota};
@@ -74,10 +75,12 @@ impl Memory {
     }
 
     /// What evicts for these limits.
-    pub(super) fn eviction(&self, scope: EvictionScope) -> Eviction {
+    pub(super) fn eviction(&self, scope: EvictionScope, is_weighed: bool) -> Eviction {
         let entry_limit = self.entries().map_or(u64::MAX, |entries| entries.limit());
         let limits = [self.quota.limit(), entry_limit];
-        Eviction::new(scope, limits, self.stripe_count, self.meter(Kind::Policy))
+        let measure = Measure::new(entry_limit, is_weighed);
+        let meter = self.meter(Kind::Policy);
+        Eviction::new(scope, limits, measure, self.stripe_count, meter)
     }
 
     /// How many entries there may be, where that is limited.
@@ -192,12 +195,18 @@ impl<'e> Room<'e> {
         self.note(made);
     }
 
-    /// Evicts an entry, and twice as many where that did not suffice.
-    fn evict_entries(&mut self) {
+    /// Evicts for entries that weigh so much more, unless they never fit.
+    fn evict_entries(&mut self, wanted: u64) {
         self.is_swept = true;
-        self.target = (2 * self.target).max(1);
-        let made = (self.engine).evict(EvictionReason::Entries, self.target, usize::MAX);
-        self.is_evicted = made == 0;
+        self.is_evicted = true;
+        let engine = self.engine;
+        if let Some(entries) = engine.memory.entries()
+            && wanted <= entries.limit()
+        {
+            let lacking = wanted.saturating_sub(entries.left()).max(1);
+            let made = engine.evict(EvictionReason::Entries, lacking, usize::MAX);
+            self.is_evicted = made == 0;
+        }
     }
 
     fn note(&mut self, made: u64) {
@@ -297,7 +306,7 @@ impl Engine {
         for length in turns() {
             match refused.refused_by_limit() {
                 None => return Err(refused),
-                Some(Limited::Entries) => room.evict_entries(),
+                Some(Limited::Entries { wanted }) => room.evict_entries(wanted as u64),
                 Some(Limited::Memory { wanted }) => {
                     room.make(wanted as u64, is_waiting && length.is_zero());
                 }
@@ -314,8 +323,9 @@ impl Engine {
         }
         Err(match refused.refused_by_limit() {
             None => refused,
-            Some(Limited::Entries) => {
-                Error::entry_limit_reached(self.entry_limit().unwrap_or(usize::MAX))
+            Some(Limited::Entries { wanted }) => {
+                let max = self.entry_limit().unwrap_or(usize::MAX);
+                Error::entry_limit_reached(wanted, max, self.weighs())
             }
             Some(Limited::Memory { wanted }) => {
                 let (used, limit) = (self.memory_use().total(), self.memory.quota.limit());
@@ -363,6 +373,7 @@ mod tests {
             history: HistoryBounds::default(),
             memory_limit: LIMIT,
             entry_limit: u64::MAX,
+            weigher: None,
             eviction: Some(EvictionScope {
                 makes_room: true,
                 ..EvictionScope::default()

@@ -9,6 +9,7 @@
 mod ages;
 pub(crate) mod arithmetic;
 mod calls;
+mod charge;
 pub(crate) mod commit;
 pub(crate) mod contention;
 mod deferred;
@@ -41,6 +42,7 @@ mod sweep;
 pub(crate) mod timing;
 mod versionstamped;
 pub(crate) mod watch;
+pub(crate) mod weight;
 pub(crate) mod write;
 
 pub(crate) use self::stats::{Counts, ReadCounts};
@@ -62,6 +64,7 @@ use self::queues::Queues;
 use self::reaper::{Pace, Timers};
 use self::reports::Reports;
 use self::sweep::SweepQueue;
+use self::weight::Weigher;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::index::OrderedIndex;
@@ -96,6 +99,8 @@ pub(crate) struct Config {
     pub(crate) memory_limit: u64,
     /// How many entries there may be; `u64::MAX` where that is not limited.
     pub(crate) entry_limit: u64,
+    /// What they count, other than 1 each; none where they are not limited.
+    pub(crate) weigher: Option<Weigher>,
     /// Which entries may be evicted for a limit, if any.
     pub(crate) eviction: Option<EvictionScope>,
     /// How many messages of a queue are handled at once.
@@ -214,7 +219,9 @@ impl Stripe {
 impl Engine {
     pub(crate) fn new(config: Config) -> Arc<Self> {
         let memory = Memory::new(config.memory_limit, config.entry_limit, config.stripe_bits);
-        let eviction = (config.eviction.clone()).map(|scope| Box::new(memory.eviction(scope)));
+        let is_weighed = config.weigher.is_some();
+        let eviction = config.eviction.clone();
+        let eviction = eviction.map(|scope| Box::new(memory.eviction(scope, is_weighed)));
         let stripes = Stripes::new(config.stripe_bits, || {
             Stripe::new(&memory, eviction.as_deref())
         });
@@ -250,7 +257,11 @@ impl Engine {
             waiting: WaitingBytes::default(),
             eviction,
             reports: Reports::new(),
-            single: config.limits.single(),
+            single: if is_weighed {
+                SingleLimits::NONE
+            } else {
+                config.limits.single()
+            },
             config,
         });
         engine.keep_history();
@@ -345,7 +356,7 @@ impl From<OutOfMemory> for Error {
         match refused.by {
             RefusedBy::Allocator => Self::out_of_memory(refused.bytes),
             RefusedBy::MemoryLimit => Self::memory_limit(refused.bytes),
-            RefusedBy::EntryLimit => Self::entry_limit(),
+            RefusedBy::EntryLimit => Self::entry_limit(refused.bytes),
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::expiry::Expiry;
 use crate::moment::Moment;
 use crate::mvcc::chain::{Draft, VersionRef};
+use crate::sync::OutOfMemory;
 use crate::value::{NewValue, Value, ValueRef};
 use std::mem;
 
@@ -17,6 +18,8 @@ pub(crate) struct Pending<'w, 'g> {
     /// When it expires, if it does.
     deadline: Option<Moment>,
     is_changed: bool,
+    /// What the mutation weighs that the value comes from; zero where nothing is weighed.
+    weight: u32,
 }
 
 /// What a key holds.
@@ -57,6 +60,7 @@ impl<'w, 'g> Pending<'w, 'g> {
             content: version.map_or(Content::Nothing, Content::Stored),
             deadline: version.and_then(payload::deadline),
             is_changed: false,
+            weight: 0,
         }
     }
 
@@ -79,7 +83,10 @@ impl<'w, 'g> Pending<'w, 'g> {
     #[inline]
     pub(crate) fn apply(&mut self, op: &'w Op<'w>, time: &CommitTime<'_>) -> Result<()> {
         let (op, expiry) = match op {
-            Op::Timed(timed) => (&timed.0, timed.1),
+            Op::Qualified(qualified) => {
+                self.weight = qualified.weight;
+                (&qualified.op, qualified.expiry)
+            }
             op => (op, op.expiry()),
         };
         self.content = self.changed(op, time)?;
@@ -104,7 +111,7 @@ impl<'w, 'g> Pending<'w, 'g> {
             Op::Max(operand) => self.combine("max", *operand, u64::max),
             Op::BoundedSum(sum) => self.sum(sum, time),
             Op::NotU64(operation) => Err(Error::operand_not_u64(operation)),
-            Op::Timed(_) => unreachable!("nothing is timed twice"),
+            Op::Qualified(_) => unreachable!("nothing is qualified twice"),
         }
     }
 
@@ -144,6 +151,8 @@ impl<'w, 'g> Pending<'w, 'g> {
             _ if !self.is_changed => return Ok(None),
             (Content::Nothing, _) if !was_there => return Ok(None),
             (Content::Nothing, _) => payload::draft_tombstone()?,
+            (Content::Stored(version), deadline) => payload::draft_again(*version, deadline)?,
+            _ if self.weight > 0 => self.draft_weighed()?,
             (Content::Set(value), None) => payload::draft(value)?,
             (Content::Set(value), Some(deadline)) => payload::draft_until(value, deadline)?,
             (Content::Number(number), None) => payload::draft_u64(*number)?,
@@ -154,9 +163,19 @@ impl<'w, 'g> Pending<'w, 'g> {
             (Content::V8(bytes), Some(deadline)) => {
                 payload::draft_until(&NewValue::v8(bytes), deadline)?
             }
-            (Content::Stored(version), deadline) => payload::draft_again(*version, deadline)?,
         };
         Ok(Some(draft))
+    }
+
+    #[cold]
+    fn draft_weighed(&self) -> Result<Draft<Large>, OutOfMemory> {
+        let value = match &self.content {
+            Content::Set(value) => value,
+            Content::Number(number) => &NewValue::from(*number),
+            Content::V8(bytes) => &NewValue::v8(bytes),
+            Content::Nothing | Content::Stored(_) => unreachable!("it comes from no mutation"),
+        };
+        payload::draft_weighed(value, self.deadline, self.weight)
     }
 
     /// When the entry expires, if it does.

@@ -5,7 +5,8 @@
 //! value is kept as [`Bytes`], and a read shares it.
 //!
 //! A version that expires says so by a bit of its tag, and has its deadline before its inline bytes.
-//! All others have neither.
+//! One that was weighed ([`weight`](super::weight)) says so by another, and has its weight there, behind
+//! the deadline if it has both. All others have none of it.
 
 use crate::moment::Moment;
 use crate::mvcc::chain::{Draft, Payload, TOMBSTONE, VersionRef};
@@ -25,8 +26,21 @@ const TAG_V8: u8 = 3;
 /// Set in the tag of a version that expires.
 const EXPIRES: u8 = 0x80;
 
-/// A deadline, as it lies before the inline bytes.
+/// Set in the tag of a version that was weighed.
+const WEIGHED: u8 = 0x40;
+
+/// What lies before the inline bytes: a deadline, a weight, or one behind the other.
 type DeadlineBytes = [u8; size_of::<u64>()];
+type WeightBytes = [u8; size_of::<u32>()];
+type PrefixBytes = [u8; size_of::<DeadlineBytes>() + size_of::<WeightBytes>()];
+
+fn prefix(deadline: Moment, weight: u32) -> PrefixBytes {
+    let mut prefix = PrefixBytes::default();
+    let (before, behind) = prefix.split_at_mut(size_of::<DeadlineBytes>());
+    before.copy_from_slice(&deadline.as_micros().to_le_bytes());
+    behind.copy_from_slice(&weight.to_le_bytes());
+    prefix
+}
 
 /// The bytes of a value that is too large to lie inline. Boxed, so that the header of every other
 /// version pays eight bytes for it.
@@ -93,6 +107,20 @@ pub(crate) fn draft_until(
     draft_value(value, EXPIRES, deadline.as_micros().to_le_bytes())
 }
 
+/// A version that holds a value, and was weighed; until a moment, if it expires, or, before
+/// [`start_expiring`], for so long.
+#[cold]
+pub(crate) fn draft_weighed(
+    value: &NewValue<'_>,
+    deadline: Option<Moment>,
+    weight: u32,
+) -> Result<Draft<Large>, OutOfMemory> {
+    match deadline {
+        None => draft_value(value, WEIGHED, weight.to_le_bytes()),
+        Some(deadline) => draft_value(value, EXPIRES | WEIGHED, prefix(deadline, weight)),
+    }
+}
+
 #[inline]
 fn draft_value<const N: usize>(
     value: &NewValue<'_>,
@@ -128,8 +156,8 @@ fn share(bytes: &[u8], shared: Option<&Bytes>) -> Result<Bytes, OutOfMemory> {
     Ok(copy.into())
 }
 
-/// A version with the value of another, which it shares where that is large, and perhaps with a
-/// deadline of its own.
+/// A version with the value of another, which it shares where that is large, and its weight, and perhaps
+/// with a deadline of its own.
 #[cold]
 pub(crate) fn draft_again(
     version: VersionRef<'_, Large>,
@@ -137,11 +165,19 @@ pub(crate) fn draft_again(
 ) -> Result<Draft<Large>, OutOfMemory> {
     let (tag, bytes) = parts(version);
     let large = version.extra().clone();
-    match deadline {
-        None => Draft::new(tag, bytes, large),
-        Some(deadline) => {
+    let weight = is_weighed(version).then(|| weight(version));
+    match (deadline, weight) {
+        (None, None) => Draft::new(tag, bytes, large),
+        (None, Some(weight)) => {
+            Draft::with_prefix(tag | WEIGHED, weight.to_le_bytes(), bytes, large)
+        }
+        (Some(deadline), None) => {
             let deadline = deadline.as_micros().to_le_bytes();
             Draft::with_prefix(tag | EXPIRES, deadline, bytes, large)
+        }
+        (Some(deadline), Some(weight)) => {
+            let prefix = prefix(deadline, weight);
+            Draft::with_prefix(tag | EXPIRES | WEIGHED, prefix, bytes, large)
         }
     }
 }
@@ -167,6 +203,55 @@ pub(crate) fn is_lasting(version: VersionRef<'_, Large>) -> bool {
     is_lasting_tag(version.tag())
 }
 
+/// Whether a version expires, or was weighed.
+#[inline]
+pub(crate) fn is_prefixed(version: VersionRef<'_, Large>) -> bool {
+    version.tag() & (EXPIRES | WEIGHED) != 0
+}
+
+/// Whether a version was weighed.
+#[inline]
+pub(crate) fn is_weighed(version: VersionRef<'_, Large>) -> bool {
+    version.tag() & WEIGHED != 0
+}
+
+/// What an entry counts to a limit of entries that has this version; nothing, where it says that the key
+/// was deleted.
+pub(crate) fn weight(version: VersionRef<'_, Large>) -> u32 {
+    weight_of(version.tag(), version.bytes())
+}
+
+/// Whether an entry that has this version counts 1, or there is none.
+#[inline]
+pub(crate) fn weighs_one(draft: &Draft<Large>) -> bool {
+    draft.tag() & WEIGHED == 0
+}
+
+/// What an entry will count that has this version; nothing, where it says that the key was deleted.
+pub(crate) fn weight_of_draft(draft: &Draft<Large>) -> u32 {
+    match draft.tag() {
+        tag if tag & WEIGHED == 0 => weight_of(tag, &[]),
+        tag if tag & EXPIRES == 0 => u32::from_le_bytes(draft.prefix()),
+        tag => weight_of(tag, &draft.prefix::<{ size_of::<PrefixBytes>() }>()),
+    }
+}
+
+/// The weight of a version with this tag, by the first of its bytes.
+fn weight_of(tag: u8, bytes: &[u8]) -> u32 {
+    if tag & WEIGHED == 0 {
+        return u32::from(tag != TOMBSTONE);
+    }
+    let from = prefix_len(tag) - size_of::<WeightBytes>();
+    let weight = bytes.get(from..).and_then(<[u8]>::first_chunk);
+    weight.map_or(1, |weight| u32::from_le_bytes(*weight))
+}
+
+/// How much lies before the inline bytes of a version with this tag.
+fn prefix_len(tag: u8) -> usize {
+    let of = |bit, len| if tag & bit == 0 { 0 } else { len };
+    of(EXPIRES, size_of::<DeadlineBytes>()) + of(WEIGHED, size_of::<WeightBytes>())
+}
+
 /// Whether a version expires.
 #[inline]
 pub(crate) fn expires(version: VersionRef<'_, Large>) -> bool {
@@ -187,11 +272,14 @@ pub(crate) fn deadline(version: VersionRef<'_, Large>) -> Option<Moment> {
 #[inline]
 fn parts(version: VersionRef<'_, Large>) -> (u8, &[u8]) {
     let (tag, bytes) = (version.tag(), version.bytes());
-    if tag & EXPIRES == 0 {
+    if tag & (EXPIRES | WEIGHED) == 0 {
         return (tag, bytes);
     }
-    let bytes = bytes.split_at_checked(size_of::<DeadlineBytes>());
-    (tag & !EXPIRES, bytes.map_or(&[], |(_, bytes)| bytes))
+    let bytes = bytes.split_at_checked(prefix_len(tag));
+    (
+        tag & !(EXPIRES | WEIGHED),
+        bytes.map_or(&[], |(_, bytes)| bytes),
+    )
 }
 
 /// The value in a version; `None` in a tombstone.
@@ -207,10 +295,10 @@ pub(crate) fn bytes(version: VersionRef<'_, Large>) -> Option<&[u8]> {
         let inline = version.bytes();
         return Some(version.extra().as_ref().map_or(inline, |large| large));
     }
-    bytes_expiring(version)
+    bytes_prefixed(version)
 }
 
-/// The number in a version that holds a `u64` and does not expire.
+/// The number in a version that holds a `u64`, does not expire, and was not weighed.
 #[inline]
 pub(crate) fn lasting_u64(version: VersionRef<'_, Large>) -> Option<u64> {
     if version.tag() != TAG_U64 {
@@ -219,9 +307,9 @@ pub(crate) fn lasting_u64(version: VersionRef<'_, Large>) -> Option<u64> {
     version.bytes().try_into().ok().map(u64::from_le_bytes)
 }
 
-/// The bytes in a version that holds bytes and expires.
+/// The bytes in a version that holds bytes and expires, or was weighed.
 #[cold]
-fn bytes_expiring(version: VersionRef<'_, Large>) -> Option<&[u8]> {
+fn bytes_prefixed(version: VersionRef<'_, Large>) -> Option<&[u8]> {
     view(version)?.as_bytes()
 }
 
@@ -235,14 +323,14 @@ fn view_of<'g>(tag: u8, inline: &'g [u8], version: VersionRef<'g, Large>) -> Opt
             Some(ValueRef::U64(number.unwrap_or_default()))
         }
         TAG_V8 => Some(ValueRef::V8(bytes())),
-        _ => view_expiring(version),
+        _ => view_prefixed(version),
     }
 }
 
-/// The value in a version that expires.
+/// The value in a version that expires, or was weighed.
 #[cold]
-fn view_expiring(version: VersionRef<'_, Large>) -> Option<ValueRef<'_>> {
-    if !expires(version) {
+fn view_prefixed(version: VersionRef<'_, Large>) -> Option<ValueRef<'_>> {
+    if !is_prefixed(version) {
         return None;
     }
     let (tag, bytes) = parts(version);

@@ -19,12 +19,14 @@ use crate::key::Key;
 use crate::moment::Moment;
 use crate::mvcc::quota::{Charge, Meter, Purpose};
 use crate::sync::{
-    AtomicU64, CachePadded, Mutex, Ordering, OutOfMemory, Planted, footprint, may_allocate, planted,
+    AtomicU64, CachePadded, Mutex, Ordering, OutOfMemory, Planted, footprint, may_allocate,
+    planted, reserve,
 };
 use crate::value::{NewValue, Value, ValueRef};
 use bytes::Bytes;
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
+use std::iter;
 use std::ops::Bound;
 use std::sync::Arc;
 use std::task::Waker;
@@ -51,10 +53,17 @@ const UNUSED_MAX: usize = 16;
 pub(crate) struct Letter {
     payload: Value,
     intervals: Option<Vec<Duration>>,
-    dead_letter_keys: Vec<Key>,
+    dead_letters: Vec<DeadLetter>,
     bytes: usize,
     /// Its memory, for as long as anybody has it.
     _charge: Charge,
+}
+
+/// Where a message is buried, and what that entry weighs then; zero, where nothing is weighed.
+#[derive(Clone, Debug)]
+struct DeadLetter {
+    key: Key,
+    weight: u32,
 }
 
 /// A letter on its way: cheap to clone.
@@ -70,10 +79,10 @@ impl Letter {
         let delivery = &enqueue.delivery;
         let payload = owned(&enqueue.payload)?;
         let intervals = delivery.intervals().map(copied).transpose()?;
-        let dead_letter_keys = copied(delivery.dead_letter_keys())?;
-        let key_bytes: usize = dead_letter_keys
+        let dead_letters = dead_letters(enqueue)?;
+        let key_bytes: usize = dead_letters
             .iter()
-            .map(|key| size_of::<Key>() + footprint(key.as_bytes().len()))
+            .map(|letter| size_of::<DeadLetter>() + footprint(letter.key.as_bytes().len()))
             .sum();
         let interval_bytes = intervals.as_deref().map_or(0, size_of_val);
         let heap_bytes = match &payload {
@@ -86,7 +95,7 @@ impl Letter {
             _charge: Charge::new(meter, bytes, Purpose::Growth)?,
             payload,
             intervals,
-            dead_letter_keys,
+            dead_letters,
         })
     }
 }
@@ -139,6 +148,19 @@ fn owned(value: &NewValue<'_>) -> Result<Value, OutOfMemory> {
         ValueRef::V8(_) => Value::V8(bytes),
         _ => Value::Bytes(bytes),
     })
+}
+
+/// Where it is buried if it is undelivered.
+fn dead_letters(enqueue: &Enqueue<'_>) -> Result<Vec<DeadLetter>, OutOfMemory> {
+    let keys = enqueue.delivery.dead_letter_keys();
+    let mut letters = Vec::new();
+    reserve(&mut letters, keys.len())?;
+    let weights = enqueue.weights.iter().copied().chain(iter::repeat(0));
+    letters.extend(keys.iter().zip(weights).map(|(key, weight)| DeadLetter {
+        key: key.clone(),
+        weight,
+    }));
+    Ok(letters)
 }
 
 fn copied<T: Clone>(list: &[T]) -> Result<Vec<T>, OutOfMemory> {
@@ -382,6 +404,8 @@ impl Engine {
     /// Whatever the limits refuse; nothing has changed then.
     pub(crate) fn enqueue(&self, enqueue: &Enqueue<'_>) -> Result<Effects> {
         enqueue.check_single(self.limits())?;
+        let weighed = self.weighed_enqueue(enqueue)?;
+        let enqueue = weighed.as_ref().unwrap_or(enqueue);
         let mut signals = Signals::default();
         self.with_room(|| self.commit_messages(std::slice::from_ref(enqueue), &mut signals))
     }
@@ -444,11 +468,16 @@ impl Engine {
     fn try_bury(&self, queue: &Arc<MessageQueue>, taken: &Taken<Posted>) -> Result<Outcome> {
         let letter = &*taken.message.letter;
         let mut write = Write::new();
-        write.reserve(0, letter.dead_letter_keys.len())?;
-        for key in &letter.dead_letter_keys {
+        write.reserve(0, letter.dead_letters.len())?;
+        for DeadLetter { key, weight } in &letter.dead_letters {
+            let op = Op::Set(NewValue::from(&letter.payload));
             write.mutations.push(Mutation {
                 key: key.clone(),
-                op: Op::Set(NewValue::from(&letter.payload)),
+                op: if *weight == 0 {
+                    op
+                } else {
+                    op.with_weight(*weight)
+                },
             });
         }
         let mut calls = Calls::new();

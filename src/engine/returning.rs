@@ -25,9 +25,23 @@ impl Engine {
     pub(crate) fn commit_returning<R>(
         &self,
         write: &Write<'_>,
-        mut read: impl FnMut(Key, Option<Hit<'_>>) -> R,
+        read: impl FnMut(Key, Option<Hit<'_>>) -> R,
     ) -> Result<(Outcome, Vec<R>)> {
         write.check_limits(self.limits(), self.single)?;
+        if self.weighs() {
+            return self.with_weights(write, |weighed| {
+                self.commit_weighed_returning(weighed, read)
+            });
+        }
+        self.commit_weighed_returning(write, read)
+    }
+
+    /// The same, of what is within the limits, and weighed where that counts.
+    fn commit_weighed_returning<R>(
+        &self,
+        write: &Write<'_>,
+        mut read: impl FnMut(Key, Option<Hit<'_>>) -> R,
+    ) -> Result<(Outcome, Vec<R>)> {
         let mut all_left = Vec::new();
         reserve(&mut all_left, write.mutations.len())?;
         // First, because that may take long, and nothing is freed while this is pinned. For the same
@@ -57,6 +71,8 @@ impl Engine {
         mut read: impl FnMut(Option<Hit<'_>>) -> R,
     ) -> Result<R> {
         check_single(key, op, self.limits(), self.single)?;
+        let weighed = self.weighed(key, op)?;
+        let op = weighed.as_ref().unwrap_or(op);
         self.turn.give_way();
         let mut woken = Woken::new();
         self.with_room(|| {

@@ -4,16 +4,18 @@
 //! Most of them set a value that does not expire, of a size that is within the limits as two
 //! comparisons can tell. So that path is compiled for itself.
 
-use super::commit::{Effects, FailedChecks, Installed, Outcome, has_entry, purpose_of_notes};
+use super::charge::purpose_of_notes;
+use super::commit::{Effects, FailedChecks, Installed, Outcome, has_entry};
 use super::mutation::Pending;
 use super::payload::{self, Large};
 use super::sweep::Aftermath;
 use super::timing::CommitTime;
-use super::write::{Expect, Op, check_single};
+use super::write::{Expect, Op, Qualified, check_single, check_single_closely, is_plain_single};
 use super::{Engine, Stripe};
 use crate::error::{Error, Result};
 use crate::expiry::Expiry;
 use crate::key::Key;
+use crate::moment::Moment;
 use crate::mvcc::chain::{Draft, RecordRef};
 use crate::mvcc::notify::Woken;
 use crate::mvcc::publish::publish_one;
@@ -65,6 +67,28 @@ impl Single for Lasting<'_> {
     fn expire(&self, _draft: &mut Draft<Large>, _time: &CommitTime<'_>) {}
 
     #[inline]
+    fn apply(
+        &self,
+        _record: Option<RecordRef<'_, Large>>,
+        _time: &CommitTime<'_>,
+    ) -> Result<Option<Draft<Large>>> {
+        unreachable!("it does not depend on what is stored")
+    }
+}
+
+/// The same, of one that was weighed.
+struct Weighed<'v> {
+    value: &'v NewValue<'v>,
+    weight: u32,
+}
+
+impl Single for Weighed<'_> {
+    fn prepare(&self) -> Result<Option<Draft<Large>>, OutOfMemory> {
+        payload::draft_weighed(self.value, None, self.weight).map(Some)
+    }
+
+    fn expire(&self, _draft: &mut Draft<Large>, _time: &CommitTime<'_>) {}
+
     fn apply(
         &self,
         _record: Option<RecordRef<'_, Large>>,
@@ -147,7 +171,33 @@ impl Engine {
     ///
     /// As [`commit`](Self::commit).
     pub(crate) fn commit_mutation(&self, key: &Key, op: &Op<'_>) -> Result<Effects> {
-        check_single(key, op, self.limits(), self.single)?;
+        if !is_plain_single(key, op, self.single) {
+            return self.commit_mutation_closely(key, op);
+        }
+        self.commit_mutation_allowed(key, op)
+    }
+
+    #[cold]
+    fn commit_mutation_closely(&self, key: &Key, op: &Op<'_>) -> Result<Effects> {
+        if !self.weighs() {
+            check_single_closely(key, op, self.limits())?;
+            return self.commit_mutation_allowed(key, op);
+        }
+        check_single(key, op, self.limits(), self.limits().single())?;
+        let Some(value) = op.lasting() else {
+            let weighed = self.weighed(key, op)?;
+            return self.commit_mutation_allowed(key, weighed.as_ref().unwrap_or(op));
+        };
+        let weight = self.weigh(key, value.as_ref())?;
+        self.turn.give_way();
+        let (set, mut woken) = (Weighed { value, weight }, Woken::new());
+        let stamp = self.with_room(|| self.commit_one(None, key, &set, &mut woken))?;
+        let stamp = committed(stamp);
+        Ok(Effects { stamp })
+    }
+
+    /// Commits one mutation that is within the limits, and weighed where that counts.
+    fn commit_mutation_allowed(&self, key: &Key, op: &Op<'_>) -> Result<Effects> {
         self.turn.give_way();
         let mut woken = Woken::new();
         self.with_room(|| self.commit_mutation_checked(key, op, &mut woken))
@@ -304,8 +354,10 @@ fn committed(stamp: Option<Stamp>) -> Stamp {
 /// is given its deadline by [`expire`].
 #[inline]
 pub(super) fn prepare(op: &Op<'_>) -> Result<Option<Draft<Large>>, OutOfMemory> {
-    let Op::Set(value) = op else {
-        return Ok(None);
+    let value = match op {
+        Op::Set(value) => value,
+        Op::Qualified(qualified) => return prepare_weighed(qualified),
+        _ => return Ok(None),
     };
     let draft = match (value.expiry(), value.expiry().time()) {
         (Expiry::NEVER, _) => payload::draft(value)?,
@@ -314,6 +366,19 @@ pub(super) fn prepare(op: &Op<'_>) -> Result<Option<Draft<Large>>, OutOfMemory> 
         (_, None) => return Ok(None),
     };
     Ok(Some(draft))
+}
+
+#[cold]
+fn prepare_weighed(qualified: &Qualified<'_>) -> Result<Option<Draft<Large>>, OutOfMemory> {
+    let (Op::Set(value), weight) = (&qualified.op, qualified.weight) else {
+        return Ok(None);
+    };
+    let after = qualified.expiry.time();
+    if after.is_none() && qualified.expiry != Expiry::NEVER {
+        return Ok(None);
+    }
+    let after = after.map(|after| Moment::ZERO.after(after));
+    payload::draft_weighed(value, after, weight).map(Some)
 }
 
 /// Gives a prepared version its deadline, if it expires.

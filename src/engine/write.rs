@@ -8,7 +8,7 @@ use crate::key::{Bounds, Key};
 use crate::limits::{Limits, SingleLimits};
 use crate::moment::Moment;
 use crate::sync::reserve;
-use crate::value::NewValue;
+use crate::value::{NewValue, ValueRef};
 use crate::version::{Stamp, Versionstamp};
 use smallvec::SmallVec;
 use std::mem::ManuallyDrop;
@@ -55,8 +55,8 @@ pub(crate) enum Op<'a> {
     Delete,
     /// Changes when the entry expires, if there is one, and nothing else.
     Touch(Expiry),
-    /// Arithmetic, with something to become of the expiry. Boxed, as all that is rare.
-    Timed(Box<(Op<'a>, Expiry)>),
+    /// A change with what it does not say itself. Boxed, as all that is rare.
+    Qualified(Box<Qualified<'a>>),
     Sum(u64),
     Min(u64),
     Max(u64),
@@ -64,6 +64,16 @@ pub(crate) enum Op<'a> {
     BoundedSum(Box<BoundedSum<'a>>),
     /// A `min` or `max`, by its name, with an operand that is no `u64`. It is refused (S03).
     NotU64(&'static str),
+}
+
+/// A change, what is to become of the expiry, and what the entry weighs then.
+#[derive(Clone, Debug)]
+pub(crate) struct Qualified<'a> {
+    /// None of these.
+    pub(crate) op: Op<'a>,
+    pub(crate) expiry: Expiry,
+    /// Zero where nothing is weighed.
+    pub(crate) weight: u32,
 }
 
 impl Op<'_> {
@@ -82,7 +92,7 @@ impl Op<'_> {
         match self {
             Self::Set(value) => value.expiry(),
             Self::Touch(expiry) => *expiry,
-            Self::Timed(timed) => timed.1,
+            Self::Qualified(qualified) => qualified.expiry,
             // Arithmetic makes an entry last (S12).
             _ => Expiry::NEVER,
         }
@@ -91,10 +101,40 @@ impl Op<'_> {
     /// The same arithmetic, with this to become of the expiry.
     pub(super) fn timed(self, expiry: Expiry) -> Self {
         if expiry == Expiry::NEVER {
-            self
-        } else {
-            Self::Timed(Box::new((self, expiry)))
+            return self;
         }
+        let op = self;
+        Self::Qualified(Box::new(Qualified {
+            op,
+            expiry,
+            weight: 0,
+        }))
+    }
+
+    /// What is weighed of it: the value that it sets, or its operand; none, where it comes with none.
+    pub(super) fn weighed_value(&self) -> Option<ValueRef<'_>> {
+        match self {
+            Self::Set(value) => Some(value.as_ref()),
+            Self::Sum(operand) | Self::Min(operand) | Self::Max(operand) => {
+                Some(ValueRef::U64(*operand))
+            }
+            Self::BoundedSum(sum) => Some(sum.operand.as_ref()),
+            Self::Qualified(qualified) => qualified.op.weighed_value(),
+            Self::Delete | Self::Touch(_) | Self::NotU64(_) => None,
+        }
+    }
+
+    /// The same change, of an entry that has this weight then.
+    pub(super) fn with_weight(&self, weight: u32) -> Self {
+        let op = match self {
+            Self::Qualified(qualified) => &qualified.op,
+            op => op,
+        };
+        Self::Qualified(Box::new(Qualified {
+            op: op.clone(),
+            expiry: self.expiry(),
+            weight,
+        }))
     }
 
     /// A `min`, where the operand is a `u64`. What it says about the expiry holds for the entry.
@@ -141,7 +181,7 @@ impl Op<'_> {
                 Ok(Some(sum.operand.encoded_len()))
             }
             Self::NotU64(operation) => Err(Error::operand_not_u64(operation)),
-            Self::Timed(timed) => timed.0.value_bytes(),
+            Self::Qualified(qualified) => qualified.op.value_bytes(),
             Self::Set(value) => Ok(Some(value.encoded_len())),
             Self::Sum(_) | Self::Min(_) | Self::Max(_) => Ok(Some(size_of::<u64>())),
             Self::Delete | Self::Touch(_) => Ok(None),
@@ -161,9 +201,20 @@ pub(crate) struct Mutation<'a> {
 pub(crate) struct Enqueue<'a> {
     pub(crate) payload: NewValue<'a>,
     pub(crate) delivery: Delivery,
+    /// What its entries weigh if it is undelivered, in the order of their keys; none, where nothing is
+    /// weighed.
+    pub(super) weights: Vec<u32>,
 }
 
-impl Enqueue<'_> {
+impl<'a> Enqueue<'a> {
+    pub(crate) fn new(payload: NewValue<'a>, delivery: Delivery) -> Self {
+        Self {
+            payload,
+            delivery,
+            weights: Vec::new(),
+        }
+    }
+
     /// Refuses a message that goes beyond the limits as an operation by itself.
     pub(crate) fn check_single(&self, limits: &Limits) -> Result<()> {
         limits.check_mutations(1)?;
@@ -299,6 +350,39 @@ impl<'a> Write<'a> {
         Ok(write)
     }
 
+    /// Makes `write`, which is new, the same with other mutations and messages, as these make of them.
+    ///
+    /// # Errors
+    ///
+    /// `OutOfMemory`; theirs.
+    pub(super) fn map_to(
+        &self,
+        write: &mut Self,
+        mut op: impl FnMut(&Mutation<'a>) -> Result<Op<'a>>,
+        enqueue: impl FnMut(&Enqueue<'a>) -> Result<Enqueue<'a>>,
+    ) -> Result<()> {
+        write.reserve(self.checks.len(), self.mutations.len())?;
+        write.checks.extend(self.checks.iter().cloned());
+        for mutation in &self.mutations {
+            let key = mutation.key.clone();
+            let op = op(mutation)?;
+            write.mutations.push(Mutation { key, op });
+        }
+        if let Some(rest) = &*self.rest.0 {
+            let mut mapped = Rest::default();
+            reserve(&mut mapped.versionstamped, rest.versionstamped.len())?;
+            mapped
+                .versionstamped
+                .extend_from_slice(&rest.versionstamped);
+            reserve(&mut mapped.enqueues, rest.enqueues.len())?;
+            for enqueued in rest.enqueues.iter().map(enqueue) {
+                mapped.enqueues.push(enqueued?);
+            }
+            *write.rest.0 = Some(Box::new(mapped));
+        }
+        Ok(())
+    }
+
     /// The keys of the mutations, in their order, of a commit with this stamp.
     pub(super) fn keys_at(&self, stamp: Stamp) -> impl Iterator<Item = Key> {
         let mut versionstamped = self.versionstamped().iter().peekable();
@@ -337,7 +421,11 @@ impl<'a> Write<'a> {
     }
 
     /// Whether this is one of those of which that can be told without looking closely. Nearly all are.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "some loops of a few steps; a call is a hundredth of the commit"
+    )]
+    #[inline(always)]
     pub(super) fn is_plain(&self, limits: &Limits, single: SingleLimits) -> bool {
         let mut total_bytes = 0;
         let mut key_bytes = 0;
@@ -417,11 +505,19 @@ pub(crate) fn check_single(
     limits: &Limits,
     single: SingleLimits,
 ) -> Result<()> {
-    let len = key.as_bytes().len();
-    match op.plain_bytes() {
-        Some(value_bytes) if single.allows(len, value_bytes) => Ok(()),
-        _ => check_single_closely(key, op, limits),
+    if is_plain_single(key, op, single) {
+        Ok(())
+    } else {
+        check_single_closely(key, op, limits)
     }
+}
+
+/// Whether a mutation by itself is one of those of which it can be told without looking closely that they
+/// are within the limits.
+#[inline]
+pub(super) fn is_plain_single(key: &Key, op: &Op<'_>, single: SingleLimits) -> bool {
+    let bytes = op.plain_bytes();
+    bytes.is_some_and(|bytes| single.allows(key.as_bytes().len(), bytes))
 }
 
 #[cold]

@@ -234,6 +234,8 @@ const RETIRED: u32 = 2;
 const ENTRY: u32 = 4;
 /// The newest version that was settled will expire.
 const TIMED: u32 = 8;
+/// Of the versions that were settled some were out of the ordinary otherwise.
+const SPECIAL: u32 = 16;
 /// Where the number of the entry is, among the marks: it tells one that the key has from others that it
 /// had before.
 const NUMBER_SHIFT: u32 = 8;
@@ -602,17 +604,22 @@ impl<'g, T> RecordRef<'g, T> {
         self.is_marked(TIMED)
     }
 
-    /// Whether it has an entry, and one that will not expire. The caller holds the stripe of the key,
-    /// and its own commit has not settled.
+    /// Whether it has an entry, one that will not expire, and never had a special one. The caller holds
+    /// the stripe of the key, and its own commit has not settled.
     pub(crate) fn has_lasting_entry(self) -> bool {
         // ORDERING: Relaxed. Read and written under the stripe's lock only.
         let marks = self.header().marks.load(Ordering::Relaxed);
-        marks & (ENTRY | TIMED) == ENTRY
+        marks & (ENTRY | TIMED | SPECIAL) == ENTRY
     }
 
     /// Says whether it will, once a commit has settled. The caller holds the stripe of the key.
     pub(crate) fn set_timed(self, is_timed: bool) {
         self.mark(TIMED, is_timed);
+    }
+
+    /// Says that it has a special entry, once a commit has settled. The caller holds the stripe of the key.
+    pub(crate) fn set_special(self) {
+        self.mark(SPECIAL, true);
     }
 
     /// The number of its entry, if it seems to have one; under the stripe's lock, it has.

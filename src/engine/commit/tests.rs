@@ -29,6 +29,7 @@ fn engine(stripe_bits: u32) -> Arc<Engine> {
         history: HistoryBounds::default(),
         memory_limit: u64::MAX,
         entry_limit: u64::MAX,
+        weigher: None,
         eviction: None,
         latency_histograms: false,
         slow_commits: None,

@@ -19,6 +19,7 @@ fn engine() -> (Arc<Engine>, Arc<ManualClock>) {
         history: HistoryBounds::default(),
         memory_limit: u64::MAX,
         entry_limit: u64::MAX,
+        weigher: None,
         eviction: None,
         latency_histograms: false,
         slow_commits: None,
@@ -31,7 +32,7 @@ fn enqueue(engine: &Engine, queue: &str, delay: Duration) {
     let delivery = Delivery::default().queue(queue).delay(delay);
     let payload = "message".into();
     engine
-        .enqueue(&Enqueue { payload, delivery })
+        .enqueue(&Enqueue::new(payload, delivery))
         .expect("it is within the limits");
 }
 

@@ -25,6 +25,7 @@ fn what_expires_within_a_period_is_deleted_together() {
         history: HistoryBounds::default(),
         memory_limit: u64::MAX,
         entry_limit: u64::MAX,
+        weigher: None,
         eviction: None,
         latency_histograms: false,
         slow_commits: None,
