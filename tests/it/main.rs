@@ -40,3 +40,4 @@ mod update;
 mod values;
 mod versionstamped;
 mod watch;
+mod weigher;

@@ -68,6 +68,7 @@ fn every_number_is_exposed_with_its_type() {
             "kvick_memory_bytes{kind=\"policy\"} 0",
             "kvick_memory_limit_bytes 1000000",
             "kvick_entry_limit inf",
+            "kvick_entry_weight 1",
             &format!("kvick_garbage_bytes {}", stats.garbage_bytes),
             "kvick_messages 0",
             "kvick_watched_keys 1",
@@ -93,7 +94,7 @@ fn every_number_is_exposed_with_its_type() {
         ],
     );
     let names = text.lines().filter_map(|line| line.strip_prefix("# HELP "));
-    assert!(names.clone().count() == 22, "{text}");
+    assert!(names.clone().count() == 23, "{text}");
     assert!(
         names.clone().all(|name| name.starts_with("kvick_")),
         "{text}"
