@@ -293,24 +293,30 @@ impl Client<'_> {
         true
     }
 
+    /// Sees to it that there is room for what is buried.
+    fn make_room(&mut self) {
+        if self.workload.bounds.is_some() {
+            self.clear_all(all_but_letters());
+        }
+    }
+
     /// Receives and settles all that is left, when the others are done; what came of it.
     pub(crate) fn drain(mut self) -> Vec<Event> {
+        if self.workload.bounds.is_some() {
+            // What is freed in the end may wait for other threads.
+            self.kv.set_memory_limit(None);
+        }
         for _ in 0..ROUNDS {
             if QUEUES.iter().all(|queue| self.kv.queue(queue).is_empty()) {
                 break;
             }
             self.recorder.clock().advance(LONG);
-            if self.workload.bounds.is_some() {
-                self.clear_all(all_but_letters());
-            }
+            self.make_room();
             // Buries what could not be buried.
             self.kv.sweep();
             for queue in QUEUES {
                 for _ in 0..ROUND_MAX {
-                    if self.workload.bounds.is_some() {
-                        // So that there is room for what is buried.
-                        self.clear_all(all_but_letters());
-                    }
+                    self.make_room();
                     self.receive_from(queue);
                     if self.held.is_empty() {
                         break;
