@@ -410,8 +410,8 @@ impl Kv {
 
     /// Does now what is done in the background otherwise, unless that is
     /// [turned off](Builder::background_sweep): deletes what has expired, wakes the listeners of
-    /// messages that have become due, and frees what has been superseded or deleted and nobody can
-    /// see any more.
+    /// messages that have become due, evicts what has been [idle](Builder::time_to_idle) for too long, and
+    /// frees what has been superseded or deleted and nobody can see any more.
     ///
     /// What an open [`Snapshot`] sees stays.
     pub fn sweep(&self) {

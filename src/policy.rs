@@ -135,14 +135,14 @@ impl Queue {
         Some(slot)
     }
 
-    /// Takes the slots out of one piece whose entries are gone; how many, and their weight.
-    fn tidy(&mut self, entries: &impl Entries) -> (usize, u64) {
+    /// Takes the slots out of one piece whose entries are gone; how many.
+    fn tidy(&mut self, entries: &impl Entries) -> usize {
         if self.tidied >= self.pieces.len() {
             self.tidied = 0;
         }
         let at = self.tidied;
         let Some(piece) = self.pieces.get_mut(at) else {
-            return (0, 0);
+            return 0;
         };
         if at == 0 {
             piece.drain(..self.begin);
@@ -172,7 +172,7 @@ impl Queue {
         } else {
             self.tidied += 1;
         }
-        (count, weight)
+        count
     }
 
     fn heap_bytes(&self) -> usize {
@@ -255,9 +255,9 @@ pub(crate) struct Policy {
     full: u64,
     /// Whether there has been room since.
     is_filling: bool,
-    /// How many of the slots are of entries that are gone, and their weight, as far as is known.
-    gone_count: usize,
-    gone_weight: u64,
+    /// How many of the slots are of entries that are gone, as far as is known: fewer than none, where a
+    /// slot was dropped before it was told that its entry is gone.
+    gone_count: i64,
 }
 
 impl Policy {
@@ -270,13 +270,15 @@ impl Policy {
             full: 0,
             is_filling: true,
             gone_count: 0,
-            gone_weight: 0,
         }
     }
 
     /// The weight of all entries that are there, about.
     fn total(&self) -> u64 {
-        (self.small.weight + self.main.weight).saturating_sub(self.gone_weight)
+        let all = self.small.weight + self.main.weight;
+        // What one weighed that is gone is not known any more: it may have been another than it came with.
+        let gone = u64::try_from(self.gone_count).unwrap_or(0);
+        all.saturating_sub(all / (self.len() as u64).max(1) * gone)
     }
 
     /// How many slots there are.
@@ -323,12 +325,12 @@ impl Policy {
         }
     }
 
-    /// An entry of this weight has gone, by another way than by [`evict`](Self::evict).
-    pub(crate) fn depart(&mut self, weight: u32, entries: &impl Entries) {
+    /// An entry has gone, by another way than by [`evict`](Self::evict).
+    pub(crate) fn depart(&mut self, entries: &impl Entries) {
         self.gone_count += 1;
-        self.gone_weight += u64::from(weight);
+        let (gone, len) = (usize::try_from(self.gone_count).unwrap_or(0), self.len());
         // Each looks at a share of a piece; together they are through before all slots are such.
-        if self.gone_count.is_multiple_of(PIECE_SLOTS / 4) && self.gone_count * 4 > self.len() {
+        if gone.is_multiple_of(PIECE_SLOTS / 4) && gone * 4 > len {
             self.tidy(entries);
         }
     }
@@ -350,7 +352,7 @@ impl Policy {
 
     /// How many steps of [`tidy`](Self::tidy) look at everything; none where nothing would come of it.
     pub(crate) fn untidy_pieces(&self) -> usize {
-        if self.gone_count == 0 && self.len() > 0 {
+        if self.gone_count <= 0 && self.len() > 0 {
             return 0;
         }
         self.pieces().max(1)
@@ -359,19 +361,21 @@ impl Policy {
     /// Takes the slots of entries that are gone out of a piece of each queue.
     pub(crate) fn tidy(&mut self, entries: &impl Entries) {
         for queue in [&mut self.small, &mut self.main] {
-            let (count, weight) = queue.tidy(entries);
-            self.gone_count = self.gone_count.saturating_sub(count);
-            self.gone_weight = self.gone_weight.saturating_sub(weight);
+            let count = queue.tidy(entries);
+            self.gone_count -= i64::try_from(count).unwrap_or(0);
         }
         if self.len() == 0 {
-            *self = Self::new();
+            let gone_count = self.gone_count;
+            *self = Self {
+                gone_count,
+                ..Self::new()
+            };
         }
     }
 
-    /// Slots were dropped whose entries were gone.
-    fn forget(&mut self, count: usize, weight: u64) {
-        self.gone_count = self.gone_count.saturating_sub(count);
-        self.gone_weight = self.gone_weight.saturating_sub(weight);
+    /// A slot was dropped whose entry was gone, also one that [`evict`](Self::evict) has let go of.
+    pub(crate) fn forget(&mut self) {
+        self.gone_count -= 1;
     }
 
     /// Whether a ghost comes back that may displace what the main queue would let go of next.
@@ -405,8 +409,8 @@ impl Policy {
 
     /// Drops the oldest slot of the main queue, whose entry is gone.
     fn drop_oldest(&mut self) {
-        if let Some(slot) = self.main.pop() {
-            self.forget(1, slot.weight.into());
+        if self.main.pop().is_some() {
+            self.forget();
         }
     }
 
@@ -435,7 +439,7 @@ impl Policy {
             slot.stamp = self.clock;
             self.main.push(slot);
         } else {
-            self.forget(1, slot.weight.into());
+            self.forget();
         }
     }
 
@@ -464,7 +468,7 @@ impl Policy {
                 }
                 None => {
                     self.small.pop();
-                    self.forget(1, oldest.weight.into());
+                    self.forget();
                 }
             }
         }
@@ -492,7 +496,7 @@ impl Policy {
             match entries.look(&oldest) {
                 None => {
                     self.small.pop();
-                    self.forget(1, oldest.weight.into());
+                    self.forget();
                 }
                 Some(_) if entries.is_held(&oldest) => self.promote(entries),
                 Some(seen) => {
@@ -507,7 +511,7 @@ impl Policy {
         for _ in 0..self.main.len.min(HELD_TURNS_MAX) {
             let oldest = self.main.pop()?;
             match entries.look(&oldest) {
-                None => self.forget(1, oldest.weight.into()),
+                None => self.forget(),
                 Some(_) if entries.is_held(&oldest) => self.main.push(oldest),
                 Some(_) => return Some(oldest),
             }

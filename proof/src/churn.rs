@@ -1,6 +1,6 @@
 //! The churn: a database that is full, for long, under a load that leaves it no rest.
 //!
-//! Threads set, delete, read, exchange and let expire entries of 16 bytes to 64 KiB, four times as many
+//! Threads set, delete, read, exchange and let expire entries of 16 bytes to 64 KiB, five times as many
 //! bytes as there is room for, with snapshots open half of the time. What is in use may never be beyond
 //! the limit, every value has to be whole, no commit may be held up for long, and an hour may not make it
 //! slower. Before that, the same without snapshots, where no commit may be refused, and values of one size,

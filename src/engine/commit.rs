@@ -724,7 +724,7 @@ impl Stripe {
                 }
             }
             if let Some(notes) = &mut self.notes {
-                notes.note(record, version, is_entry);
+                notes.note(record, is_entry);
             }
         } else if let Some(notes) = self.notes.as_ref().filter(|_| is_entry) {
             notes.visit(record);

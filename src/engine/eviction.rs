@@ -21,6 +21,7 @@
 
 use super::commit::Installed;
 use super::idle::{Idleness, Tick};
+use super::notes::Notes;
 use super::payload::{self, Large};
 use super::reports::{Gone, Report};
 use super::sweep::Aftermath;
@@ -50,9 +51,6 @@ const ENTRY_BYTES: u64 = 1_024;
 /// The policies of an engine, at most. A power of two, and no more than the fewest stripes.
 const POLICIES_MAX: u64 = 16;
 
-/// How much a stripe notes before it tells its policy.
-const NOTES_MAX: usize = 8;
-
 /// The share of a limit below which room is made ahead: one in this many; and as much as that becomes
 /// while it does not suffice, because what is evicted waits long to be freed.
 const MARGIN_SHARE: u64 = 32;
@@ -78,7 +76,7 @@ const GRACE_SHARE: u64 = 512;
 const VICTIMS: usize = 8;
 
 /// How many entries one commit evicts ahead, at most. More wait for the next.
-const AHEAD_MAX: usize = 256;
+pub(super) const AHEAD_MAX: usize = 256;
 
 /// How many pieces of the queues of a policy are tidied before its lock is given up.
 const PIECES: usize = 4;
@@ -109,66 +107,10 @@ pub(crate) struct EvictionScope {
 }
 
 impl EvictionScope {
-    fn covers(&self, key: &[u8]) -> bool {
+    pub(super) fn covers(&self, key: &[u8]) -> bool {
         let begins = |prefix: &Key| key.starts_with(prefix.as_bytes());
         let is_pinned = self.pinned.iter().any(begins) && !planted(Planted::PinnedVictim);
         (self.only.is_empty() || self.only.iter().any(begins)) && !is_pinned
-    }
-}
-
-/// What a stripe notes for its policy. Lives behind the stripe's lock.
-#[derive(Debug)]
-pub(super) struct Notes {
-    scope: Arc<EvictionScope>,
-    tick: Tick,
-    measure: Measure,
-    next_number: u8,
-    come: SmallVec<[Slot; NOTES_MAX]>,
-    come_weight: u64,
-    /// The hashes and weights of those that have gone otherwise than by eviction.
-    gone: SmallVec<[(u64, u32); NOTES_MAX]>,
-    is_evicting: bool,
-}
-
-impl Notes {
-    /// Notes that an entry has come to a record, or gone from it.
-    #[cold]
-    pub(super) fn note(
-        &mut self,
-        record: RecordRef<'_, Large>,
-        version: VersionRef<'_, Large>,
-        is_entry: bool,
-    ) {
-        if !self.scope.covers(record.key()) {
-            return;
-        }
-        if is_entry {
-            self.next_number = self.next_number.wrapping_add(1);
-            record.set_number(self.next_number);
-            record.begin_uses(self.tick.now());
-            let weight = self.measure.of_record(record);
-            self.come_weight += u64::from(weight);
-            self.come
-                .push(Slot::new(record.hash(), self.next_number, weight));
-        } else if !self.is_evicting {
-            let weight = self.measure.of_deleted(version);
-            self.gone.push((record.hash(), weight));
-        }
-    }
-
-    /// Notes that an entry was written.
-    #[inline]
-    pub(super) fn visit(&self, record: RecordRef<'_, Large>) {
-        record.visit(USES_MAX, self.tick.now());
-    }
-
-    /// Whether what the stripe is about to enter into its books is an eviction.
-    pub(super) fn is_evicting(&self) -> bool {
-        self.is_evicting
-    }
-
-    fn is_due(&self, weight_max: u64) -> bool {
-        self.come_weight >= weight_max || self.come.len() + self.gone.len() >= NOTES_MAX
     }
 }
 
@@ -254,21 +196,21 @@ impl Eviction {
 
     /// What a stripe needs to take its notes.
     pub(super) fn notes(&self) -> Notes {
-        Notes {
-            scope: Arc::clone(&self.scope),
-            tick: self.tick.clone(),
-            measure: self.measure,
-            next_number: 0,
-            come: SmallVec::new(),
-            come_weight: 0,
-            gone: SmallVec::new(),
-            is_evicting: false,
-        }
+        Notes::new(&self.scope, &self.tick, self.measure)
     }
 
     /// Whether entries are evicted to make room.
     pub(super) fn makes_room(&self) -> bool {
         self.scope.makes_room
+    }
+
+    /// How much there is to be left of this limit of entries.
+    fn entry_margin(&self, limit: u64) -> u64 {
+        let share = (limit / ENTRIES_MARGIN_SHARE).max(1);
+        match self.measure {
+            Measure::Weights => share,
+            _ => share.min(ENTRIES_MARGIN_MAX),
+        }
     }
 
     /// How many policies there are.
@@ -296,11 +238,11 @@ impl Eviction {
     }
 
     /// These entries of a policy are gone, and it was not asked for them.
-    pub(super) fn note_departed(&self, index: usize, slots: &[Slot], view: &View<'_, '_>) {
+    pub(super) fn note_departed(&self, index: usize, count: usize, view: &View<'_, '_>) {
         let mut policy = self.policies[index].lock();
         policy.change(&self.meter, |policy| {
-            for slot in slots {
-                policy.depart(slot.weight, view);
+            for _ in 0..count {
+                policy.depart(view);
             }
         });
     }
@@ -365,6 +307,11 @@ impl Eviction {
         // ORDERING: Relaxed, as above.
         self.margin
             .store(margin - margin / MARGIN_DECAY, Ordering::Relaxed);
+    }
+
+    /// What a policy has let go of was gone already.
+    fn forget(&self, index: usize) {
+        self.policies[index].lock().policy.forget();
     }
 
     /// Gives back to a policy what was to go and could not.
@@ -432,6 +379,22 @@ impl Entries for View<'_, '_> {
     }
 }
 
+/// What a policy has let go of, to be evicted, the first one last. It gets back what is left in the end:
+/// where there is no memory, or where what a value does when it is dropped panics.
+struct Chosen<'e> {
+    eviction: &'e Eviction,
+    index: usize,
+    victims: SmallVec<[Slot; VICTIMS]>,
+}
+
+impl Drop for Chosen<'_> {
+    fn drop(&mut self) {
+        while let Some(victim) = self.victims.pop() {
+            self.eviction.keep(self.index, victim);
+        }
+    }
+}
+
 /// What came of a victim.
 pub(super) enum Evicted {
     /// It has made so much room: bytes or weight, by the reason.
@@ -461,7 +424,7 @@ impl Engine {
     }
 
     fn tell_policy(&self, eviction: &Eviction, stripe: &mut Stripe, guard: &Guard) {
-        let come = stripe.notes.as_ref().and_then(|notes| notes.come.last());
+        let come = stripe.notes.as_deref().and_then(Notes::latest);
         let latest = come.map(|slot| eviction.index_of(slot.hash));
         if eviction.makes_room() && stripe.share.take_drawn() > 0 {
             let quota = self.memory.quota();
@@ -475,11 +438,7 @@ impl Engine {
             && entries.take_drawn() > 0
             && let Some(quota) = self.memory.entries()
         {
-            let share = (quota.limit() / ENTRIES_MARGIN_SHARE).max(1);
-            let margin = match eviction.measure {
-                Measure::Weights => share,
-                _ => share.min(ENTRIES_MARGIN_MAX),
-            };
+            let margin = eviction.entry_margin(quota.limit());
             let left = quota.left();
             if eviction.makes_room() && left < margin.div_ceil(2) {
                 // Of all in turn: it is for more of them than the one that has come last.
@@ -502,20 +461,18 @@ impl Engine {
     /// Passes on to its policy what a stripe has noted. The stripe is locked.
     fn pass_on(&self, eviction: &Eviction, notes: &mut Notes, guard: &Guard) {
         let view = self.view(eviction, guard);
-        let gone = notes.gone.first().map(|(hash, _)| *hash);
-        // Those of a stripe have one policy.
-        let Some(hash) = notes.come.first().map(|slot| slot.hash).or(gone) else {
+        let Some(hash) = notes.some_hash() else {
             return;
         };
         // LOCK ORDER: a stripe, then its policy.
         let mut policy = eviction.policy_of(hash).lock();
-        notes.come_weight = 0;
+        let (come, gone) = notes.take();
         policy.change(&eviction.meter, |policy| {
-            for slot in notes.come.drain(..) {
+            for slot in come {
                 policy.arrive(slot, &view);
             }
-            for (_, weight) in notes.gone.drain(..) {
-                policy.depart(weight, &view);
+            for _ in 0..gone {
+                policy.depart(&view);
             }
         });
     }
@@ -558,13 +515,32 @@ impl Engine {
     #[cold]
     fn evict_wanted(&self, eviction: &Eviction) {
         for reason in [EvictionReason::Memory, EvictionReason::Entries] {
+            // It was noted by all who saw that something is lacking, and may have been made since.
             let wanted = eviction.take_wanted(reason);
-            if wanted > 0 {
-                if self.registry.open_count() == 0 {
-                    eviction.narrow_margin(self.memory.quota().limit());
-                }
-                self.evict(reason, wanted, AHEAD_MAX);
+            let wanted = wanted.min(self.lacking(eviction, reason));
+            if wanted == 0 {
+                continue;
             }
+            if reason == EvictionReason::Memory && self.registry.open_count() == 0 {
+                eviction.narrow_margin(self.memory.quota().limit());
+            }
+            self.evict(reason, wanted, AHEAD_MAX);
+        }
+    }
+
+    /// How much less room there is than there should be, of what is evicted for this reason: bytes or weight.
+    fn lacking(&self, eviction: &Eviction, reason: EvictionReason) -> u64 {
+        let entries = self.memory.entries();
+        match (reason, entries) {
+            (EvictionReason::Memory, _) => {
+                let quota = self.memory.quota();
+                let margin = eviction.margin(quota.limit()) + quota.piece();
+                margin.saturating_sub(self.room())
+            }
+            (EvictionReason::Entries, Some(quota)) => {
+                (eviction.entry_margin(quota.limit())).saturating_sub(quota.left())
+            }
+            _ => 0,
         }
     }
 
@@ -579,8 +555,8 @@ impl Engine {
         // they do not see should go.
         let is_held = reason == EvictionReason::Memory && self.is_held();
         let mut retiring = self.retiring();
-        let mut is_told = false;
-        while made < wanted && count < count_max {
+        let (mut is_told, mut is_refused) = (false, false);
+        while made < wanted && count < count_max && !is_refused {
             if empty == eviction.policies.len() {
                 if mem::replace(&mut is_told, true) {
                     break;
@@ -594,20 +570,30 @@ impl Engine {
             let is_given = reason == EvictionReason::Memory && count_max <= AHEAD_MAX && empty == 0;
             let index = eviction.next(!is_given);
             let guard = epoch::pin();
-            let victims = self.victims(eviction, index, is_held, wanted - made, &guard);
-            empty = if victims.is_empty() { empty + 1 } else { 0 };
-            for victim in &victims {
+            let mut chosen = Chosen {
+                eviction,
+                index,
+                victims: self.victims(eviction, index, is_held, wanted - made, &guard),
+            };
+            empty = if chosen.victims.is_empty() {
+                empty + 1
+            } else {
+                0
+            };
+            while let Some(victim) = chosen.victims.pop() {
                 count += 1;
                 let mut telling = (&mut woken, &mut gone);
-                match self.evict_one(victim, reason, &mut telling, &mut retiring, &guard) {
+                match self.evict_one(&victim, reason, &mut telling, &mut retiring, &guard) {
                     Evicted::Room(room) => made += room,
-                    Evicted::Gone => {}
+                    Evicted::Gone => eviction.forget(index),
                     Evicted::Refused => {
-                        eviction.keep(index, *victim);
-                        count = count_max;
+                        chosen.victims.push(victim);
+                        is_refused = true;
+                        break;
                     }
                 }
             }
+            drop(chosen);
             drop(guard);
             self.ripe.free();
             if !gone.is_empty() {
@@ -654,6 +640,7 @@ impl Engine {
             }
         });
         drop(policy);
+        victims.reverse();
         victims
     }
 

@@ -9,7 +9,7 @@
 //! ticks ago, and one in which the last use was.
 
 use super::Engine;
-use super::eviction::{Evicted, Eviction, EvictionReason};
+use super::eviction::{Evicted, Eviction, EvictionReason, View};
 use super::payload::Large;
 use crate::moment::Moment;
 use crate::mvcc::chain::{RecordRef, Retiring, TICK_MAX};
@@ -79,6 +79,21 @@ fn is_idle(record: RecordRef<'_, Large>, tick: u32) -> bool {
     tick.wrapping_sub(record.last_used()) & TICK_MAX > TICKS
 }
 
+/// What was evicted of a policy, which is told in the end, also where what a value does when it is dropped
+/// panics.
+struct Departed<'e, 'v> {
+    eviction: &'e Eviction,
+    index: usize,
+    view: &'v View<'e, 'v>,
+    count: usize,
+}
+
+impl Drop for Departed<'_, '_> {
+    fn drop(&mut self) {
+        (self.eviction).note_departed(self.index, self.count, self.view);
+    }
+}
+
 impl Engine {
     /// Evicts what has been idle for too long, if it is time to look. How soon it is the next time,
     /// where there is anything to look at.
@@ -120,17 +135,26 @@ impl Engine {
         let (mut woken, mut gone) = (Woken::new(), Vec::new());
         let guard = epoch::pin();
         let view = self.view(eviction, &guard);
-        let mut idle: Vec<Slot> = eviction.look_at_piece(index, piece, |slot| {
+        let idle: Vec<Slot> = eviction.look_at_piece(index, piece, |slot| {
             view.record(slot)
                 .is_some_and(|record| is_idle(record, tick))
         });
         let mut telling = (&mut woken, &mut gone);
-        idle.retain(|slot| {
+        let mut departed = Departed {
+            eviction,
+            index,
+            view: &view,
+            count: 0,
+        };
+        for slot in &idle {
+            departed.count += 1;
             let evicted =
                 self.evict_one(slot, EvictionReason::Idle, &mut telling, retiring, &guard);
-            matches!(evicted, Evicted::Room(_))
-        });
-        eviction.note_departed(index, &idle, &view);
+            if !matches!(evicted, Evicted::Room(_)) {
+                departed.count -= 1;
+            }
+        }
+        drop(departed);
         drop(guard);
         self.ripe.free();
         if !gone.is_empty() {

@@ -5,7 +5,7 @@
 //! leaves nothing behind, whichever of its keys the memory did not suffice for; it unlocks, room is
 //! made, and it begins again. What frees memory in the end, a tombstone, is never refused.
 
-use super::eviction::{Eviction, EvictionReason, EvictionScope};
+use super::eviction::{AHEAD_MAX, Eviction, EvictionReason, EvictionScope};
 use super::weight::Measure;
 use super::{Engine, deferred};
 use crate::error::{Error, Limited, Result};
@@ -165,7 +165,7 @@ impl<'e> Room<'e> {
         let more = if self.made < self.target {
             0
         } else {
-            2 * self.made
+            self.made.saturating_mul(2)
         };
         let least = (2 * wanted).max(quota.limit() / AHEAD_SHARE);
         self.target = self.target.max(least).max(more).min(quota.limit());
@@ -187,7 +187,9 @@ impl<'e> Room<'e> {
     /// Evicts so much, if there is as much that can go.
     fn evict(&mut self, bytes: u64) {
         let makes_room = self.engine.makes_room();
-        self.is_evicted = !makes_room || bytes > 0;
+        // Where all of the limit was to be free, there is no more to be had.
+        self.is_evicted =
+            !makes_room || bytes > 0 || self.target >= self.engine.memory.quota.limit();
         if !makes_room || bytes == 0 {
             return;
         }
@@ -230,7 +232,7 @@ impl Engine {
 
     /// How much memory there is to hold more, or will be as soon as the grace has passed.
     pub(super) fn room(&self) -> u64 {
-        self.memory.quota.left() + self.coming_back()
+        self.memory.quota.left().saturating_add(self.coming_back())
     }
 
     /// How much comes back by itself.
@@ -259,12 +261,15 @@ impl Engine {
         let mut room = Room::new(self);
         for length in turns() {
             room.sweep();
-            let beyond = quota.taken().saturating_sub(limit);
+            // Somebody may have changed it since.
+            let beyond = quota.taken().saturating_sub(quota.limit());
             if beyond == 0 || epoch::is_pinned() {
                 return;
             }
-            // What comes back was evicted in the turns before, for the most part.
-            room.evict(beyond.saturating_sub(self.coming_back()));
+            // What comes back was evicted in the turns before, for the most part; and with each entry comes
+            // more than itself, of the indexes and what is noted. So half of it, and then another look.
+            let lacking = beyond.saturating_sub(self.coming_back());
+            room.evict(lacking.div_ceil(2));
             if room.is_all() {
                 return;
             }
@@ -284,6 +289,34 @@ impl Engine {
                 done
             }
         }
+    }
+
+    /// Makes an attempt at a commit that can come later as well. Where a limit refuses it, entries are
+    /// evicted, if they may be, and there is another attempt, without waiting for what that frees.
+    ///
+    /// The caller holds no lock.
+    pub(super) fn with_room_at_once<R>(&self, attempt: impl Fn() -> Result<R>) -> Result<R> {
+        let refused = match attempt() {
+            Err(refused) => refused,
+            done => return done,
+        };
+        let made = match refused.refused_by_limit() {
+            None => 0,
+            Some(Limited::Entries { wanted }) => {
+                let left = self.memory.entries().map_or(0, |entries| entries.left());
+                let lacking = (wanted as u64).saturating_sub(left);
+                self.evict(EvictionReason::Entries, lacking, AHEAD_MAX)
+            }
+            Some(Limited::Memory { wanted }) => {
+                let lacking = (2 * wanted as u64).saturating_sub(self.coming_back());
+                self.evict(EvictionReason::Memory, lacking, AHEAD_MAX)
+            }
+        };
+        if made == 0 {
+            return Err(refused);
+        }
+        self.sweep_and_recall();
+        attempt()
     }
 
     /// Makes another attempt where one was refused by a limit, after room was made.

@@ -454,7 +454,7 @@ impl Engine {
     ///
     /// It holds up no transaction that has its turn: a listener that drops a message is not to wait.
     fn bury_message(&self, queue: &Arc<MessageQueue>, taken: Taken<Posted>) {
-        let buried = self.with_room(|| self.try_bury(queue, &taken));
+        let buried = self.with_room_at_once(|| self.try_bury(queue, &taken));
         if buried.is_err() && planted(Planted::LostLetter) {
             queue.backlog.finish(taken);
         } else if buried.is_err() {

@@ -64,18 +64,6 @@ impl Measure {
             Self::Weights => record.head().map_or(1, payload::weight).max(1),
         }
     }
-
-    /// How much there was of an entry that this version has deleted.
-    pub(super) fn of_deleted(self, version: VersionRef<'_, Large>) -> u32 {
-        match self {
-            Self::Bytes => {
-                let bytes = RecordRef::below(version).map_or(0, VersionRef::size);
-                u32::try_from(bytes).unwrap_or(u32::MAX)
-            }
-            Self::Entries => 1,
-            Self::Weights => RecordRef::below(version).map_or(1, payload::weight),
-        }
-    }
 }
 
 /// How much more the entries weigh when this version is linked, to this record if there is one. Its

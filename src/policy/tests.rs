@@ -89,7 +89,7 @@ impl Cache {
         let gone = self.map.entries.borrow_mut().remove(&hash(id));
         if let Some((_, seen)) = gone {
             self.used -= u64::from(seen.weight);
-            self.policy.depart(seen.weight, &self.map);
+            self.policy.depart(&self.map);
         }
     }
 
@@ -203,4 +203,42 @@ fn what_is_held_is_passed_by_where_only_the_young_are_to_go() {
         assert_eq!(victim.map(|slot| slot.hash), Some(hash(id)));
     }
     assert_eq!(cache.policy.evict_young(&cache.map), None);
+}
+
+#[test]
+fn what_is_gone_is_counted_once_whatever_it_weighed_and_whenever_it_is_told() {
+    let mut cache = Cache::new(1_000);
+    let mut ids = (0..).step_by(7);
+    for round in 0..20 {
+        for id in ids.by_ref().take(500) {
+            cache.get(id, 1);
+        }
+        let held: Vec<_> = cache.map.entries.borrow().keys().copied().collect();
+        let mut late = 0;
+        for (number, hash) in held.iter().take(300).enumerate() {
+            let mut entries = cache.map.entries.borrow_mut();
+            let (_, seen) = entries.get_mut(hash).expect("it is there");
+            // Overwritten by what is heavier, and then deleted.
+            cache.used += 999;
+            seen.weight = 1_000;
+            entries.remove(hash);
+            drop(entries);
+            cache.used -= 1_000;
+            if number % 3 == round % 3 {
+                late += 1;
+            } else {
+                cache.policy.depart(&cache.map);
+            }
+        }
+        for _ in 0..2 * cache.policy.pieces() {
+            cache.policy.tidy(&cache.map);
+        }
+        // Some are told of when their slots have been dropped.
+        for _ in 0..late {
+            cache.policy.depart(&cache.map);
+        }
+        assert_eq!(cache.policy.untidy_pieces(), 0, "{round}");
+        assert_eq!(cache.policy.total(), cache.used, "{round}");
+        assert_eq!(cache.policy.len(), cache.map.entries.borrow().len());
+    }
 }

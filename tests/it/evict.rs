@@ -1,13 +1,18 @@
 //! Evicting entries to make room.
 
+use crate::support::alone::alone;
 use crate::support::threads::race;
 use crate::support::{assert_empties, assert_refused, committed};
+use bytes::Bytes;
 use kvick::{
-    Builder, Delivery, ErrorKind, EvictionEvent, EvictionReason, KeyPart, Kv, NewValue, OnLimit,
+    Builder, Delivery, ErrorKind, EvictionEvent, EvictionReason, KeyPart, Kv, ManualClock,
+    NewValue, OnLimit,
 };
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use std::time::Duration;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 const LIMIT: usize = 1 << 20;
 
@@ -216,8 +221,120 @@ fn room_is_made_for_all_of_a_commit() {
 }
 
 #[test]
+fn no_more_is_evicted_than_there_is_to_be_room_for() {
+    for keys in [1, 4, 16_u64] {
+        let kv = Kv::builder()
+            .entry_limit(1_000)
+            .on_limit(OnLimit::Evict)
+            .background_sweep(false)
+            .build();
+        for round in 0..500_u64 {
+            let mut many = kv.atomic();
+            for number in 0..keys {
+                many.set((round, number), number);
+            }
+            committed(many.commit());
+        }
+        // One that wants nothing does not have made what others wanted.
+        kv.set((499_u64, 0_u64), 1_u64).unwrap();
+        let count = kv.stats().entry_count as u64;
+        let expected = 1_000.min(500 * keys);
+        assert!(count >= expected - keys - 8, "{count} of {expected}");
+        assert_empties(&kv);
+    }
+}
+
+#[test]
+fn what_can_never_fit_is_refused_at_once() {
+    let kv = cache().build();
+    kv.set("entry", "value").unwrap();
+    for limit in [0, 1] {
+        kv.set_memory_limit(limit);
+        assert!(kv.get("entry").unwrap().is_missing());
+        let begin = Instant::now();
+        for number in 0..10_u64 {
+            let refused = kv.set(number, number).map_err(|error| error.kind());
+            assert_eq!(refused, Err(ErrorKind::MemoryLimit));
+        }
+        // Each that waited took a quarter of a second.
+        assert!(begin.elapsed() < Duration::from_secs(2));
+    }
+    kv.set_memory_limit(LIMIT);
+    kv.set("entry", "value").unwrap();
+    assert_empties(&kv);
+}
+
+/// Panics when it is dropped, if it is to.
+struct Panics(bool);
+
+impl AsRef<[u8]> for Panics {
+    fn as_ref(&self) -> &[u8] {
+        &[7; 2_000]
+    }
+}
+
+impl Drop for Panics {
+    fn drop(&mut self) {
+        assert!(!self.0 || std::thread::panicking(), "as it should");
+    }
+}
+
+#[test]
+fn values_that_panic_when_they_are_dropped_keep_nothing_from_being_evicted() {
+    // They are dropped by whoever goes on with the epoch, which all tests of a process share.
+    alone(
+        "evict::values_that_panic_when_they_are_dropped_keep_nothing_from_being_evicted",
+        evict_what_panics,
+    );
+}
+
+fn evict_what_panics() {
+    let is_done = |work: &mut dyn FnMut()| panic::catch_unwind(AssertUnwindSafe(work)).is_ok();
+    let kv = Kv::builder()
+        .entry_limit(64)
+        .on_limit(OnLimit::Evict)
+        .background_sweep(false)
+        .build();
+    let mut panics = 0;
+    for round in 0..500_u64 {
+        panics += usize::from(!is_done(&mut || {
+            let mut many = kv.atomic();
+            for number in 0..8_u64 {
+                many.set((round, number), Bytes::from_owner(Panics(number == 0)));
+            }
+            drop(many.commit());
+        }));
+    }
+    assert!(panics > 50, "{panics}");
+    let mut many = kv.atomic();
+    for number in 0..50_u64 {
+        many.set(("last", number), number);
+    }
+    // All that was there before can go. It panics as often as there is something that does.
+    for _ in 0..500 {
+        let mut outcome = None;
+        if is_done(&mut || outcome = Some(many.commit())) {
+            committed(outcome.expect("it is done"));
+        }
+    }
+    // Whatever is done can have something freed.
+    let mut count = 0;
+    let mut look = || count = kv.list("last").count().expect("it can be listed");
+    assert!((0..1_000).any(|_| is_done(&mut look)));
+    assert!(count >= 48, "{count}");
+    drop(many);
+    // What is left of them panics as well.
+    let mut kv = Some(kv);
+    is_done(&mut || drop(kv.take()));
+}
+
+#[test]
 fn room_is_made_for_what_is_undelivered() {
-    let kv = cache().pin("dead").build();
+    let clock = Arc::new(ManualClock::default());
+    let kv = cache()
+        .clock(Arc::<ManualClock>::clone(&clock))
+        .pin("dead")
+        .build();
     let delivery = Delivery::default().backoff([]).keys_if_undelivered([
         ("dead", 1),
         ("dead", 2),
@@ -227,6 +344,11 @@ fn room_is_made_for_what_is_undelivered() {
     set_pages(&kv, 0..2_000);
     let mut listener = kv.queue("").listen().unwrap();
     drop(listener.try_recv().unwrap().expect("it is due"));
+    // What makes room is not waited for: it is tried again.
+    for _ in 0..5 {
+        clock.advance(Duration::from_secs(60));
+        kv.sweep();
+    }
     for number in 1..=3 {
         let dead = kv.get(("dead", number)).unwrap();
         let payload = dead.as_bytes().unwrap();
@@ -234,6 +356,24 @@ fn room_is_made_for_what_is_undelivered() {
     }
     assert_eq!(kv.stats().message_count, 0);
     assert!(kv.stats().bytes <= LIMIT);
+}
+
+#[test]
+fn a_lower_limit_keeps_what_fits() {
+    // Most of what these take is not their own.
+    let kv = cache().build();
+    for number in 0..10_000_u64 {
+        kv.set(number, "x").unwrap();
+    }
+    let before = kv.stats();
+    kv.set_memory_limit(LIMIT / 2);
+    let stats = kv.stats();
+    assert!(stats.bytes <= LIMIT / 2, "{stats:?}");
+    let bytes = (before.bytes, stats.bytes);
+    assert!(
+        stats.bytes > LIMIT / 4 && stats.entry_count > 500,
+        "{bytes:?}"
+    );
 }
 
 #[test]

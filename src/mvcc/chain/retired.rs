@@ -101,10 +101,10 @@ impl<T: Payload> Ripe<T> {
             let batch = unsafe { Box::from_raw(next) };
             // ORDERING: Relaxed. Nobody else can reach it.
             next = load_own(&batch.next);
-            let bytes = batch.bytes;
-            drop(batch);
+            // Before it is dropped, which may panic.
             // ORDERING: statistic.
-            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+            self.bytes.fetch_sub(batch.bytes, Ordering::Relaxed);
+            drop(batch);
         }
     }
 }
