@@ -389,10 +389,18 @@ struct Chosen<'e> {
 
 impl Drop for Chosen<'_> {
     fn drop(&mut self) {
+        if is_failing() {
+            return;
+        }
         while let Some(victim) = self.victims.pop() {
             self.eviction.keep(self.index, victim);
         }
     }
+}
+
+/// Whether a simulation has failed: what unwinds then is not to touch what was found to be broken.
+pub(super) fn is_failing() -> bool {
+    cfg!(simulated) && std::thread::panicking()
 }
 
 /// What came of a victim.

@@ -9,7 +9,7 @@
 //! ticks ago, and one in which the last use was.
 
 use super::Engine;
-use super::eviction::{Evicted, Eviction, EvictionReason, View};
+use super::eviction::{Evicted, Eviction, EvictionReason, View, is_failing};
 use super::payload::Large;
 use crate::moment::Moment;
 use crate::mvcc::chain::{RecordRef, Retiring, TICK_MAX};
@@ -90,7 +90,9 @@ struct Departed<'e, 'v> {
 
 impl Drop for Departed<'_, '_> {
     fn drop(&mut self) {
-        (self.eviction).note_departed(self.index, self.count, self.view);
+        if !is_failing() {
+            (self.eviction).note_departed(self.index, self.count, self.view);
+        }
     }
 }
 

@@ -10,6 +10,7 @@
 use super::Engine;
 use super::calls::Calls;
 use super::commit::{Effects, Outcome};
+use super::eviction::is_failing;
 use super::handover::Handover;
 use super::write::{Enqueue, Mutation, Op, Write};
 use crate::backlog::{Agenda, Backlog, Backlogged, Delay, LOOK_AGAIN, Queued, Signals, Visits};
@@ -452,8 +453,12 @@ impl Engine {
 
     /// Sets the keys of a message to its payload and takes it out of its queue, in one step.
     ///
-    /// It holds up no transaction that has its turn: a listener that drops a message is not to wait.
+    /// It holds up no transaction that has its turn, and waits for no memory: a listener that drops a message
+    /// is not to wait.
     fn bury_message(&self, queue: &Arc<MessageQueue>, taken: Taken<Posted>) {
+        if is_failing() {
+            return;
+        }
         let buried = self.with_room_at_once(|| self.try_bury(queue, &taken));
         if buried.is_err() && planted(Planted::LostLetter) {
             queue.backlog.finish(taken);
