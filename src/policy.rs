@@ -443,6 +443,15 @@ impl Policy {
         }
     }
 
+    /// Lets go of the oldest of the small queue, which becomes a ghost.
+    fn let_go(&mut self, seen: Seen) -> Option<Slot> {
+        let slot = self.small.pop()?;
+        self.clock += u64::from(seen.weight);
+        let now = self.now();
+        self.ghosts.insert(slot.hash, now);
+        Some(slot)
+    }
+
     /// What is to go next, which is let go of here; `None` where nothing is known.
     pub(crate) fn evict(&mut self, entries: &impl Entries) -> Option<Slot> {
         self.is_filling = false;
@@ -459,13 +468,7 @@ impl Policy {
                     promotions += 1;
                     self.promote(entries);
                 }
-                Some(seen) => {
-                    self.small.pop();
-                    self.clock += u64::from(seen.weight);
-                    let now = self.now();
-                    self.ghosts.insert(oldest.hash, now);
-                    return Some(oldest);
-                }
+                Some(seen) => return self.let_go(seen),
                 None => {
                     self.small.pop();
                     self.forget();
@@ -499,13 +502,7 @@ impl Policy {
                     self.forget();
                 }
                 Some(_) if entries.is_held(&oldest) => self.promote(entries),
-                Some(seen) => {
-                    self.small.pop();
-                    self.clock += u64::from(seen.weight);
-                    let now = self.now();
-                    self.ghosts.insert(oldest.hash, now);
-                    return Some(oldest);
-                }
+                Some(seen) => return self.let_go(seen),
             }
         }
         for _ in 0..self.main.len.min(HELD_TURNS_MAX) {
