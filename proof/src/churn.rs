@@ -135,12 +135,15 @@ fn print_times(phases: [&Phase; 3], spins: [&Times; 2]) {
     for (name, times) in [
         ("commits of 1 KiB", &even.tally.committed),
         ("reads of 1 KiB", &even.tally.read),
+        ("waking up, 1 KiB", &even.late),
         ("nothing, before", before),
         ("commits", &plain.tally.committed),
         ("reads", &plain.tally.read),
+        ("waking up", &plain.late),
         ("commits, snapshots", &churn.tally.committed),
         ("  that were refused", &churn.tally.refused),
         ("reads, snapshots", &churn.tally.read),
+        ("waking up, snapshots", &churn.late),
         ("nothing, after", after),
     ] {
         println!("{}", times.line(name));
@@ -203,8 +206,18 @@ fn judge_time(verdict: &mut Verdict, bounds: Bounds, phases: [&Phase; 3], spins:
             millis(worst.ran)
         );
     }
+    let late = even.late.worst.max(plain.late.worst).max(churn.late.worst);
+    let longer = |of: fn(&Phase) -> &Times| -> u64 {
+        let phases = phases.into_iter().map(of);
+        phases.map(|times| times.longer_than(bounds.stall)).sum()
+    };
     println!(
-        "of a thread that does nothing: {:.2}; {:.2} by the clock",
+        "longer than {:.0}: {} commits, and a thread beside them was late by more {} times, by {:.2} at worst; \
+         one that does nothing took {:.2}, {:.2} by the clock",
+        millis(bounds.stall),
+        longer(|phase| &phase.tally.committed) + longer(|phase| &phase.tally.refused),
+        longer(|phase| &phase.late),
+        millis(late.own),
         millis(spin.own),
         millis(spin.wall)
     );

@@ -75,8 +75,11 @@ const GRACE_SHARE: u64 = 512;
 /// How many a policy is asked for at once.
 const VICTIMS: usize = 8;
 
+/// How many that were evicted before are freed then: more than go, so that it becomes less.
+const FREED_MAX: usize = 8 * VICTIMS;
+
 /// How many entries one commit evicts ahead, at most. More wait for the next.
-pub(super) const AHEAD_MAX: usize = 256;
+const AHEAD_MAX: usize = 128;
 
 /// How many pieces of the queues of a policy are tidied before its lock is given up.
 const PIECES: usize = 4;
@@ -532,7 +535,10 @@ impl Engine {
             if reason == EvictionReason::Memory && self.registry.open_count() == 0 {
                 eviction.narrow_margin(self.memory.quota().limit());
             }
-            self.evict(reason, wanted, AHEAD_MAX);
+            let made = self.evict(reason, wanted, AHEAD_MAX);
+            if (1..wanted).contains(&made) {
+                eviction.want(reason, wanted - made, None);
+            }
         }
     }
 
@@ -552,8 +558,8 @@ impl Engine {
         }
     }
 
-    /// Lets entries go until there is so much less: bytes or weight, by the reason; at most so many.
-    /// How much it was. The caller holds no lock.
+    /// Lets entries go until there is so much less: bytes or weight, by the reason; at most so many, and
+    /// to ask a policy in vain counts as one. How much it was. The caller holds no lock.
     pub(super) fn evict(&self, reason: EvictionReason, wanted: u64, count_max: usize) -> u64 {
         let Some(eviction) = self.eviction.as_deref().filter(|one| one.makes_room()) else {
             return 0;
@@ -584,6 +590,7 @@ impl Engine {
                 victims: self.victims(eviction, index, is_held, wanted - made, &guard),
             };
             empty = if chosen.victims.is_empty() {
+                count += 1;
                 empty + 1
             } else {
                 0
@@ -603,7 +610,7 @@ impl Engine {
             }
             drop(chosen);
             drop(guard);
-            self.ripe.free();
+            self.ripe.free_some(FREED_MAX);
             if !gone.is_empty() {
                 self.reports.tell(&gone);
             }

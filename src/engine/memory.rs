@@ -5,7 +5,8 @@
 //! leaves nothing behind, whichever of its keys the memory did not suffice for; it unlocks, room is
 //! made, and it begins again. What frees memory in the end, a tombstone, is never refused.
 
-use super::eviction::{AHEAD_MAX, Eviction, EvictionReason, EvictionScope};
+use super::eviction::{Eviction, EvictionReason, EvictionScope};
+use super::sweep::FREED_MAX;
 use super::weight::Measure;
 use super::{Engine, deferred};
 use crate::error::{Error, Limited, Result};
@@ -27,9 +28,15 @@ const TURNS: [(u32, Duration); 3] = [
 /// What snapshots hold is little up to this share of the limit.
 const HELD_SHARE: u64 = 64;
 
-/// Who makes room because a commit was refused, makes at least this share of the limit: the commits
-/// that come next are not to be refused as well.
+/// Who makes room because a commit was refused, makes at least this share of the limit, up to so many
+/// bytes, and as far as so many entries suffice: the commits that come next are not to be refused as well,
+/// but one pays for them.
 const AHEAD_SHARE: u64 = 64;
+const AHEAD_BYTES_MAX: u64 = 1 << 20;
+const AHEAD_MAX: usize = 128;
+
+/// How many entries a commit evicts at most that does not wait for what that frees.
+const AT_ONCE_MAX: usize = 256;
 
 /// How long each turn of a wait is.
 fn turns() -> impl Iterator<Item = Duration> {
@@ -110,7 +117,9 @@ struct Room<'e> {
     is_swept: bool,
     /// Whether something should have been evicted the last time, and there was nothing.
     is_evicted: bool,
-    /// How much room there was to be the last time, and how much there was.
+    /// How much room there was to be the last time for the commit, how much for those after it as well,
+    /// and how much there was.
+    needed: u64,
     target: u64,
     made: u64,
 }
@@ -139,6 +148,7 @@ impl<'e> Room<'e> {
             latest: engine.latest(),
             is_swept: false,
             is_evicted: true,
+            needed: 0,
             target: 0,
             made: 0,
         }
@@ -158,7 +168,6 @@ impl<'e> Room<'e> {
             self.is_swept = false;
             return;
         }
-        self.sweep();
         let quota = &self.engine.memory.quota;
         // What was refused is the part of a commit that did not fit, and there may be more to it: where
         // there was as much room as was to be, and that did not suffice, there is to be more.
@@ -167,33 +176,44 @@ impl<'e> Room<'e> {
         } else {
             self.made.saturating_mul(2)
         };
-        let least = (2 * wanted).max(quota.limit() / AHEAD_SHARE);
-        self.target = self.target.max(least).max(more).min(quota.limit());
+        let limit = quota.limit();
+        self.needed = self.needed.max(2 * wanted).max(more).min(limit);
+        let ahead = (limit / AHEAD_SHARE).min(AHEAD_BYTES_MAX);
+        self.target = self.needed.max(ahead);
+        // Where all of the limit was to be free, everything.
+        let is_all = self.target >= limit;
+        self.sweep(if is_all { u64::MAX } else { self.target });
         let room = if self.is_swept {
             quota.left()
         } else {
             self.engine.room()
         };
-        self.evict(self.target.saturating_sub(room));
+        let lacking = self.needed.saturating_sub(room);
+        self.evict(lacking, self.target.saturating_sub(room));
         self.made = quota.left();
     }
 
-    fn sweep(&mut self) {
+    /// Sweeps until there is so much room, or everything.
+    fn sweep(&mut self, enough: u64) {
         // Before the sweep, which goes by it.
         let is_reached = self.engine.registry.grace() >= self.latest;
-        self.is_swept = self.engine.sweep_and_recall() && is_reached;
+        self.is_swept = self.engine.sweep_and_recall(enough) && is_reached;
     }
 
-    /// Evicts so much, if there is as much that can go.
-    fn evict(&mut self, bytes: u64) {
+    /// Evicts so much, if there is as much that can go; and so much in all, as far as that takes few.
+    fn evict(&mut self, lacking: u64, in_all: u64) {
         let makes_room = self.engine.makes_room();
         // Where all of the limit was to be free, there is no more to be had.
         self.is_evicted =
-            !makes_room || bytes > 0 || self.target >= self.engine.memory.quota.limit();
-        if !makes_room || bytes == 0 {
+            !makes_room || in_all > 0 || self.target >= self.engine.memory.quota.limit();
+        if !makes_room || in_all == 0 {
             return;
         }
-        let made = (self.engine).evict(EvictionReason::Memory, bytes, usize::MAX);
+        let evict = |bytes, count_max| self.engine.evict(EvictionReason::Memory, bytes, count_max);
+        let mut made = evict(lacking, usize::MAX);
+        if made >= lacking {
+            made += evict(in_all.saturating_sub(made), AHEAD_MAX);
+        }
         self.note(made);
     }
 
@@ -260,7 +280,7 @@ impl Engine {
         quota.set_limit(limit, self.memory.stripe_count);
         let mut room = Room::new(self);
         for length in turns() {
-            room.sweep();
+            room.sweep(u64::MAX);
             // Somebody may have changed it since.
             let beyond = quota.taken().saturating_sub(quota.limit());
             if beyond == 0 || epoch::is_pinned() {
@@ -269,7 +289,8 @@ impl Engine {
             // What comes back was evicted in the turns before, for the most part; and with each entry comes
             // more than itself, of the indexes and what is noted. So half of it, and then another look.
             let lacking = beyond.saturating_sub(self.coming_back());
-            room.evict(lacking.div_ceil(2));
+            let half = lacking.div_ceil(2);
+            room.evict(half, half);
             if room.is_all() {
                 return;
             }
@@ -305,17 +326,17 @@ impl Engine {
             Some(Limited::Entries { wanted }) => {
                 let left = self.memory.entries().map_or(0, |entries| entries.left());
                 let lacking = (wanted as u64).saturating_sub(left);
-                self.evict(EvictionReason::Entries, lacking, AHEAD_MAX)
+                self.evict(EvictionReason::Entries, lacking, AT_ONCE_MAX)
             }
             Some(Limited::Memory { wanted }) => {
                 let lacking = (2 * wanted as u64).saturating_sub(self.coming_back());
-                self.evict(EvictionReason::Memory, lacking, AHEAD_MAX)
+                self.evict(EvictionReason::Memory, lacking, AT_ONCE_MAX)
             }
         };
         if made == 0 {
             return Err(refused);
         }
-        self.sweep_and_recall();
+        self.sweep_and_recall(u64::MAX);
         attempt()
     }
 
@@ -367,22 +388,33 @@ impl Engine {
         })
     }
 
-    /// Forgets what can be forgotten, and takes back what the stripes have drawn and do not use.
-    /// Whether the epoch has run all that it was handed.
-    fn sweep_and_recall(&self) -> bool {
-        self.sweep_stripes();
+    /// Takes back what the stripes have drawn and do not use, and forgets what can be forgotten, until
+    /// there is so much room. Whether it was everything: also what the epoch was handed.
+    ///
+    /// One commit pays for that, and there can be a great deal.
+    fn sweep_and_recall(&self, enough: u64) -> bool {
+        let is_enough = || self.memory.quota.left() >= enough;
+        self.recall();
+        self.sweep_until(is_enough);
         let is_run = deferred::run_all();
-        self.ripe.free();
         self.registry.advance_grace(&self.counter, &epoch::pin());
+        self.recall();
+        while !is_enough() && self.ripe.free_some(FREED_MAX) {
+            self.recall();
+        }
+        is_run && !is_enough()
+    }
+
+    fn recall(&self) {
         for stripe in 0..self.stripes.count() {
             self.stripes.lock_one(stripe).share.give_back();
         }
-        is_run
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::{AHEAD_MAX, Room};
     use crate::clock::SystemClock;
     use crate::engine::eviction::EvictionScope;
     use crate::engine::history::HistoryBounds;
@@ -396,9 +428,8 @@ mod tests {
 
     const LIMIT: u64 = 1 << 20;
 
-    #[test]
-    fn the_margin_is_widened_for_want_of_memory_and_for_nothing_else() {
-        let engine = Engine::new(Config {
+    fn cache() -> Arc<Engine> {
+        Engine::new(Config {
             limits: Limits::default(),
             clock: Arc::new(SystemClock),
             stripe_bits: 4,
@@ -414,7 +445,30 @@ mod tests {
             latency_histograms: false,
             slow_commits: None,
             queue_concurrency: 1,
-        });
+        })
+    }
+
+    #[test]
+    fn what_is_lacking_is_evicted_and_only_a_few_more_for_those_who_come_next() {
+        let engine = cache();
+        for number in 0..2_000_u64 {
+            let set = engine.set(&Key::from(number), NewValue::from(number));
+            set.expect("there is room");
+        }
+        let evict = |lacking, in_all| {
+            let before = engine.counts().entry_count;
+            Room::new(&engine).evict(lacking, in_all);
+            before - engine.counts().entry_count
+        };
+        let ahead = evict(0, LIMIT);
+        assert!((AHEAD_MAX..AHEAD_MAX + 16).contains(&ahead), "{ahead}");
+        let lacking = evict(LIMIT / 8, LIMIT);
+        assert!(lacking > 4 * AHEAD_MAX, "{lacking}");
+    }
+
+    #[test]
+    fn the_margin_is_widened_for_want_of_memory_and_for_nothing_else() {
+        let engine = cache();
         let margin = || {
             engine
                 .eviction

@@ -71,6 +71,9 @@ pub(super) const REAPER_SWEEPS: usize = 8;
 /// meanwhile need not be put to sleep to wait for it.
 const SWEEP_BATCH: usize = 4;
 
+/// How many records are freed in between.
+pub(super) const FREED_MAX: usize = 1_024;
+
 /// A queue that has become empty keeps no more room than this.
 const ROOM_MAX: usize = 64;
 
@@ -694,7 +697,14 @@ impl Engine {
     }
 
     /// The same, but for what is only noted.
-    pub(super) fn sweep_stripes(&self) -> bool {
+    fn sweep_stripes(&self) -> bool {
+        let is_left = self.sweep_until(|| false);
+        self.date_snapshots();
+        is_left
+    }
+
+    /// The same, until this is enough.
+    pub(super) fn sweep_until(&self, is_enough: impl Fn() -> bool) -> bool {
         self.registry.advance_grace(&self.counter, &epoch::pin());
         deferred::run_all();
         let mut retiring = self.retiring();
@@ -702,6 +712,10 @@ impl Engine {
         let mut is_first = true;
         let mut stripes: Vec<_> = (0..self.stripes.count()).collect();
         while !stripes.is_empty() {
+            if is_enough() {
+                is_left = true;
+                break;
+            }
             stripes.retain(
                 |stripe| match self.sweep_batch(*stripe, is_first, &mut retiring) {
                     Swept::Some => true,
@@ -712,13 +726,14 @@ impl Engine {
                 },
             );
             is_first = false;
-            self.ripe.free();
+            self.ripe.free_some(FREED_MAX);
         }
         retiring.finish(&epoch::pin());
         // What was unlinked goes through the epoch.
         is_left |= !deferred::run_all();
-        self.ripe.free();
-        self.date_snapshots();
+        if !is_enough() {
+            self.ripe.free();
+        }
         is_left
     }
 

@@ -2,7 +2,7 @@
 
 use super::load::{Load, Mix, Worker};
 use super::looks::{Looks, Seen};
-use super::run_queue::{RunQueue, Times};
+use super::run_queue::{RunQueue, Times, Took};
 use super::tally::{Counts, Tally};
 use super::value::Noise;
 use crate::panics::text_of;
@@ -41,6 +41,8 @@ pub(super) struct Plan {
 pub(super) struct Phase {
     pub(super) seen: Seen,
     pub(super) tally: Tally,
+    /// By how much a thread beside it woke up late.
+    pub(super) late: Times,
 }
 
 /// Has the threads work, and prints a line for each period.
@@ -58,6 +60,10 @@ pub(super) fn run(kv: &Kv, plan: Plan) -> Result<Phase, String> {
         counts: (0..plan.threads).map(|_| Counts::default()).collect(),
     });
     let done = start(&load, plan);
+    let witness = {
+        let load = Arc::clone(&load);
+        thread::spawn(move || sleep_beside(&load))
+    };
     let mut looks = Looks::new(&load, plan);
     while looks.begun.elapsed() < plan.length {
         match done.recv_timeout(LOOK_EVERY) {
@@ -75,10 +81,36 @@ pub(super) fn run(kv: &Kv, plan: Plan) -> Result<Phase, String> {
         let ended = done.recv_timeout(PATIENCE);
         tally.add(ended.map_err(|_| "an operation does not end")??);
     }
+    let late = witness
+        .join()
+        .map_err(|panic| text_of(&*panic).to_owned())?;
     Ok(Phase {
         seen: looks.seen,
         tally,
+        late,
     })
+}
+
+/// Sleeps for a millisecond again and again, and tells by how much it was more. What it was less the run
+/// queue, the machine stood still: so it did for the commits of that moment.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it waits for nothing: how late it wakes up is what is measured"
+)]
+fn sleep_beside(load: &Load) -> Times {
+    let mut queue = RunQueue::of_this_thread();
+    let mut times = Times::new();
+    while !load.is_over.load(Ordering::Relaxed) {
+        let begun = queue.begin();
+        thread::sleep(LOOK_EVERY);
+        let Took { wall, own, ran } = queue.end(begun);
+        times.record(Took {
+            wall: wall.saturating_sub(LOOK_EVERY),
+            own: own.saturating_sub(LOOK_EVERY),
+            ran,
+        });
+    }
+    times
 }
 
 /// The threads. They are not waited for: one whose operation does not end would never come.

@@ -140,6 +140,11 @@ impl Times {
         self.worst = self.worst.max(took);
     }
 
+    /// How many took longer, less the run queue.
+    pub(super) fn longer_than(&self, time: Duration) -> u64 {
+        self.own.count_above(time)
+    }
+
     pub(super) fn add(&mut self, other: &Self) {
         self.wall.merge(&other.wall);
         self.own.merge(&other.own);

@@ -27,6 +27,12 @@ impl Latency {
         self.0.len()
     }
 
+    /// How many were slower, to the precision of the histogram.
+    pub(crate) fn count_above(&self, time: Duration) -> u64 {
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.0.count_between(nanos, u64::MAX)
+    }
+
     /// What so many in a hundred were not slower than, in microseconds.
     pub(crate) fn percentile_us(&self, percentile: f64) -> f64 {
         Duration::from_nanos(self.0.value_at_percentile(percentile)).as_secs_f64() * 1e6

@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// How many records go through the epoch as one piece.
 const BATCH: usize = 256;
 
-/// Records that can be found no more. Dropping it frees them.
+/// Records that can be found no more.
 struct Batch<T: Payload> {
     records: Vec<RecordPtr<T>>,
     /// What they take, about, until they are counted.
@@ -28,13 +28,77 @@ struct Batch<T: Payload> {
     next: AtomicPtr<Self>,
 }
 
-impl<T: Payload> Drop for Batch<T> {
+impl<T: Payload> Batch<T> {
+    /// Takes so many off what they take of all, about.
+    fn take_bytes(&mut self, count: usize) -> u64 {
+        let bytes = self.bytes / (self.records.len() as u64).max(1) * count as u64;
+        self.bytes -= bytes;
+        bytes
+    }
+
+    /// Frees so many, of which there are as many.
+    ///
+    /// # Safety
+    ///
+    /// The batch has been through the epoch.
+    unsafe fn free(&mut self, count: usize) {
+        for _ in 0..count {
+            if let Some(record) = self.records.pop() {
+                // MODEL: life::record_of_a_batch_outlives_its_readers.
+                // SAFETY: `Retiring` was given it by the one that removed it, and the batch has been
+                // through the epoch since: every guard is gone under which it could be found.
+                self.freed.add(unsafe { record.free_counted() });
+            }
+        }
+    }
+}
+
+/// Batches that have been taken out, to be freed. Dropping it puts back what is left: also where what a
+/// value does when it is dropped panics.
+struct Taken<'r, T: Payload> {
+    ripe: &'r Ripe<T>,
+    first: *mut Batch<T>,
+}
+
+impl<T: Payload> Taken<'_, T> {
+    /// Frees so many records at most.
+    fn free(&mut self, most: usize) {
+        let mut left = most;
+        while left > 0 && !self.first.is_null() {
+            // SAFETY: `push` made it of a box, and the swap has taken it out of the list, with those behind
+            // it.
+            let batch = unsafe { &mut *self.first };
+            let count = left.min(batch.records.len());
+            left -= count;
+            // Before it is freed, which may panic.
+            // ORDERING: statistic.
+            (self.ripe.bytes).fetch_sub(batch.take_bytes(count), Ordering::Relaxed);
+            // SAFETY: what is in the list has been through the epoch.
+            unsafe { batch.free(count) };
+            if batch.records.is_empty() {
+                // ORDERING: statistic.
+                (self.ripe.bytes).fetch_sub(batch.bytes, Ordering::Relaxed);
+                // SAFETY: it is a box, as above, and nobody is at it.
+                let batch = unsafe { Box::from_raw(self.first) };
+                // ORDERING: Relaxed. Nobody else can reach it.
+                self.first = load_own(&batch.next);
+            }
+        }
+    }
+}
+
+impl<T: Payload> Drop for Taken<'_, T> {
     fn drop(&mut self) {
-        for record in self.records.drain(..) {
-            // MODEL: life::record_of_a_batch_outlives_its_readers.
-            // SAFETY: `Retiring` was given it by the one that removed it, and the batch has been
-            // through the epoch since: every guard is gone under which it could be found.
-            self.freed.add(unsafe { record.free_counted() });
+        let mut last = self.first;
+        while !last.is_null() {
+            // SAFETY: as in `free`.
+            // ORDERING: Relaxed. Nobody else can reach it.
+            let next = load_own(&unsafe { &*last }.next);
+            if next.is_null() {
+                // SAFETY: they are linked to each other, and nobody else has them.
+                return unsafe { self.ripe.link(self.first, last) };
+            }
+            last = next;
         }
     }
 }
@@ -66,19 +130,30 @@ impl<T: Payload> Ripe<T> {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    /// Takes over a batch. It has been through the epoch.
     fn push(&self, batch: Box<Batch<T>>) {
         let batch = Box::into_raw(batch);
+        // SAFETY: it is of a box, and nobody else has it.
+        unsafe { self.link(batch, batch) };
+    }
+
+    /// Puts in what hangs together from one batch to another.
+    ///
+    /// # Safety
+    ///
+    /// Each leads to the next, they are of boxes, have been through the epoch, and nobody else has them.
+    unsafe fn link(&self, from: *mut Batch<T>, to: *mut Batch<T>) {
         // ORDERING: Relaxed. It is only compared, and published by who put it there.
         let mut first = self.first.load(Ordering::Relaxed);
         loop {
-            // SAFETY: it is ours until it is linked.
+            // SAFETY: it is the caller's until it is linked.
             // ORDERING: Relaxed. The link is published below.
-            unsafe { &*batch }.next.store(first, Ordering::Relaxed);
-            // ORDERING: Release, for `free`: the batch, and that the epoch has come so far. What was
+            unsafe { &*to }.next.store(first, Ordering::Relaxed);
+            // ORDERING: Release, for `free_some`: the batches, and that the epoch has come so far. What was
             // there before is published by its own exchange, and by this one in its release sequence.
             match self
                 .first
-                .compare_exchange(first, batch, Ordering::Release, Ordering::Relaxed)
+                .compare_exchange(first, from, Ordering::Release, Ordering::Relaxed)
             {
                 Ok(_) => return,
                 Err(other) => first = other,
@@ -89,23 +164,22 @@ impl<T: Payload> Ripe<T> {
     /// Frees what there is. The caller holds no lock: it runs what the values do when they are
     /// dropped.
     pub(crate) fn free(&self) {
+        self.free_some(usize::MAX);
+    }
+
+    /// The same, of so many records at most; whether there were any.
+    pub(crate) fn free_some(&self, most: usize) -> bool {
         // ORDERING: Relaxed. Mostly there is nothing, and what is missed is freed the next time.
         if self.first.load(Ordering::Relaxed).is_null() {
-            return;
+            return false;
         }
-        // ORDERING: Acquire, for `push`, of every batch that is taken.
-        let mut next = self.first.swap(ptr::null_mut(), Ordering::Acquire);
-        while !next.is_null() {
-            // SAFETY: `push` made it of a box, and it has been taken out of the list, with those
-            // behind it, by the swap.
-            let batch = unsafe { Box::from_raw(next) };
-            // ORDERING: Relaxed. Nobody else can reach it.
-            next = load_own(&batch.next);
-            // Before it is dropped, which may panic.
-            // ORDERING: statistic.
-            self.bytes.fetch_sub(batch.bytes, Ordering::Relaxed);
-            drop(batch);
-        }
+        let mut taken = Taken {
+            ripe: self,
+            // ORDERING: Acquire, for `link`, of every batch that is taken.
+            first: self.first.swap(ptr::null_mut(), Ordering::Acquire),
+        };
+        taken.free(most);
+        true
     }
 }
 

@@ -134,7 +134,10 @@ fn at_every_limit_it_fits_or_leaves_nothing() {
             assert_empties(&kv);
         }
     }
-    assert!(fitting.is_some_and(|percent| (100..125).contains(&percent)));
+    assert!(
+        fitting.is_some_and(|percent| (90..125).contains(&percent)),
+        "{fitting:?}"
+    );
 }
 
 #[test]
