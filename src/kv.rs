@@ -398,7 +398,8 @@ impl Kv {
     ///
     /// Where more is in use than the new limit allows, entries are evicted before this returns, if
     /// they may be ([`Builder::on_limit`]); otherwise commits that hold more fail until enough is
-    /// deleted.
+    /// deleted. It waits for a quarter of a second at most until what was evicted can be freed: while
+    /// another thread reads on, that may not suffice, and the next commits go on with it.
     pub fn set_memory_limit(&self, bytes: impl Into<Option<usize>>) {
         self.engine.set_memory_limit(bytes.into());
     }

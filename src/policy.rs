@@ -195,13 +195,17 @@ struct Ghosts {
 }
 
 impl Ghosts {
-    /// Makes room for those of so many entries. Where there is too little, what is known is
-    /// forgotten.
-    fn fit(&mut self, entries: usize) {
+    /// How many buckets there are to be for those of so many entries, if there are fewer than it takes. More
+    /// than that, so that it does not happen with every few entries.
+    fn wanted(&self, entries: usize) -> Option<usize> {
         let wanted = (2 * entries).div_ceil(BUCKET).max(1);
-        if self.buckets.len() < wanted {
-            // As much again as there is now, so that it does not happen with every few entries.
-            self.buckets = vec![[None; BUCKET]; (wanted * 3 / 2).max(1)];
+        (self.buckets.len() < wanted).then(|| (wanted * 3 / 2).max(1))
+    }
+
+    /// Makes room for those of so many entries. What is known is forgotten.
+    fn fit(&mut self, entries: usize) {
+        if let Some(wanted) = self.wanted(entries) {
+            self.buckets = vec![[None; BUCKET]; wanted];
         }
     }
 
@@ -452,11 +456,22 @@ impl Policy {
         Some(slot)
     }
 
+    /// How many bytes there would have to be room for, so that there are ghosts for as many entries as there
+    /// are. As long as there is not, fewer are known.
+    pub(crate) fn ghosts_lacking(&self) -> usize {
+        let wanted = self.ghosts.wanted(self.len()).unwrap_or(0);
+        (wanted * size_of::<[Option<Ghost>; BUCKET]>()).saturating_sub(self.ghosts.heap_bytes())
+    }
+
+    /// Makes room for so many ghosts, and forgets those that are there.
+    pub(crate) fn fit_ghosts(&mut self) {
+        self.ghosts.fit(self.len());
+    }
+
     /// What is to go next, which is let go of here; `None` where nothing is known.
     pub(crate) fn evict(&mut self, entries: &impl Entries) -> Option<Slot> {
         self.is_filling = false;
         self.full = self.total();
-        self.ghosts.fit(self.len());
         let mut promotions = 0;
         while self.small.len > 0
             && (self.main.len == 0

@@ -185,6 +185,8 @@ pub enum Planted {
     WeakLink,
     /// A head is put back without publishing what it holds.
     WeakUnlink,
+    /// Batches of records are put back without what was taken of them.
+    WeakRipe,
     /// The mint does not publish the heads that were linked before it.
     WeakMint,
     /// A commit is made ready without publishing the heads that it linked.
@@ -335,6 +337,8 @@ pub enum Planted {
     UnwokenEviction,
     /// Those who listen for evictions are not told of them.
     UntoldEviction,
+    /// That the keys of an import are missing is not looked at again behind its locks.
+    EarlyAbsence,
     /// A use is added after the look whether it is one too many.
     AddedUse,
     /// A thread ends, and its number is nobody's for ever.
@@ -411,6 +415,11 @@ mod unpoisoned {
 pub mod stepped;
 
 use std::alloc::Layout;
+
+/// Whether a simulation has failed: what unwinds then is not to touch what was found to be broken.
+pub(crate) fn is_failing() -> bool {
+    cfg!(simulated) && std::thread::panicking()
+}
 
 pub(crate) use crossbeam_utils::CachePadded;
 pub(crate) use std::sync::atomic::Ordering;

@@ -35,7 +35,7 @@ const FREED: &[&str] = &["what was freed"];
 
 /// Each bug, what has to find it, and what the report has to say: of histories, the last words are
 /// those of the white box, and the others those of the black box where it is sure to see the bug.
-const CONTROLS: [(Planted, By, &[&str]); 51] = [
+const CONTROLS: [(Planted, By, &[&str]); 52] = [
     (Planted::UnlockedCheck, By::Simulation, WRONG),
     (Planted::StaleRecord, By::Simulation, &[]),
     (Planted::UntrackedReads, By::Simulation, STALE),
@@ -78,6 +78,7 @@ const CONTROLS: [(Planted, By, &[&str]); 51] = [
     (Planted::UnmintedEviction, By::Simulation, WRONG),
     (Planted::UnwokenEviction, By::Simulation, WRONG),
     (Planted::UntoldEviction, By::Simulation, WRONG),
+    (Planted::EarlyAbsence, By::Simulation, WRONG),
     (Planted::KeptRecord, By::Faults, &["Refuse"]),
     (Planted::NoHelp, By::Faults, &["Delay"]),
     (

@@ -1,4 +1,4 @@
-//! Making room by letting entries go.
+//! Making room by letting entries go: when, and how much. Which, and how: `victims`.
 //!
 //! To evict an entry is to delete it, by a commit with a versionstamp of its own: a check on what was
 //! read before fails, watchers are told, an open snapshot goes on seeing it. Which entry it is says
@@ -19,26 +19,22 @@
 //! commit is done. What is evicted can be used again once nobody can see it any more, and the margin is
 //! for what waits for that.
 
-use super::commit::Installed;
 use super::idle::{Idleness, Tick};
 use super::notes::Notes;
-use super::payload::{self, Large};
-use super::reports::{Gone, Report};
-use super::sweep::Aftermath;
-use super::weight::{Measure, entry_weight};
+use super::payload::Large;
+use super::reports::Report;
+use super::victims::{Effort, VICTIMS};
+use super::weight::Measure;
 use super::{Engine, Stripe};
 use crate::error::Result;
 use crate::key::Key;
-use crate::mvcc::chain::{RecordRef, Retiring, VersionRef};
-use crate::mvcc::notify::Woken;
-use crate::mvcc::publish::publish_evicted;
+use crate::mvcc::chain::RecordRef;
 use crate::mvcc::quota::{Meter, Purpose};
 use crate::policy::{Entries, Policy, Seen, Slot, USES_MAX};
 use crate::sync::epoch::{self, Guard};
 use crate::sync::{AtomicU64, CachePadded, Mutex, Ordering, Planted, planted};
 use crate::version::Stamp;
 use smallvec::SmallVec;
-use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,15 +67,6 @@ const ENTRIES_MARGIN_MAX: u64 = 64;
 
 /// The share of a limit after which what was evicted is to be freed: one in this many.
 const GRACE_SHARE: u64 = 512;
-
-/// How many a policy is asked for at once.
-const VICTIMS: usize = 8;
-
-/// How many that were evicted before are freed then: more than go, so that it becomes less.
-const FREED_MAX: usize = 8 * VICTIMS;
-
-/// How many entries one commit evicts ahead, at most. More wait for the next.
-const AHEAD_MAX: usize = 128;
 
 /// How many pieces of the queues of a policy are tidied before its lock is given up.
 const PIECES: usize = 4;
@@ -137,6 +124,15 @@ impl Charged {
         }
         self.bytes = bytes;
         result
+    }
+
+    /// Makes room for the ghosts of what there is, if there is as much: without it fewer are known.
+    fn fit_ghosts(&mut self, meter: &Meter) {
+        let lacking = self.policy.ghosts_lacking();
+        if lacking > 0 && meter.charge(lacking, Purpose::Growth).is_ok() {
+            self.bytes += lacking;
+            self.change(meter, Policy::fit_ghosts);
+        }
     }
 }
 
@@ -262,7 +258,7 @@ impl Eviction {
     }
 
     /// The policy that is asked next, and, where `goes_on`, another after it.
-    fn next(&self, goes_on: bool) -> usize {
+    pub(super) fn next(&self, goes_on: bool) -> usize {
         let next = if goes_on {
             // ORDERING: Relaxed. It only goes round.
             self.next.fetch_add(1, Ordering::Relaxed)
@@ -274,7 +270,7 @@ impl Eviction {
     }
 
     /// Whether so much has been evicted that it is to be freed soon, however few entries that were.
-    fn is_grace_due(&self, bytes: u64, limit: u64) -> bool {
+    pub(super) fn is_grace_due(&self, bytes: u64, limit: u64) -> bool {
         // ORDERING: Relaxed. It only spaces the attempts out.
         let freed = self.evicted.fetch_add(bytes, Ordering::Relaxed) + bytes;
         let is_due = freed >= limit / GRACE_SHARE;
@@ -312,13 +308,42 @@ impl Eviction {
             .store(margin - margin / MARGIN_DECAY, Ordering::Relaxed);
     }
 
+    /// Asks a policy for what is to go, the first one last: for so much, and as many as there is room for.
+    pub(super) fn choose(
+        &self,
+        index: usize,
+        view: &View<'_, '_>,
+        wanted: u64,
+        victims: &mut SmallVec<[Slot; VICTIMS]>,
+    ) {
+        let mut weight = 0;
+        let mut policy = self.policies[index].lock();
+        policy.fit_ghosts(&self.meter);
+        policy.change(&self.meter, |policy| {
+            while victims.len() < VICTIMS && weight < wanted {
+                let slot = if view.is_of_young() {
+                    policy.evict_young(view)
+                } else {
+                    policy.evict(view)
+                };
+                let Some(slot) = slot else {
+                    break;
+                };
+                weight += u64::from(slot.weight);
+                victims.push(slot);
+            }
+        });
+        drop(policy);
+        victims.reverse();
+    }
+
     /// What a policy has let go of was gone already.
-    fn forget(&self, index: usize) {
+    pub(super) fn forget(&self, index: usize) {
         self.policies[index].lock().policy.forget();
     }
 
     /// Gives back to a policy what was to go and could not.
-    fn keep(&self, index: usize, victim: Slot) {
+    pub(super) fn keep(&self, index: usize, victim: Slot) {
         let mut policy = self.policies[index].lock();
         policy.change(&self.meter, |policy| policy.keep(victim));
     }
@@ -356,6 +381,16 @@ pub(super) struct View<'e, 'g> {
 }
 
 impl View<'_, '_> {
+    /// Only what no snapshot up to here sees is to go.
+    pub(super) fn of_young(mut self, held_to: Stamp) -> Self {
+        self.held_to = held_to;
+        self
+    }
+
+    fn is_of_young(&self) -> bool {
+        self.held_to > Stamp::ZERO
+    }
+
     pub(super) fn record(&self, slot: &Slot) -> Option<RecordRef<'_, Large>> {
         self.engine.victim(slot, self.guard)
     }
@@ -380,40 +415,6 @@ impl Entries for View<'_, '_> {
         let stamp = head.and_then(|head| head.word().settled());
         stamp.is_some_and(|stamp| stamp <= self.held_to)
     }
-}
-
-/// What a policy has let go of, to be evicted, the first one last. It gets back what is left in the end:
-/// where there is no memory, or where what a value does when it is dropped panics.
-struct Chosen<'e> {
-    eviction: &'e Eviction,
-    index: usize,
-    victims: SmallVec<[Slot; VICTIMS]>,
-}
-
-impl Drop for Chosen<'_> {
-    fn drop(&mut self) {
-        if is_failing() {
-            return;
-        }
-        while let Some(victim) = self.victims.pop() {
-            self.eviction.keep(self.index, victim);
-        }
-    }
-}
-
-/// Whether a simulation has failed: what unwinds then is not to touch what was found to be broken.
-pub(super) fn is_failing() -> bool {
-    cfg!(simulated) && std::thread::panicking()
-}
-
-/// What came of a victim.
-pub(super) enum Evicted {
-    /// It has made so much room: bytes or weight, by the reason.
-    Room(u64),
-    /// It had gone before, or is another entry by now.
-    Gone,
-    /// There is no memory to delete it.
-    Refused,
 }
 
 impl Engine {
@@ -519,7 +520,7 @@ impl Engine {
             && weight <= quota.limit()
         {
             let lacking = weight.saturating_sub(quota.left());
-            self.evict(EvictionReason::Entries, lacking, usize::MAX);
+            self.evict(EvictionReason::Entries, lacking, Effort::All);
         }
     }
 
@@ -535,7 +536,7 @@ impl Engine {
             if reason == EvictionReason::Memory && self.registry.open_count() == 0 {
                 eviction.narrow_margin(self.memory.quota().limit());
             }
-            let made = self.evict(reason, wanted, AHEAD_MAX);
+            let made = self.evict(reason, wanted, Effort::Ahead);
             if (1..wanted).contains(&made) {
                 eviction.want(reason, wanted - made, None);
             }
@@ -558,105 +559,9 @@ impl Engine {
         }
     }
 
-    /// Lets entries go until there is so much less: bytes or weight, by the reason; at most so many, and
-    /// to ask a policy in vain counts as one. How much it was. The caller holds no lock.
-    pub(super) fn evict(&self, reason: EvictionReason, wanted: u64, count_max: usize) -> u64 {
-        let Some(eviction) = self.eviction.as_deref().filter(|one| one.makes_room()) else {
-            return 0;
-        };
-        let (mut made, mut count, mut empty) = (0, 0, 0);
-        // Of what snapshots see nothing would come back, and so much of that is there that only what
-        // they do not see should go.
-        let is_held = reason == EvictionReason::Memory && self.is_held();
-        let mut retiring = self.retiring();
-        let (mut is_told, mut is_refused) = (false, false);
-        while made < wanted && count < count_max && !is_refused {
-            if empty == eviction.policies.len() {
-                if mem::replace(&mut is_told, true) {
-                    break;
-                }
-                // They may not have been told of what has come last.
-                self.tell_policies(eviction);
-                empty = 0;
-            }
-            let (mut woken, mut gone) = (Woken::new(), Vec::new());
-            // Ahead, the one that has got something has to give; otherwise all in turn.
-            let is_given = reason == EvictionReason::Memory && count_max <= AHEAD_MAX && empty == 0;
-            let index = eviction.next(!is_given);
-            let guard = epoch::pin();
-            let mut chosen = Chosen {
-                eviction,
-                index,
-                victims: self.victims(eviction, index, is_held, wanted - made, &guard),
-            };
-            empty = if chosen.victims.is_empty() {
-                count += 1;
-                empty + 1
-            } else {
-                0
-            };
-            while let Some(victim) = chosen.victims.pop() {
-                count += 1;
-                let mut telling = (&mut woken, &mut gone);
-                match self.evict_one(&victim, reason, &mut telling, &mut retiring, &guard) {
-                    Evicted::Room(room) => made += room,
-                    Evicted::Gone => eviction.forget(index),
-                    Evicted::Refused => {
-                        chosen.victims.push(victim);
-                        is_refused = true;
-                        break;
-                    }
-                }
-            }
-            drop(chosen);
-            drop(guard);
-            self.ripe.free_some(FREED_MAX);
-            if !gone.is_empty() {
-                self.reports.tell(&gone);
-            }
-        }
-        retiring.finish(&epoch::pin());
-        made
-    }
-
     /// Opens a report of what is evicted from now on, with room for so many.
     pub(crate) fn open_report(&self, room: usize) -> Result<Arc<Report>> {
         self.reports.open(room, || self.is_closed())
-    }
-
-    /// Asks a policy for what is to go.
-    fn victims(
-        &self,
-        eviction: &Eviction,
-        index: usize,
-        is_held: bool,
-        wanted: u64,
-        guard: &Guard,
-    ) -> SmallVec<[Slot; VICTIMS]> {
-        let mut view = self.view(eviction, guard);
-        if is_held {
-            let newest = self.registry.horizon().newest_snapshot();
-            view.held_to = newest.unwrap_or(Stamp::ZERO);
-        }
-        let (mut victims, mut weight) = (SmallVec::new(), 0);
-        let mut policy = eviction.policies[index].lock();
-        policy.change(&eviction.meter, |policy| {
-            while victims.len() < VICTIMS && weight < wanted {
-                let slot = if is_held {
-                    policy.evict_young(&view)
-                } else {
-                    policy.evict(&view)
-                };
-                let Some(slot) = slot else {
-                    break;
-                };
-                weight += u64::from(slot.weight);
-                victims.push(slot);
-            }
-        });
-        drop(policy);
-        victims.reverse();
-        victims
     }
 
     /// Has all stripes tell their policies, where these know of nothing that can go.
@@ -696,86 +601,5 @@ impl Engine {
         self.tidy_policies();
         let policies = self.eviction.iter().flat_map(|eviction| &eviction.policies);
         policies.map(|policy| policy.lock().policy.len()).sum()
-    }
-
-    /// The record of the entry that is meant, if the key seems to have that still.
-    fn victim<'g>(&self, slot: &Slot, guard: &'g Guard) -> Option<RecordRef<'g, Large>> {
-        let record = self.table(slot.hash).find_hash(slot.hash, guard)?;
-        record.is_numbered(slot.number).then_some(record)
-    }
-
-    /// Deletes an entry, if it is still the one that is meant.
-    pub(super) fn evict_one(
-        &self,
-        slot: &Slot,
-        reason: EvictionReason,
-        (woken, gone): &mut (&mut Woken, &mut Vec<Gone>),
-        retiring: &mut Retiring<'_, Large>,
-        guard: &Guard,
-    ) -> Evicted {
-        let Ok(draft) = payload::draft_tombstone() else {
-            return Evicted::Refused;
-        };
-        let index = self.stripe_of(slot.hash);
-        let early = planted(Planted::EarlyVictim).then(|| self.victim(slot, guard));
-        let mut stripe = self.stripes.lock_one(index);
-        // NUMBERED: now nobody changes it. MODEL: evict::entry_that_came_again_is_not_the_one_that_was_chosen.
-        let Some(record) = early.unwrap_or_else(|| self.victim(slot, guard)) else {
-            return Evicted::Gone;
-        };
-        if reason == EvictionReason::Idle && !self.is_idle(record) {
-            // It was used meanwhile.
-            return Evicted::Gone;
-        }
-        let Stripe { sweep, share, .. } = &mut *stripe;
-        if sweep.reserve_reaped(1, share).is_err() || stripe.charge(&draft, None).is_err() {
-            return Evicted::Refused;
-        }
-        let bytes = record.size_with_head() as u64;
-        let room = match reason {
-            EvictionReason::Memory | EvictionReason::Idle => bytes,
-            EvictionReason::Entries => entry_weight(record).into(),
-        };
-        let (stamp, version) = publish_evicted(record, draft, &self.counter);
-        self.settle_evicted(&mut stripe, record, version, stamp, woken);
-        stripe.counts.evicted[reason as usize] += 1;
-        let mut aftermath = Aftermath::new();
-        self.sweep_reaped(&mut stripe, &mut aftermath, retiring, guard);
-        drop(stripe);
-        self.clear_up(&mut aftermath, guard);
-        if self.reports.is_wanted() && !planted(Planted::UntoldEviction) {
-            let key = Key::raw(record.key());
-            gone.push(Gone { key, reason, stamp });
-        }
-        self.tick_pinned(stamp, guard);
-        if let Some(eviction) = &self.eviction
-            && eviction.is_grace_due(bytes, self.memory.quota().limit())
-        {
-            self.turn_epoch(true, guard);
-        }
-        Evicted::Room(room)
-    }
-
-    fn settle_evicted(
-        &self,
-        stripe: &mut Stripe,
-        record: RecordRef<'_, Large>,
-        version: VersionRef<'_, Large>,
-        stamp: Stamp,
-        woken: &mut Woken,
-    ) {
-        let installed = Installed {
-            record,
-            version,
-            place: 0,
-        };
-        if let Some(notes) = &mut stripe.notes {
-            notes.is_evicting = true;
-        }
-        stripe.leave_to_reaper(|stripe| stripe.settle(&installed, stamp, woken));
-        if let Some(notes) = &mut stripe.notes {
-            notes.is_evicting = false;
-        }
-        self.table(record.hash()).note_newest(record, version);
     }
 }

@@ -9,13 +9,15 @@
 //! ticks ago, and one in which the last use was.
 
 use super::Engine;
-use super::eviction::{Evicted, Eviction, EvictionReason, View, is_failing};
+use super::eviction::{Eviction, EvictionReason, View};
 use super::payload::Large;
+use super::reports::Telling;
+use super::victims::Evicted;
 use crate::moment::Moment;
 use crate::mvcc::chain::{RecordRef, Retiring, TICK_MAX};
 use crate::mvcc::notify::Woken;
 use crate::policy::Slot;
-use crate::sync::{AtomicU32, Mutex, Ordering, epoch};
+use crate::sync::{AtomicU32, Mutex, Ordering, epoch, is_failing};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -90,7 +92,7 @@ struct Departed<'e, 'v> {
 
 impl Drop for Departed<'_, '_> {
     fn drop(&mut self) {
-        if !is_failing() {
+        if self.count > 0 && !is_failing() {
             (self.eviction).note_departed(self.index, self.count, self.view);
         }
     }
@@ -134,14 +136,14 @@ impl Engine {
         tick: u32,
         retiring: &mut Retiring<'_, Large>,
     ) {
-        let (mut woken, mut gone) = (Woken::new(), Vec::new());
+        let mut woken = Woken::new();
+        let mut telling = Telling::new(&self.reports);
         let guard = epoch::pin();
         let view = self.view(eviction, &guard);
         let idle: Vec<Slot> = eviction.look_at_piece(index, piece, |slot| {
             view.record(slot)
                 .is_some_and(|record| is_idle(record, tick))
         });
-        let mut telling = (&mut woken, &mut gone);
         let mut departed = Departed {
             eviction,
             index,
@@ -150,8 +152,8 @@ impl Engine {
         };
         for slot in &idle {
             departed.count += 1;
-            let evicted =
-                self.evict_one(slot, EvictionReason::Idle, &mut telling, retiring, &guard);
+            let tell = (&mut woken, &mut telling);
+            let evicted = self.evict_one(slot, EvictionReason::Idle, tell, retiring, &guard);
             if !matches!(evicted, Evicted::Room(_)) {
                 departed.count -= 1;
             }
@@ -159,8 +161,5 @@ impl Engine {
         drop(departed);
         drop(guard);
         self.ripe.free();
-        if !gone.is_empty() {
-            self.reports.tell(&gone);
-        }
     }
 }

@@ -27,7 +27,7 @@ use crate::mvcc::publish::publish_kept;
 use crate::mvcc::quota::Purpose;
 use crate::mvcc::stripes::Locked;
 use crate::sync::epoch::{self, Guard};
-use crate::sync::reserve;
+use crate::sync::{Planted, planted, reserve};
 use crate::value::NewValue;
 use crate::version::Stamp;
 use smallvec::SmallVec;
@@ -352,7 +352,8 @@ impl Prepared<'_> {
                     let stripe = locked.stripe(engine.stripe_of(key.hash_code()));
                     let record = if let Some(record) = found {
                         if record.head().is_some() {
-                            check_absent(&key, record, self.overwrites, time)?;
+                            let overwrites = self.overwrites || planted(Planted::EarlyAbsence);
+                            check_absent(&key, record, overwrites, time)?;
                             (stripe.sweep)
                                 .reserve_another(Purpose::Replacement, &mut stripe.share)?;
                         }

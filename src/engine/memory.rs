@@ -7,12 +7,14 @@
 
 use super::eviction::{Eviction, EvictionReason, EvictionScope};
 use super::sweep::FREED_MAX;
+use super::victims::{AHEAD_MAX, Effort};
 use super::weight::Measure;
 use super::{Engine, deferred};
 use crate::error::{Error, Limited, Result};
 use crate::mvcc::quota::{Meter, Quota};
 use crate::sync::{AtomicBool, Ordering, epoch, pause};
 use crate::version::Stamp;
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,14 +31,16 @@ const TURNS: [(u32, Duration); 3] = [
 const HELD_SHARE: u64 = 64;
 
 /// Who makes room because a commit was refused, makes at least this share of the limit, up to so many
-/// bytes, and as far as so many entries suffice: the commits that come next are not to be refused as well,
-/// but one pays for them.
+/// bytes, as far as a few entries suffice: the commits that come next are not to be refused as well, but
+/// one pays for them.
 const AHEAD_SHARE: u64 = 64;
 const AHEAD_BYTES_MAX: u64 = 1 << 20;
-const AHEAD_MAX: usize = 128;
 
-/// How many entries a commit evicts at most that does not wait for what that frees.
-const AT_ONCE_MAX: usize = 256;
+/// What a commit does that does not wait for what it frees.
+const AT_ONCE: Effort = Effort::Once(256);
+
+/// How often nothing is found to be evicted until there is nothing: others may have it in their hands.
+const IN_VAIN_MAX: u32 = 4;
 
 /// How long each turn of a wait is.
 fn turns() -> impl Iterator<Item = Duration> {
@@ -122,6 +126,10 @@ struct Room<'e> {
     needed: u64,
     target: u64,
     made: u64,
+    /// Whether as much has been evicted for those after it as is.
+    is_ahead: bool,
+    /// How often there were no entries to be evicted, one time after the other.
+    in_vain: u32,
 }
 
 /// Whoever does alone what others wait for.
@@ -151,6 +159,8 @@ impl<'e> Room<'e> {
             needed: 0,
             target: 0,
             made: 0,
+            is_ahead: false,
+            in_vain: 0,
         }
     }
 
@@ -170,8 +180,8 @@ impl<'e> Room<'e> {
         }
         let quota = &self.engine.memory.quota;
         // What was refused is the part of a commit that did not fit, and there may be more to it: where
-        // there was as much room as was to be, and that did not suffice, there is to be more.
-        let more = if self.made < self.target {
+        // there was as much room as it needed, and that did not suffice, there is to be more.
+        let more = if self.made < self.needed {
             0
         } else {
             self.made.saturating_mul(2)
@@ -181,15 +191,17 @@ impl<'e> Room<'e> {
         let ahead = (limit / AHEAD_SHARE).min(AHEAD_BYTES_MAX);
         self.target = self.needed.max(ahead);
         // Where all of the limit was to be free, everything.
-        let is_all = self.target >= limit;
-        self.sweep(if is_all { u64::MAX } else { self.target });
+        let enough = Some(self.target).filter(|target| *target < limit);
+        self.sweep(enough.unwrap_or(u64::MAX));
         let room = if self.is_swept {
             quota.left()
         } else {
             self.engine.room()
         };
-        let lacking = self.needed.saturating_sub(room);
-        self.evict(lacking, self.target.saturating_sub(room));
+        let beyond = quota.beyond();
+        let [lacking, in_all] =
+            [self.needed, self.target].map(|bytes| (bytes + beyond).saturating_sub(room));
+        self.evict(lacking, in_all);
         self.made = quota.left();
     }
 
@@ -200,20 +212,36 @@ impl<'e> Room<'e> {
         self.is_swept = self.engine.sweep_and_recall(enough) && is_reached;
     }
 
-    /// Evicts so much, if there is as much that can go; and so much in all, as far as that takes few.
+    /// Evicts so much, if there is as much that can go; and once so much in all, as far as that takes few.
     fn evict(&mut self, lacking: u64, in_all: u64) {
-        let makes_room = self.engine.makes_room();
-        // Where all of the limit was to be free, there is no more to be had.
-        self.is_evicted =
-            !makes_room || in_all > 0 || self.target >= self.engine.memory.quota.limit();
-        if !makes_room || in_all == 0 {
-            return;
+        let is_ahead = in_all > lacking && !self.is_ahead;
+        if !self.engine.makes_room() {
+            self.is_evicted = true;
+        } else if lacking == 0 && !is_ahead {
+            // Where all of the limit was to be free, there is no more to be had.
+            self.is_evicted = self.target >= self.engine.memory.quota.limit();
+        } else {
+            let evict = |bytes, effort| self.engine.evict(EvictionReason::Memory, bytes, effort);
+            // Where nothing comes back, there is nothing to wait for.
+            let mut made = evict(
+                lacking,
+                if self.is_swept {
+                    Effort::Beyond
+                } else {
+                    Effort::All
+                },
+            );
+            if is_ahead && made >= lacking {
+                self.is_ahead = true;
+                made += evict(in_all.saturating_sub(made), Effort::Once(AHEAD_MAX));
+            }
+            self.note(made);
         }
-        let evict = |bytes, count_max| self.engine.evict(EvictionReason::Memory, bytes, count_max);
-        let mut made = evict(lacking, usize::MAX);
-        if made >= lacking {
-            made += evict(in_all.saturating_sub(made), AHEAD_MAX);
-        }
+    }
+
+    /// Evicts so much, though more may be in use than may be.
+    fn evict_beyond(&mut self, bytes: u64) {
+        let made = (self.engine).evict(EvictionReason::Memory, bytes, Effort::Beyond);
         self.note(made);
     }
 
@@ -226,8 +254,9 @@ impl<'e> Room<'e> {
             && wanted <= entries.limit()
         {
             let lacking = wanted.saturating_sub(entries.left()).max(1);
-            let made = engine.evict(EvictionReason::Entries, lacking, usize::MAX);
-            self.is_evicted = made == 0;
+            let made = engine.evict(EvictionReason::Entries, lacking, Effort::All);
+            self.in_vain = if made == 0 { self.in_vain + 1 } else { 0 };
+            self.is_evicted = self.in_vain == IN_VAIN_MAX;
         }
     }
 
@@ -260,6 +289,12 @@ impl Engine {
         self.waiting.for_grace() + self.ripe.bytes()
     }
 
+    /// Whether as much is taken as may be, and some of that comes back by itself.
+    pub(super) fn is_overdrawn(&self) -> bool {
+        let quota = &self.memory.quota;
+        quota.taken() >= quota.limit() && self.coming_back() > 0
+    }
+
     /// How many bytes may be in use, if that is limited.
     pub(crate) fn memory_limit(&self) -> Option<usize> {
         (self.memory.is_limited())
@@ -278,7 +313,7 @@ impl Engine {
         let limit = limit.map_or(u64::MAX, |limit| limit as u64);
         let quota = &self.memory.quota;
         quota.set_limit(limit, self.memory.stripe_count);
-        let mut room = Room::new(self);
+        let (mut room, mut is_first) = (Room::new(self), true);
         for length in turns() {
             room.sweep(u64::MAX);
             // Somebody may have changed it since.
@@ -286,11 +321,12 @@ impl Engine {
             if beyond == 0 || epoch::is_pinned() {
                 return;
             }
-            // What comes back was evicted in the turns before, for the most part; and with each entry comes
-            // more than itself, of the indexes and what is noted. So half of it, and then another look.
-            let lacking = beyond.saturating_sub(self.coming_back());
-            let half = lacking.div_ceil(2);
-            room.evict(half, half);
+            // With each entry comes more than itself, of the indexes and what is noted. So half of it, and
+            // another look when that has come back.
+            if room.is_swept || mem::take(&mut is_first) {
+                let lacking = beyond.saturating_sub(self.coming_back());
+                room.evict_beyond(lacking.div_ceil(2));
+            }
             if room.is_all() {
                 return;
             }
@@ -312,32 +348,27 @@ impl Engine {
         }
     }
 
-    /// Makes an attempt at a commit that can come later as well. Where a limit refuses it, entries are
-    /// evicted, if they may be, and there is another attempt, without waiting for what that frees.
-    ///
-    /// The caller holds no lock.
-    pub(super) fn with_room_at_once<R>(&self, attempt: impl Fn() -> Result<R>) -> Result<R> {
-        let refused = match attempt() {
-            Err(refused) => refused,
-            done => return done,
-        };
+    /// Makes room, without waiting, for a commit that can come later as well and was refused. Whether it may
+    /// be tried once more. The caller holds no lock.
+    pub(super) fn make_room_at_once(&self, refused: &Error) -> bool {
         let made = match refused.refused_by_limit() {
-            None => 0,
+            None => return false,
             Some(Limited::Entries { wanted }) => {
                 let left = self.memory.entries().map_or(0, |entries| entries.left());
                 let lacking = (wanted as u64).saturating_sub(left);
-                self.evict(EvictionReason::Entries, lacking, AT_ONCE_MAX)
+                self.evict(EvictionReason::Entries, lacking, AT_ONCE)
             }
             Some(Limited::Memory { wanted }) => {
                 let lacking = (2 * wanted as u64).saturating_sub(self.coming_back());
-                self.evict(EvictionReason::Memory, lacking, AT_ONCE_MAX)
+                self.evict(EvictionReason::Memory, lacking, AT_ONCE)
             }
         };
-        if made == 0 {
-            return Err(refused);
+        if made > 0 {
+            self.sweep_and_recall(u64::MAX);
+        } else {
+            self.recall();
         }
-        self.sweep_and_recall(u64::MAX);
-        attempt()
+        true
     }
 
     /// Makes another attempt where one was refused by a limit, after room was made.
@@ -361,6 +392,10 @@ impl Engine {
             match refused.refused_by_limit() {
                 None => return Err(refused),
                 Some(Limited::Entries { wanted }) => room.evict_entries(wanted as u64),
+                // It never fits.
+                Some(Limited::Memory { wanted }) if wanted as u64 > self.memory.quota.limit() => {
+                    break;
+                }
                 Some(Limited::Memory { wanted }) => {
                     room.make(wanted as u64, is_waiting && length.is_zero());
                 }
@@ -402,7 +437,8 @@ impl Engine {
         while !is_enough() && self.ripe.free_some(FREED_MAX) {
             self.recall();
         }
-        is_run && !is_enough()
+        // Others may be about to free what they have taken out.
+        is_run && !is_enough() && self.ripe.bytes() == 0
     }
 
     fn recall(&self) {
@@ -414,10 +450,11 @@ impl Engine {
 
 #[cfg(test)]
 mod tests {
-    use super::{AHEAD_MAX, Room};
+    use super::Room;
     use crate::clock::SystemClock;
     use crate::engine::eviction::EvictionScope;
     use crate::engine::history::HistoryBounds;
+    use crate::engine::victims::AHEAD_MAX;
     use crate::engine::write::Op;
     use crate::engine::{Config, Engine};
     use crate::error::ErrorKind;

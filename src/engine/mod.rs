@@ -42,6 +42,7 @@ mod stats;
 mod sweep;
 pub(crate) mod timing;
 mod versionstamped;
+mod victims;
 pub(crate) mod watch;
 pub(crate) mod weight;
 pub(crate) mod write;

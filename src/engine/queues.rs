@@ -10,7 +10,6 @@
 use super::Engine;
 use super::calls::Calls;
 use super::commit::{Effects, Outcome};
-use super::eviction::is_failing;
 use super::handover::Handover;
 use super::write::{Enqueue, Mutation, Op, Write};
 use crate::backlog::{Agenda, Backlog, Backlogged, Delay, LOOK_AGAIN, Queued, Signals, Visits};
@@ -20,8 +19,8 @@ use crate::key::Key;
 use crate::moment::Moment;
 use crate::mvcc::quota::{Charge, Meter, Purpose};
 use crate::sync::{
-    AtomicU64, CachePadded, Mutex, Ordering, OutOfMemory, Planted, footprint, may_allocate,
-    planted, reserve,
+    AtomicU64, CachePadded, Mutex, Ordering, OutOfMemory, Planted, footprint, is_failing,
+    may_allocate, planted, reserve,
 };
 use crate::value::{NewValue, Value, ValueRef};
 use bytes::Bytes;
@@ -48,6 +47,24 @@ const BURY_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// So many names are kept in any case, whether or not their queues are in use.
 const UNUSED_MAX: usize = 16;
+
+/// A message that cannot be buried before there is room. It is postponed where what a value does panics
+/// that is dropped for it.
+struct Unburied<'e> {
+    engine: &'e Engine,
+    queue: &'e MessageQueue,
+    taken: Option<Taken<Posted>>,
+}
+
+impl Drop for Unburied<'_> {
+    fn drop(&mut self) {
+        if let Some(taken) = self.taken.take()
+            && !is_failing()
+        {
+            self.engine.postpone_burial(self.queue, taken);
+        }
+    }
+}
 
 /// What was enqueued.
 #[derive(Debug)]
@@ -459,15 +476,35 @@ impl Engine {
         if is_failing() {
             return;
         }
-        let buried = self.with_room_at_once(|| self.try_bury(queue, &taken));
-        if buried.is_err() && planted(Planted::LostLetter) {
-            queue.backlog.finish(taken);
-        } else if buried.is_err() {
-            let again = self.clock().now().saturating_add(BURY_AGAIN_AFTER);
-            queue.backlog.postpone(taken, Moment::ceil(again));
+        let mut buried = self.try_bury(queue, &taken);
+        let mut unburied = Unburied {
+            engine: self,
+            queue,
+            taken: Some(taken),
+        };
+        if let Err(refused) = &buried
+            && self.make_room_at_once(refused)
+            && let Some(taken) = unburied.taken.take()
+        {
+            buried = self.try_bury(queue, &taken);
+            unburied.taken = Some(taken);
+        }
+        let taken = unburied.taken.take();
+        if let (Err(_), Some(taken)) = (buried, taken) {
+            if planted(Planted::LostLetter) {
+                queue.backlog.finish(taken);
+            } else {
+                self.postpone_burial(queue, taken);
+            }
         }
         // It is tried again, or has made room for another one, and somebody was called for that.
         self.maintenance.wake_for_time();
+    }
+
+    /// Leaves what could not be buried alone for a while.
+    fn postpone_burial(&self, queue: &MessageQueue, taken: Taken<Posted>) {
+        let again = self.clock().now().saturating_add(BURY_AGAIN_AFTER);
+        queue.backlog.postpone(taken, Moment::ceil(again));
     }
 
     fn try_bury(&self, queue: &Arc<MessageQueue>, taken: &Taken<Posted>) -> Result<Outcome> {

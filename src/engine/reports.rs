@@ -8,7 +8,7 @@ use super::eviction::EvictionReason;
 use crate::error::Result;
 use crate::key::Key;
 use crate::mvcc::notify::wake;
-use crate::sync::{AtomicBool, Mutex, Ordering, reserve};
+use crate::sync::{AtomicBool, Mutex, Ordering, is_failing, reserve};
 use crate::version::Stamp;
 use std::collections::VecDeque;
 use std::mem;
@@ -149,7 +149,7 @@ impl Reports {
     }
 
     /// Tells of what has gone. The caller holds no lock and is not pinned.
-    pub(super) fn tell(&self, gone: &[Gone]) {
+    fn tell(&self, gone: &[Gone]) {
         let reports = self.live();
         for report in &reports {
             for gone in gone {
@@ -177,5 +177,33 @@ impl Reports {
 
     fn live(&self) -> Vec<Arc<Report>> {
         self.all.lock().iter().filter_map(Weak::upgrade).collect()
+    }
+}
+
+/// What has gone and is to be told. That is when it is dropped: also where what a value does when it is
+/// dropped panics. Whoever has it holds no lock then, and is not pinned.
+pub(super) struct Telling<'e> {
+    reports: &'e Reports,
+    gone: Vec<Gone>,
+}
+
+impl<'e> Telling<'e> {
+    pub(super) fn new(reports: &'e Reports) -> Self {
+        Self {
+            reports,
+            gone: Vec::new(),
+        }
+    }
+
+    pub(super) fn push(&mut self, gone: Gone) {
+        self.gone.push(gone);
+    }
+}
+
+impl Drop for Telling<'_> {
+    fn drop(&mut self) {
+        if !self.gone.is_empty() && !is_failing() {
+            self.reports.tell(&self.gone);
+        }
     }
 }

@@ -93,7 +93,7 @@ enum Garbage {
     Deleted {
         until: Stamp,
         record: RecordPtr<Large>,
-        /// What the record takes, its versions apart.
+        /// What the record takes, with its tombstone.
         bytes: u32,
     },
 }
@@ -293,7 +293,7 @@ impl SweepQueue {
             self.push(Garbage::Deleted {
                 until,
                 record: record.ptr(),
-                bytes: u32::try_from(record.size()).unwrap_or(u32::MAX),
+                bytes: u32::try_from(record.size_with_head()).unwrap_or(u32::MAX),
             });
         }
     }
@@ -699,11 +699,12 @@ impl Engine {
     /// The same, but for what is only noted.
     fn sweep_stripes(&self) -> bool {
         let is_left = self.sweep_until(|| false);
+        self.ripe.free();
         self.date_snapshots();
         is_left
     }
 
-    /// The same, until this is enough.
+    /// The same, until this is enough; and some of what has come out may be left to be freed.
     pub(super) fn sweep_until(&self, is_enough: impl Fn() -> bool) -> bool {
         self.registry.advance_grace(&self.counter, &epoch::pin());
         deferred::run_all();
@@ -731,9 +732,6 @@ impl Engine {
         retiring.finish(&epoch::pin());
         // What was unlinked goes through the epoch.
         is_left |= !deferred::run_all();
-        if !is_enough() {
-            self.ripe.free();
-        }
         is_left
     }
 

@@ -736,11 +736,6 @@ pub(crate) fn prefetch(address: *const u8) {
 pub(crate) fn prefetch(_: *const u8) {}
 
 impl<'g, T: Payload> RecordRef<'g, T> {
-    /// What the record takes of the heap, its versions apart.
-    pub(crate) fn size(self) -> usize {
-        self.header().size()
-    }
-
     /// What the record takes of the heap, with its newest version.
     pub(crate) fn size_with_head(self) -> usize {
         self.header().size() + self.head().map_or(0, VersionRef::size)

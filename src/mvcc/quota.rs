@@ -111,6 +111,11 @@ impl Quota {
         self.limit_for(Purpose::Growth).saturating_sub(self.taken())
     }
 
+    /// How much more is taken than can be drawn to hold more.
+    pub(crate) fn beyond(&self) -> u64 {
+        self.taken().saturating_sub(self.limit_for(Purpose::Growth))
+    }
+
     fn limit_for(&self, purpose: Purpose) -> u64 {
         let limit = self.limit();
         match purpose {

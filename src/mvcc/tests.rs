@@ -599,6 +599,47 @@ fn records_that_are_retired_in_batches_are_freed_by_who_asks_for_it() {
 }
 
 #[test]
+fn batches_are_freed_in_parts_as_well() {
+    let (alive, counter) = (Arc::default(), StampCounter::new());
+    let ripe = Arc::new(Ripe::new());
+    let mut share = Share::unlimited();
+    let retire = |numbers: std::ops::Range<u64>, share: &mut Share| {
+        let mut retiring = Retiring::new(&ripe);
+        for number in numbers {
+            let guard = epoch::pin();
+            let record = unindexed(number, &alive, &counter);
+            retiring.retire(record.get(&guard), share.freed(), &guard);
+        }
+        retiring.finish(&epoch::pin());
+    };
+    for begin in [0, 100, 103] {
+        retire(begin..begin + 100, &mut share);
+    }
+    let all = ripe.bytes();
+    let alive = || alive.load(Ordering::Relaxed);
+    assert!(all > 300_000 && alive() == 300);
+    while !ripe.free_some(1) {
+        epoch::pin().flush();
+    }
+    assert_eq!(alive(), 299);
+    let mut left = 299;
+    while left > 0 {
+        epoch::pin().flush();
+        let is_freed = ripe.free_some(7);
+        let freed = left - alive();
+        assert!(freed <= 7 && (is_freed || freed == 0));
+        left -= freed;
+        // What is left takes as much as so many of all do, about.
+        let (bytes, expected) = (ripe.bytes(), all / 300 * left);
+        assert!(
+            bytes.abs_diff(expected) <= all / 300,
+            "{bytes} of {expected}"
+        );
+    }
+    assert_eq!(ripe.bytes(), 0);
+}
+
+#[test]
 fn a_batch_that_nobody_asks_for_is_freed_in_the_end() {
     let (alive, counter) = (Arc::default(), StampCounter::new());
     let ripe = Arc::new(Ripe::new());

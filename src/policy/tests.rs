@@ -78,6 +78,7 @@ impl Cache {
     }
 
     fn evict(&mut self) {
+        self.policy.fit_ghosts();
         let victim = self.policy.evict(&self.map).expect("something is there");
         let gone = self.map.entries.borrow_mut().remove(&victim.hash);
         let (number, seen) = gone.expect("what is to go is there");
@@ -113,6 +114,7 @@ fn all_that_comes_can_go_whatever_happens_to_it() {
             _ if cache.map.entries.borrow().is_empty() => {}
             _ if step.is_multiple_of(2) => cache.evict(),
             _ => {
+                cache.policy.fit_ghosts();
                 let victim = cache.policy.evict(&cache.map).expect("something is there");
                 cache.policy.keep(victim);
             }

@@ -125,7 +125,7 @@ fn wait(wait: Wait) -> bool {
 
 /// The bugs that a simulation finds soon. The others are a matter of orderings, or strike too seldom,
 /// and are for the models.
-pub const PLANTABLE: [Planted; 44] = [
+pub const PLANTABLE: [Planted; 45] = [
     Planted::UnlockedCheck,
     Planted::StaleRecord,
     Planted::UntrackedReads,
@@ -170,6 +170,7 @@ pub const PLANTABLE: [Planted; 44] = [
     Planted::UnmintedEviction,
     Planted::UnwokenEviction,
     Planted::UntoldEviction,
+    Planted::EarlyAbsence,
 ];
 
 static PLANTED: atomic::AtomicU32 = atomic::AtomicU32::new(u32::MAX);

@@ -295,6 +295,7 @@ fn evict_what_panics() {
         .on_limit(OnLimit::Evict)
         .background_sweep(false)
         .build();
+    let mut evictions = kv.evictions(1 << 16).expect("there is memory");
     let mut panics = 0;
     for round in 0..500_u64 {
         panics += usize::from(!is_done(&mut || {
@@ -323,6 +324,13 @@ fn evict_what_panics() {
     assert!((0..1_000).any(|_| is_done(&mut look)));
     assert!(count >= 48, "{count}");
     drop(many);
+    // Each was told of, whatever panicked.
+    let mut told = 0;
+    while let Some(event) = evictions.try_recv().expect("the database is open") {
+        assert!(matches!(event, EvictionEvent::Evicted(_)), "{event:?}");
+        told += 1;
+    }
+    assert_eq!(told, kv.stats().evicted_for_entries_count);
     // What is left of them panics as well.
     let mut kv = Some(kv);
     is_done(&mut || drop(kv.take()));

@@ -44,6 +44,7 @@ fn record_and_check_on(kv: Builder, workload: &Workload, random: &mut StdRng, st
     let events = [histories.concat(), last.drain()].concat();
     let mut model = assert_strictly_serializable(&events);
     workload.assert_bounded(&events);
+    workload.use_everything(kv);
     recorder.clock().advance(Duration::from_secs(60));
     model.expire();
     assert_entries(&everything(kv), &model.selected(&Selector::All, false));

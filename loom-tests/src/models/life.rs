@@ -4,12 +4,15 @@
 //! The ordered index is a locked map with the operations of the real one. It synchronises more than
 //! that does, so what is proven is the order of the steps, not the orderings of the index.
 
-use super::{Canary, Core, Participant, at_once, check, draft, join, must_fail_by, read, spawn};
+use super::{
+    Canary, Core, Participant, at_once, check, draft, join, must_fail, must_fail_by, read, spawn,
+    unpinned,
+};
 use crate::mvcc::chain::{Draft, RecordPtr, RecordRef, Retiring, Ripe, TOMBSTONE};
 use crate::mvcc::point::{Occupancy, Table};
 use crate::mvcc::quota::Share;
-use crate::sync::Mutex;
 use crate::sync::epoch::Guard;
+use crate::sync::{Mutex, Planted};
 use crate::version::Stamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -218,6 +221,44 @@ fn record_of_a_batch_outlives_its_readers_twin() {
     must_fail_by("ripe at once", "Causality violation", || {
         a_reader_meets_a_batch(at_once);
     });
+}
+
+/// RIPE: two free what is ripe, a part at a time, while more becomes so: each record once.
+fn two_free_what_is_ripe() {
+    let core = Core::new(0);
+    let ripe = Arc::new(Ripe::new());
+    let retire = |ripe: &Arc<Ripe<Canary>>, keys: &[&[u8]]| {
+        let mut retiring = Retiring::new(ripe);
+        for key in keys {
+            let record = RecordPtr::new(HASH, key).expect("there is memory");
+            // Nobody has come to it.
+            let guard = unpinned();
+            retiring.retire(record.get(guard), Share::unlimited().freed(), guard);
+        }
+        retiring.finish(unpinned());
+    };
+    retire(&ripe, &[b"a", b"b"]);
+    let shared = Arc::clone(&ripe);
+    let other = spawn(&core, move |_, _| shared.free_some(1));
+    retire(&ripe, &[b"c"]);
+    ripe.free_some(1);
+    join(other);
+    ripe.free();
+    assert_eq!(ripe.bytes(), 0);
+}
+
+#[test]
+fn batches_are_freed_once_by_two() {
+    check(two_free_what_is_ripe);
+}
+
+#[test]
+fn batches_are_freed_once_by_two_twin() {
+    must_fail(
+        Planted::WeakRipe,
+        "Causality violation",
+        two_free_what_is_ripe,
+    );
 }
 
 type Create = fn(&Engine, Draft<Canary>, &Guard) -> Stamp;

@@ -197,6 +197,7 @@ fn simulation(seed: u64, steps: usize) -> Told {
     let evicted = |event: &&Event| matches!(event.did, Did::Evict { .. });
     let evicted_count = events.iter().filter(evicted).count() as u64;
     stage.dismiss();
+    workload.use_everything(&kv);
     assert_rests(&kv, model, &stage.clock());
     drop(kv);
     assert_eq!(stage.end(), 0, "allocations of the core are left");

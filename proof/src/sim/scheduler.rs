@@ -34,8 +34,9 @@ const STACK_BYTES: usize = 512 << 10;
 const KEPT_MAX: usize = 2_048;
 
 /// Clients take some 25 turns for an operation, and up to 1,100 where they are asked at every step
-/// and there are many stripes to sweep. With more than this they turn in circles.
-const TURNS_PER_OPERATION_MAX: u64 = 4_000;
+/// and there are many stripes to sweep; where there is no memory either, up to 5,000. With more than this
+/// they turn in circles.
+const TURNS_PER_OPERATION_MAX: u64 = 20_000;
 
 /// After so many turns the epoch has run all that a simulation can have deferred.
 const FLUSHES: usize = 256;

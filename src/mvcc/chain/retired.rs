@@ -10,7 +10,7 @@
 use super::{Payload, RETIRED, RecordPtr, RecordRef};
 use crate::mvcc::quota::Freed;
 use crate::sync::epoch::{self, Guard};
-use crate::sync::{AtomicPtr, AtomicU64, Ordering, load_own, reserve};
+use crate::sync::{AtomicPtr, AtomicU64, Ordering, Planted, load_own, ordering, reserve};
 use std::fmt;
 use std::ptr;
 use std::sync::Arc;
@@ -89,6 +89,10 @@ impl<T: Payload> Taken<'_, T> {
 
 impl<T: Payload> Drop for Taken<'_, T> {
     fn drop(&mut self) {
+        if self.first.is_null() || self.ripe.put_back(self.first) {
+            return;
+        }
+        // Others have come.
         let mut last = self.first;
         while !last.is_null() {
             // SAFETY: as in `free`.
@@ -137,6 +141,15 @@ impl<T: Payload> Ripe<T> {
         unsafe { self.link(batch, batch) };
     }
 
+    /// Puts in what hangs together from this batch on, if nothing is there.
+    fn put_back(&self, from: *mut Batch<T>) -> bool {
+        // ORDERING: Release, as in `link`.
+        let publish = ordering(Ordering::Release, Planted::WeakRipe);
+        (self.first)
+            .compare_exchange(ptr::null_mut(), from, publish, Ordering::Relaxed)
+            .is_ok()
+    }
+
     /// Puts in what hangs together from one batch to another.
     ///
     /// # Safety
@@ -149,12 +162,11 @@ impl<T: Payload> Ripe<T> {
             // SAFETY: it is the caller's until it is linked.
             // ORDERING: Relaxed. The link is published below.
             unsafe { &*to }.next.store(first, Ordering::Relaxed);
-            // ORDERING: Release, for `free_some`: the batches, and that the epoch has come so far. What was
-            // there before is published by its own exchange, and by this one in its release sequence.
-            match self
-                .first
-                .compare_exchange(first, from, Ordering::Release, Ordering::Relaxed)
-            {
+            // ORDERING: Release, for `free_some`: the batches, what was taken of them, and that the epoch has
+            // come so far. What was there before is published by its own exchange, and by this one in its
+            // release sequence. MODEL: life::batches_are_freed_once_by_two.
+            let publish = ordering(Ordering::Release, Planted::WeakRipe);
+            match (self.first).compare_exchange(first, from, publish, Ordering::Relaxed) {
                 Ok(_) => return,
                 Err(other) => first = other,
             }

@@ -224,22 +224,21 @@ pub(crate) fn assert_strictly_serializable(events: &[Event]) -> Model {
     }
 }
 
-/// How many entries there were at most, but for those that expire.
-pub(crate) fn most_entries(events: &[Event]) -> usize {
+/// How much the entries weighed at most, but for those that expire.
+pub(crate) fn most_weight(events: &[Event], weight: impl Fn(&Key) -> u32) -> u64 {
     let mut commits: Vec<_> = events
         .iter()
         .filter_map(|event| Some((versionstamp_of(event)?, event)))
         .collect();
     commits.sort_by_key(|(versionstamp, _)| *versionstamp);
     let mut model = Model::default();
-    let counts = commits.into_iter().map(|(_, event)| {
+    let weights = commits.into_iter().map(|(_, event)| {
         perform(&mut model, event).expect("it was replayed before");
         let lasting = model.entries.keys();
-        lasting
-            .filter(|key| !model.deadlines.contains_key(*key))
-            .count()
+        let lasting = lasting.filter(|key| !model.deadlines.contains_key(*key));
+        lasting.map(|key| u64::from(weight(key))).sum()
     });
-    counts.max().unwrap_or(0)
+    weights.max().unwrap_or(0)
 }
 
 pub(super) fn fail<T>(wrong: Wrong, event: impl Debug) -> Result<T, (Wrong, String)> {

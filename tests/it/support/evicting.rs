@@ -3,13 +3,13 @@
 //! Evictions are commits that nobody makes: the database tells of each whoever asks, and the checker
 //! believes it that something has gone if it was told so, and for no other reason.
 
-use super::checker::{Did, Event, Recorder, Span, most_entries};
+use super::checker::{Did, Event, Recorder, Span, most_weight};
 use super::client::{Client, refused};
 use super::model::{Check, Expect, Mutation, Op};
-use super::workload::{Workload, expires};
+use super::workload::{Step, Workload, expires};
 use kvick::{
-    Builder, ErrorKind, EvictionEvent, Evictions, ImportOptions, Key, Kv, ManualClock, NewValue,
-    OnLimit, Value,
+    Builder, ErrorKind, EvictionEvent, EvictionReason, Evictions, ImportOptions, Key, Kv,
+    ManualClock, NewValue, OnLimit, Range, Value,
 };
 use rand::{Rng, RngExt};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -27,8 +27,11 @@ const ENTRIES_MIN: usize = 8;
 /// What a database may hold, and which of its entries may go.
 #[derive(Clone, Debug)]
 pub(crate) struct Bounds {
-    pub(crate) entries: Option<usize>,
+    /// Entries, or what they weigh.
+    entries: Option<usize>,
+    is_weighed: bool,
     bytes: Option<usize>,
+    idle: Option<Duration>,
     only: Vec<Key>,
     pinned: Vec<Key>,
 }
@@ -36,8 +39,16 @@ pub(crate) struct Bounds {
 impl Bounds {
     /// So that entries are evicted all the time.
     pub(crate) fn drawn(keys: usize, random: &mut impl Rng) -> Self {
-        let of_entries = random.random_range(0..4) > 0;
-        let most = (keys * 2 / 3).max(ENTRIES_MIN + 1);
+        let (of_entries, of_bytes) = match random.random_range(0..8) {
+            0..5 => (true, false),
+            5..7 => (false, true),
+            _ => (false, false),
+        };
+        let is_weighed = of_entries && random.random();
+        let least = ENTRIES_MIN + if is_weighed { ENTRIES_MIN } else { 0 };
+        let most = (keys * 2 / 3).max(ENTRIES_MIN + 1) + least - ENTRIES_MIN;
+        let may_idle = !(of_entries || of_bytes) || random.random_ratio(1, 4);
+        let idle = may_idle.then(|| Duration::from_millis(random.random_range(20..200)));
         let pinned = match random.random_range(0..3) {
             0 => vec![UNDELIVERED.into()],
             1 => vec![UNDELIVERED.into(), "b".into()],
@@ -48,8 +59,10 @@ impl Bounds {
             _ => Vec::new(),
         };
         Self {
-            entries: of_entries.then(|| random.random_range(ENTRIES_MIN..=most)),
-            bytes: (!of_entries).then(|| random.random_range(12..40) << 10),
+            entries: of_entries.then(|| random.random_range(least..=most)),
+            is_weighed,
+            bytes: of_bytes.then(|| random.random_range(12..40) << 10),
+            idle,
             only,
             pinned,
         }
@@ -60,8 +73,16 @@ impl Bounds {
         if let Some(entries) = self.entries {
             builder = builder.entry_limit(entries);
         }
+        if self.is_weighed {
+            builder = builder.weigher(|key, _| weight(key));
+        }
         if let Some(bytes) = self.bytes {
             builder = builder.memory_limit(bytes);
+        }
+        if let Some(idle) = self.idle {
+            // Whoever sweeps looks for what is idle. In the background that would go on when all have
+            // been asked what was evicted.
+            builder = builder.time_to_idle(idle).background_sweep(false);
         }
         builder = self.only.iter().fold(builder, Builder::evict_only);
         self.pinned.iter().fold(builder, Builder::pin)
@@ -72,6 +93,25 @@ impl Bounds {
         let is_in = |prefix: &Key| key.as_bytes().strip_prefix(prefix.as_bytes()).is_some();
         let is_asked_for = self.only.is_empty() || self.only.iter().any(is_in);
         is_asked_for && !self.pinned.iter().any(is_in)
+    }
+
+    fn may_say(&self, reason: EvictionReason) -> bool {
+        match reason {
+            EvictionReason::Memory => self.bytes.is_some(),
+            EvictionReason::Entries => self.entries.is_some(),
+            EvictionReason::Idle => self.idle.is_some(),
+            _ => false,
+        }
+    }
+}
+
+/// What an entry weighs: that of an undelivered message nothing but 1.
+fn weight(key: &Key) -> u32 {
+    let is_of = |prefix: &str| key.as_bytes().starts_with(Key::from(prefix).as_bytes());
+    match () {
+        () if is_of("a") => 3,
+        () if is_of("b") => 2,
+        () => 1,
     }
 }
 
@@ -87,10 +127,38 @@ impl Workload {
     /// That there never were more entries than there may be.
     #[track_caller]
     pub(crate) fn assert_bounded(&self, events: &[Event]) {
-        let limit = self.bounds.as_ref().and_then(|bounds| bounds.entries);
-        if let Some(limit) = limit {
-            let most = most_entries(events);
-            assert!(most <= limit, "{most} entries, and not {limit}");
+        let Some(bounds) = &self.bounds else {
+            return;
+        };
+        if let Some(limit) = bounds.entries {
+            let weight = |key: &Key| if bounds.is_weighed { weight(key) } else { 1 };
+            let most = most_weight(events, weight);
+            assert!(most <= limit as u64, "{most} entries, and not {limit}");
+        }
+    }
+
+    /// Where something may go because it is idle, it is looked at so often that it does.
+    pub(crate) fn look_for_idle(&mut self) {
+        if self
+            .bounds
+            .as_ref()
+            .is_some_and(|bounds| bounds.idle.is_some())
+        {
+            for (step, weight) in &mut self.weights {
+                if matches!(step, Step::Sweep | Step::Wait) {
+                    *weight = (*weight).max(15);
+                }
+            }
+        }
+    }
+
+    /// Uses everything, so that nothing is idle.
+    pub(crate) fn use_everything(&self, kv: &Kv) {
+        if self.bounds.is_some() {
+            let everything = kv.list(Range::all()).entries();
+            for entry in everything.expect("everything can be listed") {
+                kv.get(entry.key()).expect("the database is open");
+            }
         }
     }
 }
@@ -130,6 +198,7 @@ impl Client<'_> {
                 None => break,
                 Some(EvictionEvent::Evicted(eviction)) => {
                     assert!(bounds.may_go(&eviction.key), "pinned: {:?}", eviction.key);
+                    assert!(bounds.may_say(eviction.reason), "{eviction:?}");
                     // Some time before it was told.
                     let clock = (Duration::ZERO, span.clock.1);
                     let did = Did::Evict {

@@ -226,6 +226,7 @@ pub(crate) fn mailing(clients: usize) -> Workload {
 /// The same, where not everything has room.
 pub(crate) fn bounded(mut workload: Workload, random: &mut impl Rng) -> Workload {
     workload.bounds = Some(Bounds::drawn(workload.keys.len(), random));
+    workload.look_for_idle();
     workload
 }
 
