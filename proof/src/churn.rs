@@ -13,6 +13,7 @@ mod looks;
 mod options;
 mod phase;
 mod run_queue;
+mod stops;
 mod tally;
 mod value;
 mod verdict;
@@ -191,16 +192,22 @@ fn judge_time(verdict: &mut Verdict, bounds: Bounds, phases: [&Phase; 3], spins:
     let is_told = spin.own <= bounds.stall;
     println!();
     let worst = plain.tally.worst().max(churn.tally.worst());
-    for (what, worst) in [
-        ("longest commit, ms, less the run queue", worst),
+    for (what, worst, rest) in [
         (
-            "longest commit with values of 1 KiB, ms, less the run queue",
+            "longest commit, ms, less the run queue and stops",
+            worst,
+            plain.longest_rest().max(churn.longest_rest()),
+        ),
+        (
+            "longest commit with values of 1 KiB, ms, less the same",
             even.tally.worst(),
+            even.longest_rest(),
         ),
     ] {
-        verdict.target(what, millis(worst.own), stall, is_told);
+        verdict.target(what, millis(rest), stall, is_told);
         println!(
-            "{what}: {:.2}; {:.2} by the clock, {:.2} running",
+            "{what}: {:.2}; {:.2} with the stops, {:.2} by the clock, {:.2} running",
+            millis(rest),
             millis(worst.own),
             millis(worst.wall),
             millis(worst.ran)
@@ -212,7 +219,7 @@ fn judge_time(verdict: &mut Verdict, bounds: Bounds, phases: [&Phase; 3], spins:
         phases.map(|times| times.longer_than(bounds.stall)).sum()
     };
     println!(
-        "longer than {:.0}: {} commits, and a thread beside them was late by more {} times, by {:.2} at worst; \
+        "longer than {:.0} ms: {} commits, and a thread beside them was late by more {} times, by {:.2} at worst; \
          one that does nothing took {:.2}, {:.2} by the clock",
         millis(bounds.stall),
         longer(|phase| &phase.tally.committed) + longer(|phase| &phase.tally.refused),

@@ -198,6 +198,16 @@ impl Eviction {
         Notes::new(&self.scope, &self.tick, self.measure)
     }
 
+    /// Which tick it is: always the first, where no entry is evicted because it is idle.
+    #[inline]
+    fn tick_now(&self) -> u32 {
+        // Lies beside what led here; the tick itself does not.
+        match self.idleness {
+            Some(_) => self.tick.now(),
+            None => 0,
+        }
+    }
+
     /// Whether entries are evicted to make room.
     pub(super) fn makes_room(&self) -> bool {
         self.scope.makes_room
@@ -422,7 +432,7 @@ impl Engine {
     #[inline]
     pub(super) fn note_use(&self, record: RecordRef<'_, Large>) {
         if let Some(eviction) = &self.eviction {
-            record.visit(USES_MAX, eviction.tick.now());
+            record.visit(USES_MAX, eviction.tick_now());
         }
     }
 

@@ -59,8 +59,6 @@ pub(crate) struct Stage<'e> {
     engine: &'e Engine,
     batches: Vec<Batch>,
     count: usize,
-    /// What all of it counts to a limit of entries.
-    weight: u64,
 }
 
 #[derive(Debug, Default)]
@@ -86,7 +84,6 @@ impl<'e> Stage<'e> {
             engine,
             batches: Vec::new(),
             count: 0,
-            weight: 0,
         }
     }
 
@@ -110,7 +107,6 @@ impl<'e> Stage<'e> {
                 let mut stripe = self.engine.stripes.lock_one(stripe);
                 Ok(stripe.share.charge(draft.size(), Purpose::Growth)?)
             })?;
-            self.weight += u64::from(payload::weight_of_draft(&draft));
             batch.keys.extend_from_slice(staged.key);
             batch.pieces.push(Piece {
                 draft: Some(draft),
@@ -170,18 +166,23 @@ impl Batch {
         })
     }
 
-    /// Creates the records that are not there.
-    fn create_records(&mut self, engine: &Engine, overwrites: bool) -> Result<()> {
+    /// Creates the records that are not there; how much more the entries are going to weigh, as it is now.
+    fn create_records(&mut self, engine: &Engine, overwrites: bool) -> Result<u64> {
         let guard = epoch::pin();
         let time = CommitTime::new(engine);
+        let mut come = 0;
         for (key, piece) in self.iter_mut() {
             let stripe = engine.stripe_of(key.hash_code());
             let mut stripe = engine.stripes.lock_one(stripe);
-            if let Some(record) = engine.find(&key, &guard) {
+            let found = engine.find(&key, &guard);
+            if let Some(record) = found {
                 check_absent(&key, record, overwrites, &time)?;
             } else {
                 engine.create(&mut stripe, &key, &guard)?;
                 piece.is_new = true;
+            }
+            if let Some(draft) = &piece.draft {
+                come += u64::from(added_weight((draft, found)));
             }
             let deferred = stripe.sweep.take_deferred();
             drop(stripe);
@@ -192,7 +193,7 @@ impl Batch {
         if engine.deferred.is_due() {
             engine.deferred.flush(&guard);
         }
-        Ok(())
+        Ok(come)
     }
 }
 
@@ -232,8 +233,8 @@ impl Engine {
             overwrites,
             is_committed: false,
         };
-        self.evict_for(prepared.stage.weight);
-        prepared.create_records()?;
+        let come = prepared.create_records()?;
+        self.evict_for(come);
         self.with_room(|| prepared.commit(keeps))
     }
 
@@ -245,13 +246,13 @@ impl Engine {
 }
 
 impl Prepared<'_> {
-    /// Creates the records that are not there.
-    fn create_records(&mut self) -> Result<()> {
+    /// Creates the records that are not there; how much more the entries are going to weigh, about.
+    fn create_records(&mut self) -> Result<u64> {
         let (engine, overwrites) = (self.engine, self.overwrites);
-        for batch in &mut self.stage.batches {
-            engine.with_room(|| batch.create_records(engine, overwrites))?;
-        }
-        Ok(())
+        let batches = self.stage.batches.iter_mut();
+        let come =
+            batches.map(|batch| engine.with_room(|| batch.create_records(engine, overwrites)));
+        come.sum()
     }
 
     /// Links everything, and publishes it. Where it is refused, nothing is linked.

@@ -318,6 +318,7 @@ impl<'a> Worker<'a> {
     fn end(&mut self, begun: Instant) -> Took {
         let took = self.queue.end(begun);
         self.counts.note_longest(took);
+        self.tally.longs.note(begun, took);
         took
     }
 

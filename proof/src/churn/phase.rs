@@ -3,6 +3,7 @@
 use super::load::{Load, Mix, Worker};
 use super::looks::{Looks, Seen};
 use super::run_queue::{RunQueue, Times, Took};
+use super::stops::Stops;
 use super::tally::{Counts, Tally};
 use super::value::Noise;
 use crate::panics::text_of;
@@ -43,6 +44,14 @@ pub(super) struct Phase {
     pub(super) tally: Tally,
     /// By how much a thread beside it woke up late.
     pub(super) late: Times,
+    stops: Stops,
+}
+
+impl Phase {
+    /// The longest commit, less the run queue and what the machine stood still.
+    pub(super) fn longest_rest(&self) -> Duration {
+        self.stops.longest_rest(&self.tally.longs.0)
+    }
 }
 
 /// Has the threads work, and prints a line for each period.
@@ -81,13 +90,14 @@ pub(super) fn run(kv: &Kv, plan: Plan) -> Result<Phase, String> {
         let ended = done.recv_timeout(PATIENCE);
         tally.add(ended.map_err(|_| "an operation does not end")??);
     }
-    let late = witness
+    let (late, stops) = witness
         .join()
         .map_err(|panic| text_of(&*panic).to_owned())?;
     Ok(Phase {
         seen: looks.seen,
         tally,
         late,
+        stops,
     })
 }
 
@@ -97,20 +107,22 @@ pub(super) fn run(kv: &Kv, plan: Plan) -> Result<Phase, String> {
     clippy::disallowed_methods,
     reason = "it waits for nothing: how late it wakes up is what is measured"
 )]
-fn sleep_beside(load: &Load) -> Times {
+fn sleep_beside(load: &Load) -> (Times, Stops) {
     let mut queue = RunQueue::of_this_thread();
-    let mut times = Times::new();
+    let (mut times, mut stops) = (Times::new(), Stops::default());
     while !load.is_over.load(Ordering::Relaxed) {
         let begun = queue.begin();
         thread::sleep(LOOK_EVERY);
         let Took { wall, own, ran } = queue.end(begun);
-        times.record(Took {
+        let late = Took {
             wall: wall.saturating_sub(LOOK_EVERY),
             own: own.saturating_sub(LOOK_EVERY),
             ran,
-        });
+        };
+        times.record(late);
+        stops.note(begun + LOOK_EVERY, late);
     }
-    times
+    (times, stops)
 }
 
 /// The threads. They are not waited for: one whose operation does not end would never come.

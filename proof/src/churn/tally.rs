@@ -1,6 +1,7 @@
 //! What each thread of the churn counts, and what it has come to.
 
 use super::run_queue::{Times, Took};
+use super::stops::Longs;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -90,6 +91,8 @@ pub(super) struct Tally {
     pub(super) committed: Times,
     pub(super) refused: Times,
     pub(super) read: Times,
+    /// The commits that took long.
+    pub(super) longs: Longs,
     pub(super) snapshots: u64,
     pub(super) faults: Faults,
     pub(super) is_queue_told: bool,
@@ -101,6 +104,7 @@ impl Tally {
             committed: Times::new(),
             refused: Times::new(),
             read: Times::new(),
+            longs: Longs::default(),
             snapshots: 0,
             faults: Faults::default(),
             is_queue_told: true,
@@ -111,6 +115,7 @@ impl Tally {
         self.committed.add(&other.committed);
         self.refused.add(&other.refused);
         self.read.add(&other.read);
+        self.longs.0.extend(other.longs.0);
         self.snapshots += other.snapshots;
         self.faults.add(other.faults);
         self.is_queue_told &= other.is_queue_told;

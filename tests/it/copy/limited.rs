@@ -289,6 +289,24 @@ fn the_limit_holds_while_others_write() {
 }
 
 #[test]
+fn an_import_evicts_nothing_for_keys_that_are_there() {
+    let kv = Kv::builder()
+        .entry_limit(120)
+        .on_limit(OnLimit::Evict)
+        .background_sweep(false)
+        .build();
+    let copy = exported(&source(100));
+    kv.import(&copy[..], &renewed()).unwrap();
+    kv.set("other", 1_u64).unwrap();
+    let overwriting = renewed().overwrite();
+    let imported = kv.import(&copy[..], &overwriting).unwrap();
+    let stats = kv.stats();
+    assert_eq!((imported.entries, stats.entry_count), (100, 101));
+    assert_eq!(stats.evicted_for_entries_count, 0, "{stats:?}");
+    assert_empties(&kv);
+}
+
+#[test]
 fn an_import_counts_its_entries_and_evicts_for_them() {
     let copy = exported(&source(60));
     let limited = || {
