@@ -61,7 +61,8 @@ const MARGIN_SHARE_HELD: u64 = 4;
 const MARGIN_DECAY: u64 = 256;
 
 /// How many entries there is to be room for, where their number is limited: a share of the limit, up to so
-/// many, or, where they are weighed, the share. It is filled up when half of it is left, since a few evictions at once cost less for each.
+/// many, or, where they are weighed, the share. It is filled up when half of it is left, since a few
+/// evictions at once cost less for each.
 const ENTRIES_MARGIN_SHARE: u64 = 256;
 const ENTRIES_MARGIN_MAX: u64 = 64;
 

@@ -223,14 +223,12 @@ impl<'e> Room<'e> {
         } else {
             let evict = |bytes, effort| self.engine.evict(EvictionReason::Memory, bytes, effort);
             // Where nothing comes back, there is nothing to wait for.
-            let mut made = evict(
-                lacking,
-                if self.is_swept {
-                    Effort::Beyond
-                } else {
-                    Effort::All
-                },
-            );
+            let effort = if self.is_swept {
+                Effort::Beyond
+            } else {
+                Effort::All
+            };
+            let mut made = evict(lacking, effort);
             if is_ahead && made >= lacking {
                 self.is_ahead = true;
                 made += evict(in_all.saturating_sub(made), Effort::Once(AHEAD_MAX));

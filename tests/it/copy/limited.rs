@@ -105,7 +105,12 @@ fn at_every_limit_it_fits_or_leaves_nothing() {
         .writer_threads(1)
         .build();
     unlimited.import(&copy[..], &renewed()).unwrap();
-    let used = unlimited.stats().bytes;
+    // What the indexes have replaced while they grew is not used in the end.
+    let mut used = unlimited.stats().bytes;
+    for _ in 0..64 {
+        unlimited.sweep();
+        used = used.min(unlimited.stats().bytes);
+    }
     let mut fitting = None;
     for percent in (10..150).step_by(5) {
         let limit = used * percent / 100;
@@ -135,7 +140,7 @@ fn at_every_limit_it_fits_or_leaves_nothing() {
         }
     }
     assert!(
-        fitting.is_some_and(|percent| (90..125).contains(&percent)),
+        fitting.is_some_and(|percent| (100..125).contains(&percent)),
         "{fitting:?}"
     );
 }
