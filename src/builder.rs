@@ -218,9 +218,9 @@ impl Builder {
     /// lighter or deletes makes room for the next one, not for its own other keys.
     ///
     /// It is called once for each value that is to be set, at each attempt of a transaction, by whoever
-    /// sets it and before anything is locked: also of transactions, loads and imports, and whether or not the commit then takes place. It may use
-    /// the database. It should be quick, and give the same for the same; nothing relies on that. If it
-    /// panics, that reaches the caller, and nothing has changed.
+    /// sets it and before anything is locked: also of transactions, loads and imports, and whether or not
+    /// the commit then takes place. It may use the database. It should be quick, and give the same for the
+    /// same; nothing relies on that. If it panics, that reaches the caller, and nothing has changed.
     ///
     /// - What [`sum`](crate::AtomicOp::sum), `min`, `max` and their like leave weighs what their operand
     ///   does, taken as the value.

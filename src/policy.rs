@@ -49,6 +49,9 @@ const PIECE_SLOTS: usize = 64;
 /// The slots of a bucket of ghosts.
 const BUCKET: usize = 8;
 
+/// The fewest ghosts that are worth their memory: one in so many of all that there should be.
+const GHOSTS_SHARE: usize = 16;
+
 /// An entry in a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Slot {
@@ -200,13 +203,6 @@ impl Ghosts {
     fn wanted(&self, entries: usize) -> Option<usize> {
         let wanted = (2 * entries).div_ceil(BUCKET).max(1);
         (self.buckets.len() < wanted).then(|| (wanted * 3 / 2).max(1))
-    }
-
-    /// Makes room for those of so many entries. What is known is forgotten.
-    fn fit(&mut self, entries: usize) {
-        if let Some(wanted) = self.wanted(entries) {
-            self.buckets = vec![[None; BUCKET]; wanted];
-        }
     }
 
     fn bucket(&mut self, hash: u64) -> Option<(&mut [Option<Ghost>; BUCKET], u16)> {
@@ -456,16 +452,26 @@ impl Policy {
         Some(slot)
     }
 
-    /// How many bytes there would have to be room for, so that there are ghosts for as many entries as there
-    /// are. As long as there is not, fewer are known.
-    pub(crate) fn ghosts_lacking(&self) -> usize {
-        let wanted = self.ghosts.wanted(self.len()).unwrap_or(0);
-        (wanted * size_of::<[Option<Ghost>; BUCKET]>()).saturating_sub(self.ghosts.heap_bytes())
-    }
-
-    /// Makes room for so many ghosts, and forgets those that are there.
-    pub(crate) fn fit_ghosts(&mut self) {
-        self.ghosts.fit(self.len());
+    /// Makes room for the ghosts of as many entries as there are, if there is so much memory by `charge`: it
+    /// is asked for bytes, and says whether there are. Where there is less, as far as that goes, if it makes
+    /// twice as many ghosts as there are; for those that are known are forgotten.
+    pub(crate) fn fit_ghosts(&mut self, mut charge: impl FnMut(usize) -> bool) {
+        let Some(wanted) = self.ghosts.wanted(self.len()) else {
+            return;
+        };
+        let there = self.ghosts.buckets.len();
+        let mut buckets = wanted;
+        loop {
+            let more = buckets * size_of::<[Option<Ghost>; BUCKET]>();
+            if charge(more.saturating_sub(self.ghosts.heap_bytes())) {
+                self.ghosts.buckets = vec![[None; BUCKET]; buckets];
+                return;
+            }
+            buckets /= 2;
+            if buckets < (wanted / GHOSTS_SHARE).max(2 * there).max(1) {
+                return;
+            }
+        }
     }
 
     /// What is to go next, which is let go of here; `None` where nothing is known.

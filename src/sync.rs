@@ -185,6 +185,8 @@ pub enum Planted {
     WeakLink,
     /// A head is put back without publishing what it holds.
     WeakUnlink,
+    /// Who is done does not publish what came of it.
+    WeakBusy,
     /// Batches of records are put back without what was taken of them.
     WeakRipe,
     /// The mint does not publish the heads that were linked before it.

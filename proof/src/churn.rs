@@ -205,9 +205,13 @@ fn judge_time(verdict: &mut Verdict, bounds: Bounds, phases: [&Phase; 3], spins:
         ),
     ] {
         verdict.target(what, millis(rest), stall, is_told);
+        let of_it = if rest.is_zero() {
+            "nothing that is looked into".to_owned()
+        } else {
+            format!("{:.2}", millis(rest))
+        };
         println!(
-            "{what}: {:.2}; {:.2} with the stops, {:.2} by the clock, {:.2} running",
-            millis(rest),
+            "{what}: {of_it}; {:.2} with the stops, {:.2} by the clock, {:.2} running",
             millis(worst.own),
             millis(worst.wall),
             millis(worst.ran)

@@ -28,6 +28,7 @@ use super::weight::Measure;
 use super::{Engine, Stripe};
 use crate::error::Result;
 use crate::key::Key;
+use crate::mvcc::busy::Busy;
 use crate::mvcc::chain::RecordRef;
 use crate::mvcc::quota::{Meter, Purpose};
 use crate::policy::{Entries, Policy, Seen, Slot, USES_MAX};
@@ -127,13 +128,15 @@ impl Charged {
         result
     }
 
-    /// Makes room for the ghosts of what there is, if there is as much: without it fewer are known.
+    /// Makes room for the ghosts of what there is, as far as there is memory for them.
     fn fit_ghosts(&mut self, meter: &Meter) {
-        let lacking = self.policy.ghosts_lacking();
-        if lacking > 0 && meter.charge(lacking, Purpose::Growth).is_ok() {
-            self.bytes += lacking;
-            self.change(meter, Policy::fit_ghosts);
-        }
+        let mut charged = 0;
+        self.policy.fit_ghosts(|bytes| {
+            let is_charged = meter.charge(bytes, Purpose::Growth).is_ok();
+            charged += if is_charged { bytes } else { 0 };
+            is_charged
+        });
+        self.bytes += charged;
     }
 }
 
@@ -157,6 +160,8 @@ pub(super) struct Eviction {
     wanted: CachePadded<[AtomicU64; 2]>,
     /// Which policy is asked next.
     next: CachePadded<AtomicU64>,
+    /// Whether anybody evicts.
+    pub(super) busy: CachePadded<Busy>,
 }
 
 impl Eviction {
@@ -191,6 +196,7 @@ impl Eviction {
             margin: CachePadded::new(AtomicU64::new(0)),
             wanted: CachePadded::new([AtomicU64::new(0), AtomicU64::new(0)]),
             next: CachePadded::new(AtomicU64::new(0)),
+            busy: CachePadded::new(Busy::new()),
         }
     }
 

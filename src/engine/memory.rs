@@ -39,9 +39,6 @@ const AHEAD_BYTES_MAX: u64 = 1 << 20;
 /// What a commit does that does not wait for what it frees.
 const AT_ONCE: Effort = Effort::Once(256);
 
-/// How often nothing is found to be evicted until there is nothing: others may have it in their hands.
-const IN_VAIN_MAX: u32 = 4;
-
 /// How long each turn of a wait is.
 fn turns() -> impl Iterator<Item = Duration> {
     let turns = TURNS.iter();
@@ -112,6 +109,22 @@ impl Memory {
     }
 }
 
+/// Whether there is anything to be evicted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Victims {
+    /// Or somebody else has it in their hands.
+    Some,
+    /// There was nothing, but something that others have evicted is to come back.
+    InVain,
+    None,
+}
+
+impl Victims {
+    fn there_are(are_there: bool) -> Self {
+        if are_there { Self::Some } else { Self::None }
+    }
+}
+
 /// Whoever makes room, turn by turn.
 struct Room<'e> {
     engine: &'e Engine,
@@ -119,8 +132,8 @@ struct Room<'e> {
     latest: Stamp,
     /// Whether the last sweep has freed all of it.
     is_swept: bool,
-    /// Whether something should have been evicted the last time, and there was nothing.
-    is_evicted: bool,
+    /// What there was the last time to be evicted.
+    victims: Victims,
     /// How much room there was to be the last time for the commit, how much for those after it as well,
     /// and how much there was.
     needed: u64,
@@ -128,8 +141,6 @@ struct Room<'e> {
     made: u64,
     /// Whether as much has been evicted for those after it as is.
     is_ahead: bool,
-    /// How often there were no entries to be evicted, one time after the other.
-    in_vain: u32,
 }
 
 /// Whoever does alone what others wait for.
@@ -155,18 +166,17 @@ impl<'e> Room<'e> {
             engine,
             latest: engine.latest(),
             is_swept: false,
-            is_evicted: true,
+            victims: Victims::None,
             needed: 0,
             target: 0,
             made: 0,
             is_ahead: false,
-            in_vain: 0,
         }
     }
 
     /// Whether there is no more to be had: what is left is in use, or held by a snapshot.
     fn is_all(&self) -> bool {
-        self.is_swept && self.is_evicted
+        self.is_swept && self.victims == Victims::None
     }
 
     /// Makes room for a commit that wants so much, and for some that come after it, unless somebody else
@@ -180,11 +190,11 @@ impl<'e> Room<'e> {
         }
         let quota = &self.engine.memory.quota;
         // What was refused is the part of a commit that did not fit, and there may be more to it: where
-        // there was as much room as it needed, and that did not suffice, there is to be more.
+        // there was as much room as it needed, and that did not suffice, there is to be twice as much.
         let more = if self.made < self.needed {
             0
         } else {
-            self.made.saturating_mul(2)
+            self.needed.saturating_mul(2)
         };
         let limit = quota.limit();
         self.needed = self.needed.max(2 * wanted).max(more).min(limit);
@@ -216,10 +226,11 @@ impl<'e> Room<'e> {
     fn evict(&mut self, lacking: u64, in_all: u64) {
         let is_ahead = in_all > lacking && !self.is_ahead;
         if !self.engine.makes_room() {
-            self.is_evicted = true;
+            self.victims = Victims::None;
         } else if lacking == 0 && !is_ahead {
             // Where all of the limit was to be free, there is no more to be had.
-            self.is_evicted = self.target >= self.engine.memory.quota.limit();
+            let is_everything = self.target >= self.engine.memory.quota.limit();
+            self.victims = Victims::there_are(!is_everything);
         } else {
             let evict = |bytes, effort| self.engine.evict(EvictionReason::Memory, bytes, effort);
             // Where nothing comes back, there is nothing to wait for.
@@ -237,30 +248,41 @@ impl<'e> Room<'e> {
         }
     }
 
-    /// Evicts so much, though more may be in use than may be.
+    /// Evicts so much, though more may be in use than may be. Where as much comes back anyway, that is to be
+    /// waited for.
     fn evict_beyond(&mut self, bytes: u64) {
+        if bytes == 0 {
+            (self.latest, self.is_swept) = (self.engine.latest(), false);
+            return;
+        }
         let made = (self.engine).evict(EvictionReason::Memory, bytes, Effort::Beyond);
         self.note(made);
     }
 
-    /// Evicts for entries that weigh so much more, unless they never fit.
+    /// Evicts for entries that weigh so much more.
     fn evict_entries(&mut self, wanted: u64) {
         self.is_swept = true;
-        self.is_evicted = true;
+        self.victims = Victims::None;
         let engine = self.engine;
-        if let Some(entries) = engine.memory.entries()
-            && wanted <= entries.limit()
-        {
+        if let Some(entries) = engine.memory.entries() {
             let lacking = wanted.saturating_sub(entries.left()).max(1);
             let made = engine.evict(EvictionReason::Entries, lacking, Effort::All);
-            self.in_vain = if made == 0 { self.in_vain + 1 } else { 0 };
-            self.is_evicted = self.in_vain == IN_VAIN_MAX;
+            // Others may have in their hands what there is.
+            self.victims = Victims::there_are(made > 0 || engine.is_evicting());
         }
     }
 
     fn note(&mut self, made: u64) {
-        self.is_evicted = made == 0;
-        if made > 0 {
+        let is_again = self.victims == Victims::InVain;
+        self.victims = if made > 0 || self.engine.is_evicting() {
+            Victims::Some
+        } else if is_again || !self.is_swept || self.engine.coming_back() == 0 {
+            Victims::None
+        } else {
+            Victims::InVain
+        };
+        if self.victims != Victims::None {
+            // What was evicted, by whomever, is to come back first.
             self.latest = self.engine.latest();
             self.is_swept = false;
         }
@@ -285,6 +307,12 @@ impl Engine {
     /// How much comes back by itself.
     fn coming_back(&self) -> u64 {
         self.waiting.for_grace() + self.ripe.bytes()
+    }
+
+    /// Whether anybody evicts.
+    fn is_evicting(&self) -> bool {
+        let eviction = self.eviction.as_deref();
+        eviction.is_some_and(|eviction| eviction.busy.is_at_work())
     }
 
     /// Whether as much is taken as may be, and some of that comes back by itself.
@@ -351,6 +379,7 @@ impl Engine {
     pub(super) fn make_room_at_once(&self, refused: &Error) -> bool {
         let made = match refused.refused_by_limit() {
             None => return false,
+            Some(limited) if !self.may_fit(limited) => return false,
             Some(Limited::Entries { wanted }) => {
                 let left = self.memory.entries().map_or(0, |entries| entries.left());
                 let lacking = (wanted as u64).saturating_sub(left);
@@ -361,12 +390,23 @@ impl Engine {
                 self.evict(EvictionReason::Memory, lacking, AT_ONCE)
             }
         };
-        if made > 0 {
+        if made > 0 || self.coming_back() > 0 {
             self.sweep_and_recall(u64::MAX);
         } else {
             self.recall();
         }
         true
+    }
+
+    /// Whether there can be room for what a limit has refused.
+    fn may_fit(&self, limited: Limited) -> bool {
+        match limited {
+            Limited::Entries { wanted } => {
+                let limit = self.memory.entries().map(|entries| entries.limit());
+                limit.is_none_or(|limit| wanted as u64 <= limit)
+            }
+            Limited::Memory { wanted } => wanted as u64 <= self.memory.quota.most(),
+        }
     }
 
     /// Makes another attempt where one was refused by a limit, after room was made.
@@ -381,7 +421,9 @@ impl Engine {
             return Err(refused);
         };
         let mut room = Room::new(self);
-        if let (Some(eviction), Limited::Memory { .. }) = (&self.eviction, limited) {
+        if let (Some(eviction), Limited::Memory { .. }) = (&self.eviction, limited)
+            && self.may_fit(limited)
+        {
             eviction.widen_margin(self.memory.quota.limit(), self.is_held());
         }
         // Where the caller is pinned, the grace waits for the caller.
@@ -389,11 +431,8 @@ impl Engine {
         for length in turns() {
             match refused.refused_by_limit() {
                 None => return Err(refused),
+                Some(limited) if !self.may_fit(limited) => break,
                 Some(Limited::Entries { wanted }) => room.evict_entries(wanted as u64),
-                // It never fits.
-                Some(Limited::Memory { wanted }) if wanted as u64 > self.memory.quota.limit() => {
-                    break;
-                }
                 Some(Limited::Memory { wanted }) => {
                     room.make(wanted as u64, is_waiting && length.is_zero());
                 }
@@ -435,8 +474,12 @@ impl Engine {
         while !is_enough() && self.ripe.free_some(FREED_MAX) {
             self.recall();
         }
-        // Others may be about to free what they have taken out.
-        is_run && !is_enough() && self.ripe.bytes() == 0
+        // Others may be about to free what they have taken out. What they have freed is recalled.
+        let is_freed = self.ripe.bytes() == 0;
+        if is_run && is_freed {
+            self.recall();
+        }
+        is_run && is_freed && !is_enough()
     }
 
     fn recall(&self) {
@@ -455,7 +498,7 @@ mod tests {
     use crate::engine::victims::AHEAD_MAX;
     use crate::engine::write::Op;
     use crate::engine::{Config, Engine};
-    use crate::error::ErrorKind;
+    use crate::error::{Error, ErrorKind, Result};
     use crate::key::Key;
     use crate::limits::Limits;
     use crate::value::NewValue;
@@ -464,6 +507,10 @@ mod tests {
     const LIMIT: u64 = 1 << 20;
 
     fn cache() -> Arc<Engine> {
+        engine(u64::MAX, true)
+    }
+
+    fn engine(entry_limit: u64, makes_room: bool) -> Arc<Engine> {
         Engine::new(Config {
             limits: Limits::default(),
             clock: Arc::new(SystemClock),
@@ -471,10 +518,10 @@ mod tests {
             maintenance: false,
             history: HistoryBounds::default(),
             memory_limit: LIMIT,
-            entry_limit: u64::MAX,
+            entry_limit,
             weigher: None,
-            eviction: Some(EvictionScope {
-                makes_room: true,
+            eviction: makes_room.then(|| EvictionScope {
+                makes_room,
                 ..EvictionScope::default()
             }),
             latency_histograms: false,
@@ -499,6 +546,53 @@ mod tests {
         assert!((AHEAD_MAX..AHEAD_MAX + 16).contains(&ahead), "{ahead}");
         let lacking = evict(LIMIT / 8, LIMIT);
         assert!(lacking > 4 * AHEAD_MAX, "{lacking}");
+    }
+
+    #[test]
+    fn whoever_evicts_is_waited_for_and_only_where_there_is_anybody() {
+        for refused in [|| Error::memory_limit(1_000), || Error::entry_limit(1)] {
+            let engine = engine(10, true);
+            let eviction = engine.eviction.as_ref().expect("it evicts");
+            let mut at_work = Some(eviction.busy.begin());
+            let mut attempts = 0;
+            let done = engine.try_again(refused(), || {
+                attempts += 1;
+                // What somebody else had in their hands has come back.
+                match attempts {
+                    3 => at_work.take().map_or(Err(refused()), |_| Ok(())),
+                    _ => Err(refused()),
+                }
+            });
+            assert_eq!((done.map_err(|error| error.kind()), attempts), (Ok(()), 3));
+        }
+        for makes_room in [true, false] {
+            let mut attempts = 0;
+            let done: Result<()> = engine(10, makes_room).try_again(Error::entry_limit(1), || {
+                attempts += 1;
+                Err(Error::entry_limit(1))
+            });
+            assert_eq!((done.is_err(), attempts), (true, 1));
+        }
+    }
+
+    #[test]
+    fn what_can_never_fit_evicts_nothing() {
+        let engine = cache();
+        for number in 0..2_000_u64 {
+            let set = engine.set(&Key::from(number), NewValue::from(number));
+            set.expect("there is room");
+        }
+        let margin = || engine.eviction.as_ref().map(|it| it.margin(LIMIT));
+        let before = (engine.counts().entry_count, margin());
+        let most = usize::try_from(engine.memory.quota.most()).expect("it is small");
+        for wanted in [most + 1, most + 1_000, usize::MAX] {
+            let refused = || Error::memory_limit(wanted);
+            let done: Result<()> = engine.try_again(refused(), || Err(refused()));
+            let kind = done.map_err(|error| error.kind());
+            assert_eq!(kind, Err(ErrorKind::MemoryLimit), "{wanted}");
+            assert!(!engine.make_room_at_once(&refused()), "{wanted}");
+        }
+        assert_eq!((engine.counts().entry_count, margin()), before);
     }
 
     #[test]

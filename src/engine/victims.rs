@@ -89,6 +89,7 @@ impl Engine {
         let Some(eviction) = self.eviction.as_deref().filter(|one| one.makes_room()) else {
             return 0;
         };
+        let _at_work = eviction.busy.begin();
         let is_of_memory = reason == EvictionReason::Memory;
         let (mut made, mut count, mut empty) = (0, 0, 0);
         // Of what snapshots see nothing would come back, and so much of that is there that only what

@@ -154,9 +154,17 @@ impl Engine {
         let keys = enqueue.delivery.dead_letter_keys();
         let mut weighed = enqueue.clone();
         reserve(&mut weighed.weights, keys.len())?;
+        let mut sum = 0_u64;
         for key in keys {
             let weight = self.weigh(key, enqueue.payload.as_ref())?;
             weighed.weights.push(weight);
+            sum += u64::from(weight);
+        }
+        if sum > self.config.entry_limit {
+            // They come together, in one commit, which would never be done.
+            let [wanted, max] = [sum, self.config.entry_limit]
+                .map(|weight| usize::try_from(weight).unwrap_or(usize::MAX));
+            return Err(Error::entry_limit_reached(wanted, max, true));
         }
         Ok(weighed)
     }

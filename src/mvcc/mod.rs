@@ -31,6 +31,8 @@
 //! WOKEN         a watcher that has looked at S, and waits, is woken by every commit above S that
 //!               touches what it watches
 //! NUMBERED      a number is one thread's at most; whoever has it next finds what that has written
+//! BUSY          where nothing is found to be taken, and then nobody is at work, what came of all that
+//!               was taken is there
 //! LIMIT         what is drawn from the quota to hold more is never beyond its limit
 //! ASCENDING     stripes are locked in ascending order, at most once each
 //! ```
@@ -53,6 +55,7 @@
 //! ```
 
 pub(crate) mod awake;
+pub(crate) mod busy;
 pub(crate) mod chain;
 pub(crate) mod leaf;
 pub(crate) mod notify;

@@ -111,6 +111,11 @@ impl Quota {
         self.limit_for(Purpose::Growth).saturating_sub(self.taken())
     }
 
+    /// The most that can be drawn at once to hold more.
+    pub(crate) fn most(&self) -> u64 {
+        self.limit_for(Purpose::Growth)
+    }
+
     /// How much more is taken than can be drawn to hold more.
     pub(crate) fn beyond(&self) -> u64 {
         self.taken().saturating_sub(self.limit_for(Purpose::Growth))

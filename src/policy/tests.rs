@@ -78,7 +78,7 @@ impl Cache {
     }
 
     fn evict(&mut self) {
-        self.policy.fit_ghosts();
+        self.policy.fit_ghosts(|_| true);
         let victim = self.policy.evict(&self.map).expect("something is there");
         let gone = self.map.entries.borrow_mut().remove(&victim.hash);
         let (number, seen) = gone.expect("what is to go is there");
@@ -114,7 +114,7 @@ fn all_that_comes_can_go_whatever_happens_to_it() {
             _ if cache.map.entries.borrow().is_empty() => {}
             _ if step.is_multiple_of(2) => cache.evict(),
             _ => {
-                cache.policy.fit_ghosts();
+                cache.policy.fit_ghosts(|_| true);
                 let victim = cache.policy.evict(&cache.map).expect("something is there");
                 cache.policy.keep(victim);
             }
@@ -205,6 +205,40 @@ fn what_is_held_is_passed_by_where_only_the_young_are_to_go() {
         assert_eq!(victim.map(|slot| slot.hash), Some(hash(id)));
     }
     assert_eq!(cache.policy.evict_young(&cache.map), None);
+}
+
+#[test]
+fn where_memory_is_short_there_are_as_many_ghosts_as_it_allows() {
+    let mut cache = Cache::new(8_000);
+    for id in 0..8_000 {
+        cache.get(id, 1);
+    }
+    let policy = &mut cache.policy;
+    let bytes = |policy: &Policy| policy.ghosts.heap_bytes();
+    let mut fit = |left: usize| {
+        let before = bytes(policy);
+        let mut charged = 0;
+        policy.fit_ghosts(|bytes| {
+            charged = if bytes <= left { bytes } else { 0 };
+            charged > 0
+        });
+        assert_eq!(bytes(policy), before + charged, "what it takes was charged");
+        bytes(policy)
+    };
+    // For all it takes 144,000.
+    assert_eq!(fit(8_000), 0, "too few to be of use");
+    let some = fit(40_000);
+    assert!((20_000..=40_000).contains(&some), "{some}");
+    assert_eq!(
+        fit(20_000),
+        some,
+        "known ones are not forgotten for a few more"
+    );
+    let more = fit(40_000);
+    assert!((2 * some..=some + 40_000).contains(&more), "{more}");
+    assert!(fit(200_000) > 130_000);
+    let all = fit(200_000);
+    assert_eq!(fit(200_000), all, "there are as many as there are to be");
 }
 
 #[test]

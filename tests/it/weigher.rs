@@ -76,6 +76,9 @@ fn what_is_heavier_than_the_limit_is_refused_by_name() {
         let buried = Delivery::default().keys_if_undelivered(["d"]);
         let refused = kv.enqueue(bytes(1_001), buried);
         assert_refused(refused, ErrorKind::EntryLimit, too_heavy);
+        let buried = Delivery::default().keys_if_undelivered(["d", "e"]);
+        let refused = kv.enqueue(bytes(600), buried);
+        assert_refused(refused, ErrorKind::EntryLimit, never);
         let stats = kv.stats();
         assert_eq!((stats.entry_count, stats.entry_weight), (1, 900));
         assert_eq!(

@@ -1,6 +1,7 @@
 //! The models, a file per topic, and what they share.
 
 mod backlog;
+mod busy;
 mod chain;
 mod commit;
 mod evict;

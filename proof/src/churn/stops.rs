@@ -4,13 +4,22 @@
 //! threads ran that it had on its processors. A thread that only sleeps sees it by waking up late.
 
 use super::run_queue::Took;
+use std::cmp::Reverse;
 use std::time::{Duration, Instant};
 
 /// What is shorter is not looked into.
 const LOOK_AFTER: Duration = Duration::from_millis(2);
 
-/// How many are kept of each kind, at most. Nobody would look at more.
+/// How many are kept of each kind, at most: the longest.
 const KEPT_MAX: usize = 100_000;
+
+/// Keeps so many of the longest, about: half of them are let go of where there are more.
+fn keep_longest<T>(all: &mut Vec<T>, length: impl Fn(&T) -> Duration) {
+    if all.len() > KEPT_MAX {
+        all.sort_unstable_by_key(|one| Reverse(length(one)));
+        all.truncate(KEPT_MAX / 2);
+    }
+}
 
 /// Something that took long.
 #[derive(Clone, Copy, Debug)]
@@ -34,12 +43,13 @@ pub(super) struct Stops(Vec<Stop>);
 impl Stops {
     /// Somebody was to wake up then, and did so later, by so much less the run queue.
     pub(super) fn note(&mut self, due: Instant, late: Took) {
-        if late.own >= LOOK_AFTER && self.0.len() < KEPT_MAX {
+        if late.own >= LOOK_AFTER {
             self.0.push(Stop {
                 from: due,
                 to: due + late.wall,
                 length: late.own,
             });
+            keep_longest(&mut self.0, |stop| stop.length);
         }
     }
 
@@ -53,7 +63,11 @@ impl Stops {
                 .saturating_duration_since(long.begun.max(stop.from));
             common.min(stop.length)
         });
-        long.took.own.saturating_sub(stood_still.sum())
+        // What it waited for a processor is taken off already, and may be of the same time.
+        let in_run_queue = long.took.wall.saturating_sub(long.took.own);
+        let stood_still: Duration = stood_still.sum();
+        let besides = stood_still.saturating_sub(in_run_queue);
+        long.took.own.saturating_sub(besides)
     }
 
     /// The longest of these, less all of that.
@@ -69,15 +83,16 @@ pub(super) struct Longs(pub(super) Vec<Long>);
 
 impl Longs {
     pub(super) fn note(&mut self, begun: Instant, took: Took) {
-        if took.own >= LOOK_AFTER && self.0.len() < KEPT_MAX {
+        if took.own >= LOOK_AFTER {
             self.0.push(Long { begun, took });
+            keep_longest(&mut self.0, |long| long.took.own);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Long, Longs, Stops, Took};
+    use super::{KEPT_MAX, Long, Longs, Stops, Took};
     use std::time::{Duration, Instant};
 
     fn took(wall: u64, own: u64) -> Took {
@@ -102,15 +117,34 @@ mod tests {
             longs.note(at(begun), took(wall, own));
             stops.longest_rest(&longs.0).as_millis()
         };
-        assert_eq!(rest(5, 30, 20), 3, "all of the first");
-        assert_eq!(rest(25, 30, 20), 15, "the end of it");
-        assert_eq!(rest(50, 100, 90), 90, "what is short is none");
-        assert_eq!(rest(0, 300, 60), 13, "both");
-        assert_eq!(rest(200, 30, 12), 0, "no more than it took");
+        assert_eq!(rest(5, 30, 30), 13, "all of the first");
+        assert_eq!(rest(25, 30, 30), 25, "the end of it");
+        assert_eq!(rest(50, 100, 100), 100, "what is short is none");
+        assert_eq!(rest(0, 300, 300), 253, "both");
+        assert_eq!(rest(205, 12, 12), 0, "no more than it took");
+        assert_eq!(
+            rest(5, 30, 20),
+            13,
+            "what is taken off already is not again"
+        );
         let longs = [5, 25].map(|begun| Long {
             begun: at(begun),
-            took: took(30, 20),
+            took: took(30, 30),
         });
-        assert_eq!(stops.longest_rest(&longs).as_millis(), 15);
+        assert_eq!(stops.longest_rest(&longs).as_millis(), 25);
+    }
+
+    #[test]
+    fn the_longest_are_kept_whenever_they_come() {
+        let zero = Instant::now();
+        let mut longs = Longs::default();
+        for _ in 0..=KEPT_MAX {
+            longs.note(zero, took(3, 3));
+        }
+        longs.note(zero, took(9, 9));
+        for _ in 0..KEPT_MAX {
+            longs.note(zero, took(4, 4));
+        }
+        assert_eq!(Stops::default().longest_rest(&longs.0).as_millis(), 9);
     }
 }

@@ -34,7 +34,7 @@ const STACK_BYTES: usize = 512 << 10;
 const KEPT_MAX: usize = 2_048;
 
 /// Clients take some 25 turns for an operation, and up to 1,100 where they are asked at every step
-/// and there are many stripes to sweep; where there is no memory either, up to 5,000. With more than this
+/// and there are many stripes to sweep; where there is no memory either, up to 13,000. With more than this
 /// they turn in circles.
 const TURNS_PER_OPERATION_MAX: u64 = 20_000;
 

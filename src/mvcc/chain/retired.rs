@@ -53,6 +53,19 @@ impl<T: Payload> Batch<T> {
     }
 }
 
+/// Takes so much off a count when it is dropped.
+struct Less<'b> {
+    bytes: &'b AtomicU64,
+    less: u64,
+}
+
+impl Drop for Less<'_> {
+    fn drop(&mut self) {
+        // ORDERING: statistic.
+        self.bytes.fetch_sub(self.less, Ordering::Relaxed);
+    }
+}
+
 /// Batches that have been taken out, to be freed. Dropping it puts back what is left: also where what a
 /// value does when it is dropped panics.
 struct Taken<'r, T: Payload> {
@@ -70,11 +83,14 @@ impl<T: Payload> Taken<'_, T> {
             let batch = unsafe { &mut *self.first };
             let count = left.min(batch.records.len());
             left -= count;
-            // Before it is freed, which may panic.
-            // ORDERING: statistic.
-            (self.ripe.bytes).fetch_sub(batch.take_bytes(count), Ordering::Relaxed);
+            // Once it is freed, which may panic.
+            let freed = Less {
+                bytes: &self.ripe.bytes,
+                less: batch.take_bytes(count),
+            };
             // SAFETY: what is in the list has been through the epoch.
             unsafe { batch.free(count) };
+            drop(freed);
             if batch.records.is_empty() {
                 // ORDERING: statistic.
                 (self.ripe.bytes).fetch_sub(batch.bytes, Ordering::Relaxed);
