@@ -1,0 +1,60 @@
+//! How a server is to behave.
+
+use crate::access::AccessToken;
+use std::time::Duration;
+
+/// How a server is to behave: its bounds, and what it does beside the protocol.
+///
+/// The limits of reads and writes are those of the database ([`kvick::Limits`]), which by default are those of
+/// the Deno runtime; so are its memory and its numbers.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Options {
+    /// What clients have to show. `None` asks for nothing, which [`serve`](crate::serve) refuses on an
+    /// address that is not of this machine alone. Default: `None`.
+    pub access_token: Option<AccessToken>,
+    /// Whether writes are refused, by the status that clients know for it. Default: no.
+    pub read_only: bool,
+    /// Whether a check of the versionstamp zero is one of a missing key, as clients before 0.8.2 of
+    /// `@deno/kv` send it. No entry has that versionstamp. Default: yes.
+    pub zero_versionstamp_is_absent: bool,
+    /// Whether messages can be enqueued. No client can receive them, only a program that has the database
+    /// itself. Default: yes.
+    pub takes_messages: bool,
+    /// The most bytes of the body of a request. Default: 2 MiB.
+    pub body_bytes_max: usize,
+    /// The most connections at once; more wait. Default: 1,024.
+    pub connections_max: usize,
+    /// The most requests at once over one connection of HTTP/2, watches among them. Default: 256.
+    pub streams_max: u32,
+    /// How long the head of a request may take, and how long a connection may be idle that has none under
+    /// way. Default: 60 seconds.
+    pub head_timeout: Duration,
+    /// How long the body of a request may take. Default: 10 seconds.
+    pub body_timeout: Duration,
+    /// How long a client may take no bytes of what it is sent. Default: 30 seconds.
+    pub write_timeout: Duration,
+    /// How often a watch says that it is still there. Default: 5 seconds.
+    pub watch_keep_alive: Duration,
+    /// How long requests under way may take once the server is to end. Default: 10 seconds.
+    pub shutdown_timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            access_token: None,
+            read_only: false,
+            zero_versionstamp_is_absent: true,
+            takes_messages: true,
+            body_bytes_max: 2 << 20,
+            connections_max: 1_024,
+            streams_max: 256,
+            head_timeout: Duration::from_secs(60),
+            body_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(30),
+            watch_keep_alive: Duration::from_secs(5),
+            shutdown_timeout: Duration::from_secs(10),
+        }
+    }
+}

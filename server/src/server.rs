@@ -1,0 +1,303 @@
+//! Serving databases over connections.
+
+use crate::access::Access;
+use crate::databases::{Databases, Made};
+use crate::numbers::Numbers;
+use crate::options::Options;
+use crate::patient::Patient;
+use crate::service::Service;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder as Connections;
+use kvick::Kv;
+use std::convert::Infallible;
+use std::fmt;
+use std::future::{Future, pending};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How long to wait before the next connection is accepted, where one could not be: there may be no more
+/// files.
+const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(50);
+
+/// How often a connection of HTTP/2 is asked whether it is still there, and how long it may take to say so.
+const PING_EVERY: Duration = Duration::from_secs(30);
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The most bytes of the head of a request.
+const HEAD_BYTES_MAX: u32 = 16 << 10;
+
+/// Serves a database at `/` until it is closed or the future is dropped: [`Server`] with these options, and
+/// nothing else.
+///
+/// Whoever has the database sees at once what clients commit, and they what it does.
+///
+/// ```no_run
+/// use kvick::Kv;
+/// use kvick_server::{Options, serve};
+/// use tokio::net::TcpListener;
+///
+/// # async fn run() -> Result<(), kvick_server::ServeError> {
+/// let kv = Kv::new();
+/// let listener = TcpListener::bind("127.0.0.1:4512").await?;
+/// serve(kv, listener, Options::default()).await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// Those of [`Server::serve`].
+pub async fn serve(kv: Kv, listener: TcpListener, options: Options) -> Result<(), ServeError> {
+    Server::new(kv, options).serve(listener, pending()).await
+}
+
+/// Why a server does not serve.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// It has no [access token](Options::access_token), and an address that others than this machine can
+    /// reach.
+    Unprotected {
+        /// That address.
+        address: SocketAddr,
+    },
+    /// The listener has failed.
+    Io(io::Error),
+}
+
+impl fmt::Display for ServeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unprotected { address } => write!(
+                f,
+                "{address} can be reached from other machines, and there is no access token"
+            ),
+            Self::Io(error) => write!(f, "cannot serve: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ServeError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Unprotected { .. } => None,
+            Self::Io(error) => Some(error),
+        }
+    }
+}
+
+impl From<io::Error> for ServeError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// A server of databases, over HTTP/1.1 and, with prior knowledge, HTTP/2 on one port.
+#[must_use = "it serves nothing before `serve`"]
+pub struct Server {
+    kv: Kv,
+    made: Option<Made>,
+    options: Options,
+    tls: Option<Arc<ServerConfig>>,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// One that has this database at `/`.
+    pub fn new(kv: Kv, options: Options) -> Self {
+        Self {
+            kv,
+            made: None,
+            options,
+            tls: None,
+        }
+    }
+
+    /// With up to `max` more, at `/NAME` each: made by `make`, which is given the name, when a client asks
+    /// for its metadata first. A name has letters, digits, `_` and `-`, up to
+    /// [`DATABASE_NAME_CHARS_MAX`](crate::DATABASE_NAME_CHARS_MAX) of them.
+    ///
+    /// With `idle_max`, one that nobody has used for so long, and whose keys nobody watches, is closed, and
+    /// what was in it is gone. Default: none.
+    pub fn databases(
+        mut self,
+        max: usize,
+        idle_max: Option<Duration>,
+        make: impl Fn(&str) -> Kv + Send + Sync + 'static,
+    ) -> Self {
+        self.made = Some(Made {
+            make: Box::new(make),
+            max,
+            idle_max,
+        });
+        self
+    }
+
+    /// With TLS. The protocols of ALPN are set here: `h2`, and `http/1.1`.
+    pub fn tls(mut self, config: ServerConfig) -> Self {
+        let mut config = config;
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        self.tls = Some(Arc::new(config));
+        self
+    }
+
+    /// Serves until `shutdown` is ready. Then nothing new is accepted, watches end, and requests under way
+    /// are answered, for [so long](Options::shutdown_timeout). The databases stay open.
+    ///
+    /// # Errors
+    ///
+    /// [`ServeError::Unprotected`], before anything is accepted; [`ServeError::Io`], where the listener does
+    /// not know its address.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), ServeError> {
+        let address = listener.local_addr()?;
+        if self.options.access_token.is_none() && !address.ip().is_loopback() {
+            return Err(ServeError::Unprotected { address });
+        }
+        let ending = CancellationToken::new();
+        let service = Arc::new(Service {
+            databases: Databases::new(self.kv, self.made),
+            access: Access::new(self.options.access_token.clone()),
+            numbers: Numbers::default(),
+            ending: ending.clone(),
+            options: self.options,
+        });
+        let acceptor = self.tls.map(TlsAcceptor::from);
+        let tasks = TaskTracker::new();
+        tasks.spawn(close_idle(Arc::clone(&service)));
+        {
+            // Whoever drops this future ends the server, too.
+            let _guard = ending.clone().drop_guard();
+            let accepting = accept(&service, &listener, acceptor, &tasks);
+            tokio::select! {
+                () = shutdown => {}
+                () = accepting => {}
+            }
+        }
+        drop(listener);
+        tasks.close();
+        // What is not done by then is not waited for.
+        let _ = timeout(service.options.shutdown_timeout, tasks.wait()).await;
+        Ok(())
+    }
+}
+
+/// Closes databases that nobody uses, if there are any such.
+async fn close_idle(service: Arc<Service>) {
+    while let Some(again) = service.databases.close_idle() {
+        tokio::select! {
+            () = service.ending.cancelled() => return,
+            () = sleep(again) => {}
+        }
+    }
+}
+
+/// Accepts connections, for ever.
+async fn accept(
+    service: &Arc<Service>,
+    listener: &TcpListener,
+    acceptor: Option<TlsAcceptor>,
+    tasks: &TaskTracker,
+) {
+    let room = Arc::new(Semaphore::new(service.options.connections_max));
+    loop {
+        // It is never closed.
+        let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
+            return;
+        };
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(_) => {
+                // Of one connection that has gone already, or for want of files.
+                sleep(ACCEPT_AGAIN_AFTER).await;
+                continue;
+            }
+        };
+        let (service, acceptor) = (Arc::clone(service), acceptor.clone());
+        tasks.spawn(async move {
+            let shared = Arc::clone(&service);
+            let connected = shared.numbers.connect();
+            connection(service, stream, acceptor).await;
+            drop(connected);
+            drop(permit);
+        });
+    }
+}
+
+/// Serves a connection until it ends.
+async fn connection(service: Arc<Service>, stream: TcpStream, acceptor: Option<TlsAcceptor>) {
+    // It only makes answers later.
+    let _ = stream.set_nodelay(true);
+    let options = &service.options;
+    let (head_timeout, write_timeout) = (options.head_timeout, options.write_timeout);
+    match acceptor {
+        None => {
+            let stream = Patient::new(stream, head_timeout, write_timeout);
+            requests(service, stream).await;
+        }
+        Some(acceptor) => {
+            // Whoever speaks no TLS, or takes too long, is not told why.
+            if let Ok(Ok(stream)) = timeout(head_timeout, acceptor.accept(stream)).await {
+                let stream = Patient::new(stream, head_timeout, write_timeout);
+                requests(service, stream).await;
+            }
+        }
+    }
+}
+
+/// Answers the requests of a connection.
+async fn requests<S>(service: Arc<Service>, stream: S)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let options = &service.options;
+    let mut connections = Connections::new(TokioExecutor::new());
+    connections
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(options.head_timeout)
+        .max_buf_size(HEAD_BYTES_MAX as usize * 4);
+    connections
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(options.streams_max)
+        .max_header_list_size(HEAD_BYTES_MAX)
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(PING_TIMEOUT);
+    let ending = service.ending.clone();
+    let answer = service_fn(move |request| {
+        let service = Arc::clone(&service);
+        async move { Ok::<_, Infallible>(service.respond(request).await) }
+    });
+    let mut connection = pin!(connections.serve_connection(TokioIo::new(stream), answer));
+    // What a connection ends with is the client's affair: it has gone, or does not speak HTTP.
+    tokio::select! {
+        _ = connection.as_mut() => {}
+        () = ending.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            let _ = connection.await;
+        }
+    }
+}

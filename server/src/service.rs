@@ -1,0 +1,266 @@
+//! From a request to its answer.
+//!
+//! What is wrong with a request is looked for in the order of the reference server (spec 8.3), so that clients
+//! are told the same first: the path, the version, the authorization, the database, the method, the size,
+//! the message, and what it asks for.
+
+use crate::access::Access;
+use crate::body::{self, Body, JSON, PROTOBUF, TEXT};
+use crate::databases::{Database, DatabaseName, Databases};
+use crate::ending::Ending;
+use crate::metadata;
+use crate::numbers::{Numbers, Operation};
+use crate::options::Options;
+use crate::read::snapshot_read;
+use crate::refusal::Refusal;
+use crate::watch::WatchBody;
+use crate::write::atomic_write;
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_LENGTH};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use std::error::Error as StdError;
+use std::sync::Arc;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+const VERSION: &str = "x-denokv-version";
+const DATABASE_ID: &str = "x-denokv-database-id";
+
+/// Where a request goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Path {
+    Health,
+    Numbers,
+    Metadata(DatabaseName),
+    Data(DatabaseName, Data),
+}
+
+/// What is asked of a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Data {
+    Read,
+    Write,
+    Watch,
+}
+
+impl Path {
+    fn of(path: &str) -> Option<Self> {
+        let mut segments = path.strip_prefix('/')?.split('/');
+        let first = segments.next().unwrap_or_default();
+        let rest: Vec<&str> = segments.collect();
+        match (first, &rest[..]) {
+            ("healthz", []) => Some(Self::Health),
+            ("metrics", []) => Some(Self::Numbers),
+            ("", []) => Some(Self::Metadata(DatabaseName::default())),
+            ("v2", [operation]) => Some(Self::Data(DatabaseName::default(), Data::of(operation)?)),
+            (name, [] | [""]) => DatabaseName::of(name).map(Self::Metadata),
+            (name, ["v2", operation]) => {
+                Some(Self::Data(DatabaseName::of(name)?, Data::of(operation)?))
+            }
+            _ => None,
+        }
+    }
+
+    fn operation(&self) -> Operation {
+        match self {
+            Self::Health | Self::Numbers => Operation::Look,
+            Self::Metadata(_) => Operation::Metadata,
+            Self::Data(_, Data::Read) => Operation::SnapshotRead,
+            Self::Data(_, Data::Write) => Operation::AtomicWrite,
+            Self::Data(_, Data::Watch) => Operation::Watch,
+        }
+    }
+}
+
+impl Data {
+    fn of(segment: &str) -> Option<Self> {
+        match segment {
+            "snapshot_read" => Some(Self::Read),
+            "atomic_write" => Some(Self::Write),
+            "watch" => Some(Self::Watch),
+            _ => None,
+        }
+    }
+}
+
+/// What all connections of a server share.
+#[derive(Debug)]
+pub(crate) struct Service {
+    pub(crate) databases: Databases,
+    pub(crate) access: Access,
+    pub(crate) options: Options,
+    pub(crate) numbers: Numbers,
+    /// Is cancelled when the server is to end.
+    pub(crate) ending: CancellationToken,
+}
+
+impl Service {
+    /// Answers a request. Never fails: what goes wrong is an answer, too.
+    pub(crate) async fn respond<B>(self: Arc<Self>, request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes>,
+        B::Error: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        let path = Path::of(request.uri().path());
+        let operation = path.as_ref().map_or(Operation::Unknown, Path::operation);
+        let response = match path {
+            Some(path) => self.answer(path, request).await,
+            None => Err(Refusal::new(StatusCode::NOT_FOUND, "there is nothing at this path")),
+        };
+        let response = response.unwrap_or_else(Response::from);
+        self.numbers.count(operation, response.status());
+        response
+    }
+
+    async fn answer<B>(&self, path: Path, request: Request<B>) -> Result<Response<Body>, Refusal>
+    where
+        B: http_body::Body<Data = Bytes>,
+        B::Error: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        match path {
+            Path::Health => {
+                if !is_look(request.method()) {
+                    return Ok(not_allowed("GET, HEAD"));
+                }
+                if self.ending.is_cancelled() {
+                    return Err(Refusal::shutting_down());
+                }
+                Ok(body::answer(StatusCode::OK, TEXT, "ok\n"))
+            }
+            Path::Numbers => {
+                self.access.check(request.headers())?;
+                if !is_look(request.method()) {
+                    return Ok(not_allowed("GET, HEAD"));
+                }
+                let text = self.numbers.render(&self.databases);
+                Ok(body::answer(StatusCode::OK, "text/plain; version=0.0.4", text))
+            }
+            Path::Metadata(name) => {
+                if request.method() != Method::POST {
+                    return Ok(not_allowed("POST"));
+                }
+                let (head, body) = request.into_parts();
+                let body = self.read_body(&head.headers, body).await?;
+                let version = metadata::version_of(&body, &head.headers, &self.access)?;
+                let database = self.databases.find_or_make(&name)?;
+                let answer = metadata::answer(version, &name, &database, &self.access)?;
+                Ok(body::answer(StatusCode::OK, JSON, answer))
+            }
+            Path::Data(name, data) => {
+                let (head, body) = request.into_parts();
+                let database = self.database(&name, &head.headers)?;
+                if head.method != Method::POST {
+                    return Ok(not_allowed("POST"));
+                }
+                let body = self.read_body(&head.headers, body).await?;
+                self.data(&database, data, body)
+            }
+        }
+    }
+
+    /// The database that a data request is for, once it has shown all that it has to.
+    fn database(&self, name: &DatabaseName, headers: &HeaderMap) -> Result<Arc<Database>, Refusal> {
+        let version = headers.get(VERSION).and_then(|version| version.to_str().ok());
+        if !matches!(version, Some("2" | "3")) {
+            return Err(Refusal::bad("the header x-denokv-version is not 2 or 3"));
+        }
+        self.access.check(headers)?;
+        let id = headers.get(DATABASE_ID).and_then(|id| Uuid::parse_str(id.to_str().ok()?).ok());
+        let id = id.ok_or_else(|| {
+            Refusal::bad("the header x-denokv-database-id is missing, or is no UUID")
+        })?;
+        let database = self.databases.find(name).filter(|database| database.id() == id);
+        // With this word the Deno runtime asks for the metadata again, at once (spec 8.6).
+        database.ok_or_else(|| {
+            Refusal::bad("this authorization is for another database: it has gone, or is a new one")
+        })
+    }
+
+    fn data(&self, database: &Database, data: Data, body: Bytes) -> Result<Response<Body>, Refusal> {
+        let kv = database.kv();
+        let answer = match data {
+            Data::Read => snapshot_read(kv, body)?,
+            Data::Write => atomic_write(kv, &self.options, body)?,
+            Data::Watch => {
+                let ending = Ending::of(&self.ending);
+                let keep_alive = self.options.watch_keep_alive;
+                let body = WatchBody::begin(kv, body, keep_alive, ending)?;
+                return Ok(body::watching(body));
+            }
+        };
+        Ok(body::answer(StatusCode::OK, PROTOBUF, answer))
+    }
+
+    /// The body of a request, if it is not too large and does not take too long.
+    async fn read_body<B>(&self, headers: &HeaderMap, body: B) -> Result<Bytes, Refusal>
+    where
+        B: http_body::Body<Data = Bytes>,
+        B::Error: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        let max = self.options.body_bytes_max;
+        let too_large = || {
+            let text = format!("the body of the request is too large (max {max} bytes)");
+            Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, text)
+        };
+        let told = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        if told.is_some_and(|length: u64| length > max as u64) {
+            return Err(too_large());
+        }
+        let collected = timeout(self.options.body_timeout, Limited::new(body, max).collect()).await;
+        match collected {
+            Ok(Ok(body)) => Ok(body.to_bytes()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+            Ok(Err(error)) => Err(Refusal::bad(format!("the body cannot be read: {error}"))),
+            Err(_) => {
+                let took = self.options.body_timeout;
+                let text = format!("the body of the request takes too long (max {took:?})");
+                Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, text))
+            }
+        }
+    }
+}
+
+fn is_look(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
+
+fn not_allowed(allowed: &'static str) -> Response<Body> {
+    let mut response = body::answer(StatusCode::METHOD_NOT_ALLOWED, TEXT, "");
+    let headers = response.headers_mut();
+    headers.insert(ALLOW, HeaderValue::from_static(allowed));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Data, Path};
+    use crate::databases::DatabaseName;
+
+    #[test]
+    fn a_path_is_that_of_a_database_or_of_what_is_done_with_it() {
+        let name = |name| DatabaseName::of(name).expect("it is a name");
+        let none = DatabaseName::default();
+        for (path, expected) in [
+            ("/", Some(Path::Metadata(none.clone()))),
+            ("/orders", Some(Path::Metadata(name("orders")))),
+            ("/orders/", Some(Path::Metadata(name("orders")))),
+            ("/v2/watch", Some(Path::Data(none, Data::Watch))),
+            ("/orders/v2/atomic_write", Some(Path::Data(name("orders"), Data::Write))),
+            ("/healthz", Some(Path::Health)),
+            ("/metrics", Some(Path::Numbers)),
+            ("/v2", None),
+            ("/v2/", None),
+            ("/v2/other", None),
+            ("/v2/watch/", None),
+            ("/orders/other", None),
+            ("/or%64ers", None),
+            ("//", None),
+            ("", None),
+            ("*", None),
+        ] {
+            assert_eq!(Path::of(path), expected, "{path}");
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! `watch`: a body that goes on, with a frame for each change (spec 8.7).
+//!
+//! A frame has four bytes for its length, the lowest first, and a message; an empty one says that the watch
+//! is still there. The next frame is made when the connection takes it, of what is newest then: so a
+//! client that is slow holds no more than one.
+
+use crate::ending::Ending;
+use crate::refusal::Refusal;
+use crate::wire::{self, count_parts, encoding};
+use bytes::{BufMut, Bytes, BytesMut};
+use futures_core::Stream;
+use http_body::Frame;
+use kvick::{Emission, Entry, Key, Kv, ValueRef, Watch};
+use prost::Message;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+
+/// Field 1 of the message, `status`: success.
+const STATUS: [u8; 2] = [0x08, 1];
+
+/// The body of a watch.
+#[derive(Debug)]
+pub(crate) struct WatchBody {
+    /// `None` where no key is watched.
+    watch: Option<Watch>,
+    /// The frame that says so, until it is sent.
+    empty: Option<Bytes>,
+    keep_alive: Interval,
+    ending: Ending,
+}
+
+impl WatchBody {
+    /// Begins to watch what a request asks for.
+    pub(crate) fn begin(
+        kv: &Kv,
+        body: Bytes,
+        keep_alive: Duration,
+        ending: Ending,
+    ) -> Result<Self, Refusal> {
+        let limits = kv.limits();
+        let [keys, ..] = count_parts(&body)?;
+        if keys > limits.watch_keys_max {
+            return Err(Refusal::too_many("Too many keys", limits.watch_keys_max, keys));
+        }
+        let request = wire::Watch::decode(body)?;
+        let keys: Vec<Key> = request.keys.iter().map(|watched| Key::raw(&watched.key)).collect();
+        let (watch, empty) = if keys.is_empty() {
+            (None, Some(frame(&STATUS)))
+        } else {
+            (Some(kv.watch(keys)?), None)
+        };
+        let mut keep_alive = interval_at(Instant::now() + keep_alive, keep_alive);
+        keep_alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Ok(Self {
+            watch,
+            empty,
+            keep_alive,
+            ending,
+        })
+    }
+
+    pub(crate) fn poll_frame(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if self.ending.poll(context).is_ready() {
+            return Poll::Ready(None);
+        }
+        let data = match self.poll_data(context) {
+            Poll::Ready(data) => data,
+            Poll::Pending if self.keep_alive.poll_tick(context).is_ready() => Some(frame(&[])),
+            Poll::Pending => return Poll::Pending,
+        };
+        Poll::Ready(data.map(|data| Ok(Frame::data(data))))
+    }
+
+    fn poll_data(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if let Some(empty) = self.empty.take() {
+            return Poll::Ready(Some(empty));
+        }
+        let Some(watch) = &mut self.watch else {
+            return Poll::Pending;
+        };
+        let emission = Pin::new(watch).poll_next(context);
+        emission.map(|emission| emission.map(|emission| self.change(&emission)))
+    }
+
+    /// The frame of a change.
+    fn change(&mut self, emission: &Emission) -> Bytes {
+        self.keep_alive.reset();
+        let mut message = BytesMut::from(&STATUS[..]);
+        let mut changed = emission.changed.iter().peekable();
+        for (index, entry) in emission.entries.iter().enumerate() {
+            let is_changed = changed.next_if(|changed| **changed == index).is_some();
+            let output = KeyOutput {
+                changed: is_changed,
+                entry_if_changed: Some(entry).filter(|_| is_changed).and_then(entry_of),
+            };
+            message.put_u8(0x12);
+            prost::encoding::encode_varint(output.encoded_len() as u64, &mut message);
+            // There is as much room as it takes.
+            let _ = output.encode(&mut message);
+        }
+        frame(&message)
+    }
+}
+
+fn frame(message: &[u8]) -> Bytes {
+    let mut frame = BytesMut::with_capacity(4 + message.len());
+    // Ten entries of the largest size are far below.
+    frame.put_u32_le(u32::try_from(message.len()).unwrap_or(u32::MAX));
+    frame.put_slice(message);
+    frame.freeze()
+}
+
+/// What there is to say of a key that is watched.
+#[derive(Clone, PartialEq, Message)]
+struct KeyOutput {
+    #[prost(bool, tag = "1")]
+    changed: bool,
+    #[prost(message, optional, tag = "2")]
+    entry_if_changed: Option<KvEntry>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct KvEntry {
+    #[prost(bytes = "bytes", tag = "1")]
+    key: Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    value: Bytes,
+    #[prost(int32, tag = "3")]
+    encoding: i32,
+    #[prost(bytes = "bytes", tag = "4")]
+    versionstamp: Bytes,
+}
+
+/// An entry, if the key has one.
+fn entry_of(entry: &Entry) -> Option<KvEntry> {
+    let versionstamp = entry.versionstamp()?;
+    let (value, encoding) = match entry.value()?.as_ref() {
+        ValueRef::Bytes(bytes) => (Bytes::copy_from_slice(bytes), encoding::BYTES),
+        ValueRef::V8(bytes) => (Bytes::copy_from_slice(bytes), encoding::V8),
+        ValueRef::U64(number) => (Bytes::copy_from_slice(&number.to_le_bytes()), encoding::LE64),
+    };
+    Some(KvEntry {
+        key: Bytes::copy_from_slice(entry.key().as_bytes()),
+        value,
+        encoding,
+        versionstamp: Bytes::copy_from_slice(versionstamp.as_bytes()),
+    })
+}
