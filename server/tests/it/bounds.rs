@@ -1,0 +1,106 @@
+//! What clients may not do for ever.
+
+use crate::support::{PATIENCE, Served, options};
+use kvick::Kv;
+use kvick_server::{Options, Server};
+use std::io::ErrorKind;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+const SHORT: Duration = Duration::from_millis(200);
+
+async fn start(change: impl FnOnce(&mut Options)) -> Served {
+    let kv = Kv::new();
+    let mut options = options();
+    change(&mut options);
+    Served::start_with(Server::new(kv.clone(), options), kv).await
+}
+
+/// Sends this and nothing more; what comes back until the connection is closed.
+async fn send(served: &Served, bytes: &[u8]) -> Vec<u8> {
+    let mut stream = TcpStream::connect(served.address).await.expect("it listens");
+    // It may have been given up before all of it was sent.
+    let _ = stream.write_all(bytes).await;
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
+    match read.expect("it is given up") {
+        Ok(_) => {}
+        Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}"),
+    }
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_says_nothing_or_half_of_it_is_given_up() {
+    let served = start(|options| {
+        options.head_timeout = SHORT;
+        options.body_timeout = SHORT;
+    })
+    .await;
+    let id = &served.id;
+    let token = crate::support::TOKEN;
+    let head = format!(
+        "POST /v2/atomic_write HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\
+         x-denokv-version: 3\r\nx-denokv-database-id: {id}\r\ncontent-length: 100\r\n\r\n"
+    );
+    for bytes in [
+        &b""[..],
+        b"P",
+        b"PRI * HTTP/2.0\r\n",
+        b"POST / HTTP/1.1\r\nhost: x\r\n",
+        b"\x16\x03\x01\x02\x00",
+        b"\0\0\0\0",
+    ] {
+        let begun = Instant::now();
+        send(&served, bytes).await;
+        assert!(begun.elapsed() < PATIENCE / 2, "{bytes:?}");
+    }
+    let answer = send(&served, head.as_bytes()).await;
+    let text = String::from_utf8_lossy(&answer);
+    assert!(text.starts_with("HTTP/1.1 408 "), "{text}");
+    assert_eq!(served.read(Vec::new()).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_connections_than_there_may_be_wait() {
+    let served = start(|options| options.connections_max = 2).await;
+    // The client has one.
+    let second = TcpStream::connect(served.address).await.unwrap();
+    let mut third = TcpStream::connect(served.address).await.unwrap();
+    let head = b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    third.write_all(head).await.unwrap();
+    let mut answer = [0; 12];
+    let waited = tokio::time::timeout(SHORT, third.read_exact(&mut answer)).await;
+    assert!(waited.is_err(), "{waited:?}");
+    drop(second);
+    let read = tokio::time::timeout(PATIENCE, third.read_exact(&mut answer)).await;
+    read.expect("it has its turn").unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_under_way_are_answered_when_the_server_ends() {
+    let mut served = start(|_| {}).await;
+    let (address, id) = (served.address, served.id.clone());
+    let token = crate::support::TOKEN;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "POST /v2/atomic_write HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\
+         x-denokv-version: 3\r\nx-denokv-database-id: {id}\r\ncontent-length: 2\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.flush().await.unwrap();
+    // The head is there, and the body has not come.
+    let well = served.read(Vec::new()).await;
+    assert_eq!(well.status, 200);
+    served.end();
+    stream.write_all(&[0x1a, 0]).await.unwrap();
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
+    read.expect("it is answered").unwrap();
+    let text = String::from_utf8_lossy(&answer);
+    assert!(text.starts_with("HTTP/1.1 "), "{text}");
+    served.stop().await;
+    assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
+}

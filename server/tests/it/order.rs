@@ -1,0 +1,90 @@
+//! What is wrong with a request, the first thing wrong first.
+
+use crate::support::{Served, TOKEN};
+use http::Method;
+
+const ID: &str = "00000000-0000-4000-8000-000000000000";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_thing_wrong_is_told_first() {
+    // P04
+    let served = Served::start().await;
+    let right = format!("Bearer {TOKEN}");
+    let version = ("x-denokv-version", "3");
+    let authorization = ("authorization", &right[..]);
+    let id = ("x-denokv-database-id", &served.id[..]);
+    let (read, junk) = ("/v2/snapshot_read", "\u{ff}not a message");
+    let get = || Method::GET;
+    for (method, path, headers, status, says) in [
+        // Everything is wrong with it, and then one thing less each time.
+        (get(), "/v2/other", &[][..], 404, "nothing at this path"),
+        (get(), read, &[], 400, "x-denokv-version"),
+        (get(), read, &[("x-denokv-version", "1")], 400, "x-denokv-version"),
+        (get(), read, &[version], 401, "authorization is missing"),
+        (get(), read, &[version, ("authorization", "Bearer wrong-token")], 401, "not that of"),
+        (get(), read, &[version, authorization], 400, "x-denokv-database-id"),
+        (
+            get(),
+            read,
+            &[version, authorization, ("x-denokv-database-id", "nil")],
+            400,
+            "x-denokv-database-id",
+        ),
+        // With the word by which the Deno runtime asks for the metadata again.
+        (
+            get(),
+            read,
+            &[version, authorization, ("x-denokv-database-id", ID)],
+            400,
+            "authorization",
+        ),
+        (Method::POST, read, &[version, authorization, id], 400, "not the message"),
+    ] {
+        let answer = served.ask(method, path, headers, junk).await;
+        answer.assert_refused(status, says);
+    }
+    for method in [Method::GET, Method::PUT, Method::DELETE, Method::HEAD, Method::OPTIONS] {
+        let answer = served.ask(method.clone(), read, &[version, authorization, id], "").await;
+        assert_eq!(answer.status, 405, "{method}");
+        assert_eq!(answer.headers["allow"], "POST");
+        assert_eq!(served.ask(method, "/", &[], "").await.status, 405);
+    }
+    // Neither a content type nor a user agent is asked for, and either version will do.
+    let headers = [("x-denokv-version", "2"), authorization, id];
+    let answer = served.ask(Method::POST, read, &headers, "").await;
+    assert_eq!(answer.status, 200, "{:?}", answer.body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_beyond_the_cap_is_refused() {
+    // P04
+    let served = Served::start().await;
+    for path in ["/v2/snapshot_read", "/v2/atomic_write", "/v2/watch"] {
+        let answer = served.post(path, vec![0; (2 << 20) + 1]).await;
+        answer.assert_refused(413, "max 2097152 bytes");
+        // One that is as large as it may be is looked at.
+        let answer = served.post(path, vec![0; 2 << 20]).await;
+        answer.assert_refused(400, "not the message");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_wants_to_know_is_told_that_it_is_well_and_its_numbers() {
+    let mut served = Served::start().await;
+    served.kv.set("key", 1_u64).unwrap();
+    let well = served.ask(Method::GET, "/healthz", &[], "").await;
+    assert_eq!((well.status.as_u16(), well.text()), (200, "ok\n"));
+    let headers = [("authorization", &format!("Bearer {TOKEN}")[..])];
+    let numbers = served.ask(Method::GET, "/metrics", &headers, "").await;
+    assert_eq!(numbers.status, 200);
+    let text = numbers.text();
+    for line in [
+        "kvick_entries{database=\"\"} 1",
+        "kvick_commits_total{database=\"\"} 1",
+        "kvick_server_requests_total{operation=\"look\",status=\"2xx\"} 1",
+        "kvick_server_connections 1",
+    ] {
+        assert!(text.lines().any(|other| other == line), "{line} is not in {text}");
+    }
+    served.stop().await;
+}
