@@ -5,6 +5,7 @@
 //! other tool, no dependency, so that its first line is printed a second after it is called.
 #![expect(clippy::print_stdout, reason = "telling what it does is its job")]
 
+mod clients;
 mod command;
 mod fuzz;
 mod nightly;
@@ -37,6 +38,7 @@ usage: cargo xtask test [--only STEP]...  run every step, or those named, in ord
        cargo xtask churn [--minutes N] [--threads N] [--limit-mib N] [--seed N] [--short]
                                           a database at its memory limit for an hour: it is not
                                           exceeded, and nothing stalls or becomes slower
+       cargo xtask clients                the same as test --only clients
        cargo xtask asan                   the same as test --only asan
        cargo xtask miri [--install]       the same as test --only miri; with --install, ask rustup
                                           for what Miri needs first
@@ -130,6 +132,7 @@ fn parse<'a>(words: &'a [&'a str]) -> Result<Request<'a>, String> {
         ["churn", options @ ..] => Ok(Request::Churn(options)),
         ["spec", options @ ..] => Spec::parse(options).map(Request::Spec),
         ["proof"] => step("proof").map(|proof| Request::Run(vec![proof])),
+        ["clients"] => step("clients").map(|clients| Request::Run(vec![clients])),
         ["asan"] => step("asan").map(|asan| Request::Run(vec![asan])),
         ["miri"] => step("miri").map(|miri| Request::Run(vec![miri])),
         ["miri", "--install"] => step("miri").map(|miri| Request::InstallMiriThenRun(vec![miri])),

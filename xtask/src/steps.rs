@@ -4,7 +4,7 @@ use std::env;
 use std::process::Command;
 
 use crate::command::{cargo, output, run};
-use crate::{fuzz, nightly, proof, spec};
+use crate::{clients, fuzz, nightly, proof, spec};
 
 /// One thing that is checked.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ const WITHOUT_PEERS: [&str; 5] = [
     "kvick-oracle",
 ];
 
-pub(crate) static ALL: [Step; 12] = [
+pub(crate) static ALL: [Step; 13] = [
     Step {
         name: "fmt",
         about: "the sources are formatted",
@@ -97,6 +97,12 @@ pub(crate) static ALL: [Step; 12] = [
         about: "histories and simulations show no anomaly, planted bugs are found, a full database holds",
         required: true,
         run: proof::proof,
+    },
+    Step {
+        name: "clients",
+        about: "Deno and Node find in the server what they expect (needs npm)",
+        required: true,
+        run: clients::clients,
     },
     Step {
         name: "asan",
