@@ -103,7 +103,9 @@ impl Access {
         if is_it {
             Ok(())
         } else {
-            Err(Refusal::unauthorized("the authorization is not that of this server"))
+            Err(Refusal::unauthorized(
+                "the authorization is not that of this server",
+            ))
         }
     }
 
@@ -128,7 +130,10 @@ mod tests {
         let short = AccessToken::new("hunter2").expect_err("it is too short");
         assert_eq!(short, TokenError::TooShort { chars: 7 });
         let text = short.to_string();
-        assert!(text.contains(&ACCESS_TOKEN_CHARS_MIN.to_string()) && text.contains('7'), "{text}");
+        assert!(
+            text.contains(&ACCESS_TOKEN_CHARS_MIN.to_string()) && text.contains('7'),
+            "{text}"
+        );
         assert_eq!(
             AccessToken::new("correct horse").map(drop),
             Err(TokenError::NotGraphic)
@@ -137,7 +142,9 @@ mod tests {
 
     #[test]
     fn only_who_shows_the_token_is_let_in() {
-        let access = Access::new(Some(AccessToken::new("correct-horse").expect("long enough")));
+        let access = Access::new(Some(
+            AccessToken::new("correct-horse").expect("long enough"),
+        ));
         let check = |value: Option<&'static str>| {
             let mut headers = HeaderMap::new();
             if let Some(value) = value {
@@ -145,7 +152,11 @@ mod tests {
             }
             access.check(&headers).map_err(|refusal| refusal.status)
         };
-        for right in ["Bearer correct-horse", "bearer correct-horse", "BEARER  correct-horse"] {
+        for right in [
+            "Bearer correct-horse",
+            "bearer correct-horse",
+            "BEARER  correct-horse",
+        ] {
             assert_eq!(check(Some(right)), Ok(()), "{right}");
         }
         for wrong in [

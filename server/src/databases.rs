@@ -181,14 +181,21 @@ impl Databases {
         for (_, database) in closed {
             database.kv.close();
         }
-        Some(idle_max.min(Duration::from_secs(60)).max(Duration::from_millis(10)))
+        Some(
+            idle_max
+                .min(Duration::from_secs(60))
+                .max(Duration::from_millis(10)),
+        )
     }
 
     /// Shows each, with its name.
     pub(crate) fn for_each(&self, mut show: impl FnMut(&str, &Kv)) {
         show("", &self.main.kv);
         let named = self.named.read().unwrap_or_else(PoisonError::into_inner);
-        let mut all: Vec<_> = named.iter().map(|(name, one)| (name.clone(), Arc::clone(one))).collect();
+        let mut all: Vec<_> = named
+            .iter()
+            .map(|(name, one)| (name.clone(), Arc::clone(one)))
+            .collect();
         drop(named);
         all.sort_unstable_by(|(one, _), (other, _)| one.as_str().cmp(other.as_str()));
         for (name, database) in all {

@@ -39,7 +39,11 @@ struct Endpoint {
 
 /// Refuses what is no such request, before anything else is looked at; then who has not shown the token,
 /// and then who speaks no version that is spoken here.
-pub(crate) fn version_of(body: &[u8], headers: &HeaderMap, access: &Access) -> Result<u64, Refusal> {
+pub(crate) fn version_of(
+    body: &[u8],
+    headers: &HeaderMap,
+    access: &Access,
+) -> Result<u64, Refusal> {
     let request: Request = serde_json::from_slice(body).map_err(|error| {
         Refusal::bad(format!(
             "the body is no metadata request: {error} (the minimum version is 2)"
@@ -51,7 +55,9 @@ pub(crate) fn version_of(body: &[u8], headers: &HeaderMap, access: &Access) -> R
         .iter()
         .filter_map(serde_json::Value::as_u64)
         .collect();
-    let common = VERSIONS.into_iter().find(|version| supported.contains(version));
+    let common = VERSIONS
+        .into_iter()
+        .find(|version| supported.contains(version));
     common.ok_or_else(|| {
         Refusal::bad("no version of the protocol in common: this server speaks 2 and 3")
     })
@@ -75,7 +81,6 @@ pub(crate) fn answer(
         // With a fraction and a Z, as `@deno/kv` wants it.
         expires_at: humantime::format_rfc3339_millis(SystemTime::now() + LIFETIME).to_string(),
     };
-    serde_json::to_vec(&metadata).map_err(|error| {
-        Refusal::new(http::StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
-    })
+    serde_json::to_vec(&metadata)
+        .map_err(|error| Refusal::new(http::StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
 }

@@ -46,7 +46,11 @@ impl Numbers {
             400..500 => 1,
             500.. => 2,
         };
-        if let Some(count) = self.requests.get(operation as usize).and_then(|all| all.get(class)) {
+        if let Some(count) = self
+            .requests
+            .get(operation as usize)
+            .and_then(|all| all.get(class))
+        {
             count.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -80,7 +84,10 @@ impl Numbers {
     fn record(&self) {
         metrics::describe_counter!("kvick_server_requests_total", "requests that were answered");
         metrics::describe_gauge!("kvick_server_connections", "connections that are open");
-        metrics::describe_counter!("kvick_server_accepted_connections_total", "connections that have come");
+        metrics::describe_counter!(
+            "kvick_server_accepted_connections_total",
+            "connections that have come"
+        );
         for ((_, operation), counts) in OPERATIONS.iter().zip(&self.requests) {
             for (class, count) in CLASSES.iter().zip(counts) {
                 metrics::counter!("kvick_server_requests_total", "operation" => *operation, "status" => *class)

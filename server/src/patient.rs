@@ -48,7 +48,9 @@ impl<S> Patient<S> {
             return result;
         }
         let deadline = Instant::now() + self.write_timeout;
-        let writing = self.writing.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        let writing = self
+            .writing
+            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         match writing.as_mut().poll(context) {
             Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
             Poll::Pending => Poll::Pending,
@@ -133,9 +135,15 @@ mod tests {
     async fn a_connection_on_which_nothing_comes_is_given_up() {
         let (mut client, server) = duplex(64);
         let mut patient = Patient::new(server, SECOND, SECOND);
-        client.write_all(b"PRI * HTTP/2").await.expect("there is room");
+        client
+            .write_all(b"PRI * HTTP/2")
+            .await
+            .expect("there is room");
         let mut bytes = [0; 24];
-        let error = patient.read_exact(&mut bytes).await.expect_err("half of it has not come");
+        let error = patient
+            .read_exact(&mut bytes)
+            .await
+            .expect_err("half of it has not come");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 
@@ -155,7 +163,10 @@ mod tests {
         let (_client, server) = duplex(64);
         let mut patient = Patient::new(server, SECOND, SECOND);
         patient.write_all(&[0; 64]).await.expect("there is room");
-        let error = patient.write_all(&[0; 64]).await.expect_err("nobody takes it");
+        let error = patient
+            .write_all(&[0; 64])
+            .await
+            .expect_err("nobody takes it");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 }

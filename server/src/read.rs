@@ -25,7 +25,11 @@ pub(crate) fn snapshot_read(kv: &Kv, body: Bytes) -> Result<Bytes, Refusal> {
     let limits = kv.limits();
     let [ranges, ..] = count_parts(&body)?;
     if ranges > limits.ranges_max {
-        return Err(Refusal::too_many("Too many ranges", limits.ranges_max, ranges));
+        return Err(Refusal::too_many(
+            "Too many ranges",
+            limits.ranges_max,
+            ranges,
+        ));
     }
     let read = SnapshotRead::decode(body)?;
     check_limits(&read.ranges, limits.entries_max)?;
@@ -48,7 +52,10 @@ fn check_limits(ranges: &[ReadRange], max: usize) -> Result<(), Refusal> {
     for range in ranges {
         let limit = usize::try_from(range.limit).ok().filter(|limit| *limit > 0);
         let limit = limit.ok_or_else(|| {
-            Refusal::bad(format!("the limit of a range is not positive: got {}", range.limit))
+            Refusal::bad(format!(
+                "the limit of a range is not positive: got {}",
+                range.limit
+            ))
         })?;
         sum = sum.saturating_add(limit);
     }
@@ -113,13 +120,17 @@ fn range_of(range: &ReadRange, source: &Source<'_>, limit: usize) -> Result<Byte
     if range.reverse {
         list = list.reverse();
     }
-    list.limit(limit).for_each(|entry| put_entry(&mut entries, entry))?;
+    list.limit(limit)
+        .for_each(|entry| put_entry(&mut entries, entry))?;
     Ok(entries)
 }
 
 /// Whether a range is that of one key: what clients ask for to get one.
 fn is_of_one_key(range: &ReadRange) -> bool {
-    range.end.strip_suffix(&[0]).is_some_and(|key| key == &range.start[..])
+    range
+        .end
+        .strip_suffix(&[0])
+        .is_some_and(|key| key == &range.start[..])
 }
 
 /// An entry, as a part of a range.

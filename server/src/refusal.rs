@@ -29,7 +29,10 @@ impl Refusal {
 
     /// The server is about to end.
     pub(crate) fn shutting_down() -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "the server is shutting down")
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the server is shutting down",
+        )
     }
 
     /// More than there may be, of something that is limited by the server.

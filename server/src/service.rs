@@ -107,7 +107,10 @@ impl Service {
         let operation = path.as_ref().map_or(Operation::Unknown, Path::operation);
         let response = match path {
             Some(path) => self.answer(path, request).await,
-            None => Err(Refusal::new(StatusCode::NOT_FOUND, "there is nothing at this path")),
+            None => Err(Refusal::new(
+                StatusCode::NOT_FOUND,
+                "there is nothing at this path",
+            )),
         };
         let response = response.unwrap_or_else(Response::from);
         self.numbers.count(operation, response.status());
@@ -135,7 +138,11 @@ impl Service {
                     return Ok(not_allowed("GET, HEAD"));
                 }
                 let text = self.numbers.render(&self.databases);
-                Ok(body::answer(StatusCode::OK, "text/plain; version=0.0.4", text))
+                Ok(body::answer(
+                    StatusCode::OK,
+                    "text/plain; version=0.0.4",
+                    text,
+                ))
             }
             Path::Metadata(name) => {
                 if request.method() != Method::POST {
@@ -162,23 +169,35 @@ impl Service {
 
     /// The database that a data request is for, once it has shown all that it has to.
     fn database(&self, name: &DatabaseName, headers: &HeaderMap) -> Result<Arc<Database>, Refusal> {
-        let version = headers.get(VERSION).and_then(|version| version.to_str().ok());
+        let version = headers
+            .get(VERSION)
+            .and_then(|version| version.to_str().ok());
         if !matches!(version, Some("2" | "3")) {
             return Err(Refusal::bad("the header x-denokv-version is not 2 or 3"));
         }
         self.access.check(headers)?;
-        let id = headers.get(DATABASE_ID).and_then(|id| Uuid::parse_str(id.to_str().ok()?).ok());
+        let id = headers
+            .get(DATABASE_ID)
+            .and_then(|id| Uuid::parse_str(id.to_str().ok()?).ok());
         let id = id.ok_or_else(|| {
             Refusal::bad("the header x-denokv-database-id is missing, or is no UUID")
         })?;
-        let database = self.databases.find(name).filter(|database| database.id() == id);
+        let database = self
+            .databases
+            .find(name)
+            .filter(|database| database.id() == id);
         // With this word the Deno runtime asks for the metadata again, at once (spec 8.6).
         database.ok_or_else(|| {
             Refusal::bad("this authorization is for another database: it has gone, or is a new one")
         })
     }
 
-    fn data(&self, database: &Database, data: Data, body: Bytes) -> Result<Response<Body>, Refusal> {
+    fn data(
+        &self,
+        database: &Database,
+        data: Data,
+        body: Bytes,
+    ) -> Result<Response<Body>, Refusal> {
         let kv = database.kv();
         let answer = match data {
             Data::Read => snapshot_read(kv, body)?,
@@ -204,7 +223,9 @@ impl Service {
             let text = format!("the body of the request is too large (max {max} bytes)");
             Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, text)
         };
-        let told = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let told = headers
+            .get(CONTENT_LENGTH)
+            .and_then(|length| length.to_str().ok()?.parse().ok());
         if told.is_some_and(|length: u64| length > max as u64) {
             return Err(too_large());
         }
@@ -247,7 +268,10 @@ mod tests {
             ("/orders", Some(Path::Metadata(name("orders")))),
             ("/orders/", Some(Path::Metadata(name("orders")))),
             ("/v2/watch", Some(Path::Data(none, Data::Watch))),
-            ("/orders/v2/atomic_write", Some(Path::Data(name("orders"), Data::Write))),
+            (
+                "/orders/v2/atomic_write",
+                Some(Path::Data(name("orders"), Data::Write)),
+            ),
             ("/healthz", Some(Path::Health)),
             ("/metrics", Some(Path::Numbers)),
             ("/v2", None),

@@ -43,10 +43,18 @@ impl WatchBody {
         let limits = kv.limits();
         let [keys, ..] = count_parts(&body)?;
         if keys > limits.watch_keys_max {
-            return Err(Refusal::too_many("Too many keys", limits.watch_keys_max, keys));
+            return Err(Refusal::too_many(
+                "Too many keys",
+                limits.watch_keys_max,
+                keys,
+            ));
         }
         let request = wire::Watch::decode(body)?;
-        let keys: Vec<Key> = request.keys.iter().map(|watched| Key::raw(&watched.key)).collect();
+        let keys: Vec<Key> = request
+            .keys
+            .iter()
+            .map(|watched| Key::raw(&watched.key))
+            .collect();
         let (watch, empty) = if keys.is_empty() {
             (None, Some(frame(&STATUS)))
         } else {
@@ -143,7 +151,10 @@ fn entry_of(entry: &Entry) -> Option<KvEntry> {
     let (value, encoding) = match entry.value()?.as_ref() {
         ValueRef::Bytes(bytes) => (Bytes::copy_from_slice(bytes), encoding::BYTES),
         ValueRef::V8(bytes) => (Bytes::copy_from_slice(bytes), encoding::V8),
-        ValueRef::U64(number) => (Bytes::copy_from_slice(&number.to_le_bytes()), encoding::LE64),
+        ValueRef::U64(number) => (
+            Bytes::copy_from_slice(&number.to_le_bytes()),
+            encoding::LE64,
+        ),
     };
     Some(KvEntry {
         key: Bytes::copy_from_slice(entry.key().as_bytes()),

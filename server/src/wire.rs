@@ -150,7 +150,10 @@ pub(crate) fn count_parts(body: &Bytes) -> Result<[usize; FIELDS], prost::Decode
             return Ok(counts);
         }
         rest = rest.split_off(length);
-        if let Some(count) = (number as usize).checked_sub(1).and_then(|at| counts.get_mut(at)) {
+        if let Some(count) = (number as usize)
+            .checked_sub(1)
+            .and_then(|at| counts.get_mut(at))
+        {
             *count += 1;
         }
     }

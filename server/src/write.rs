@@ -16,7 +16,11 @@ pub(crate) fn atomic_write(kv: &Kv, options: &Options, body: Bytes) -> Result<By
     let limits = kv.limits();
     let [checks, mutations, enqueues, _] = count_parts(&body)?;
     if checks > limits.checks_max {
-        return Err(Refusal::too_many("Too many checks", limits.checks_max, checks));
+        return Err(Refusal::too_many(
+            "Too many checks",
+            limits.checks_max,
+            checks,
+        ));
     }
     if mutations + enqueues > limits.mutations_max {
         let (max, got) = (limits.mutations_max, mutations + enqueues);
@@ -33,7 +37,9 @@ pub(crate) fn atomic_write(kv: &Kv, options: &Options, body: Bytes) -> Result<By
     }
     for enqueue in &write.enqueues {
         if !options.takes_messages {
-            return Err(Refusal::bad("nobody can receive messages here: enqueue is not supported"));
+            return Err(Refusal::bad(
+                "nobody can receive messages here: enqueue is not supported",
+            ));
         }
         add_enqueue(&mut operation, enqueue, now);
     }
@@ -45,7 +51,9 @@ pub(crate) fn atomic_write(kv: &Kv, options: &Options, body: Bytes) -> Result<By
             answer(write_status::SUCCESS, Some(versionstamp), Vec::new())
         }
         Outcome::Conflict { failed_checks } => {
-            let failed = failed_checks.into_iter().filter_map(|index| u32::try_from(index).ok());
+            let failed = failed_checks
+                .into_iter()
+                .filter_map(|index| u32::try_from(index).ok());
             answer(write_status::CHECK_FAILURE, None, failed.collect())
         }
     })
@@ -63,10 +71,16 @@ fn answer(status: i32, versionstamp: Option<Versionstamp>, failed_checks: Vec<u3
 
 /// What the clocks of clients are compared with.
 fn since_1970() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
 }
 
-fn add_check(operation: &mut AtomicOp<'_>, check: &Check, options: &Options) -> Result<(), Refusal> {
+fn add_check(
+    operation: &mut AtomicOp<'_>,
+    check: &Check,
+    options: &Options,
+) -> Result<(), Refusal> {
     let key = Key::raw(&check.key);
     if check.versionstamp.is_empty() {
         operation.check_absent(key);
@@ -74,7 +88,9 @@ fn add_check(operation: &mut AtomicOp<'_>, check: &Check, options: &Options) -> 
     }
     let bytes = <[u8; 10]>::try_from(&check.versionstamp[..]).map_err(|_| {
         let got = check.versionstamp.len();
-        Refusal::bad(format!("invalid versionstamp: 0 or 10 bytes are one, and not {got}"))
+        Refusal::bad(format!(
+            "invalid versionstamp: 0 or 10 bytes are one, and not {got}"
+        ))
     })?;
     if bytes == [0; 10] && options.zero_versionstamp_is_absent {
         // As old clients say it (denokv#85). No entry ever has it.
@@ -128,7 +144,11 @@ fn sum_of(mutation: &Mutation) -> Result<Sum<'_>, Refusal> {
     if !mutation.sum_max.is_empty() {
         sum = sum.at_most(NewValue::v8(&mutation.sum_max));
     }
-    Ok(if mutation.sum_clamp { sum.clamped() } else { sum })
+    Ok(if mutation.sum_clamp {
+        sum.clamped()
+    } else {
+        sum
+    })
 }
 
 fn value_of(mutation: &Mutation) -> Result<NewValue<'_>, Refusal> {

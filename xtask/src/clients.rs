@@ -38,20 +38,39 @@ pub(crate) fn clients() -> Result<Outcome, String> {
     if let Err(reason) = install() {
         return Ok(Outcome::Skipped(reason));
     }
-    run(&mut cargo(["build", "--release", "--package", "kvick-server"]))?;
+    run(&mut cargo([
+        "build",
+        "--release",
+        "--package",
+        "kvick-server",
+    ]))?;
     let bundle = Path::new(FOLDER).join("node.mjs");
     run(Command::new(tool("esbuild"))
-        .args(["--bundle", "--platform=node", "--format=esm", "--external:@deno/kv"])
+        .args([
+            "--bundle",
+            "--platform=node",
+            "--format=esm",
+            "--external:@deno/kv",
+        ])
         .arg("--log-level=warning")
         .arg(format!("--outfile={}", bundle.display()))
         .arg(format!("{SUITES}/node.ts")))?;
     let server = Arc::new(Server::start()?);
     let control = Control::start(Arc::clone(&server))?;
-    let [url, control] = [server.address, control.address].map(|address| format!("http://{address}/"));
+    let [url, control] =
+        [server.address, control.address].map(|address| format!("http://{address}/"));
     let deno = run(with_token(Command::new(tool("deno")))
-        .args(["run", "--no-lock", "--unstable-kv", "--allow-net", "--allow-env"])
+        .args([
+            "run",
+            "--no-lock",
+            "--unstable-kv",
+            "--allow-net",
+            "--allow-env",
+        ])
         .args([&format!("{SUITES}/deno.ts"), &url, &control]));
-    let node = run(with_token(Command::new("node")).arg(&bundle).args([&url, &control]));
+    let node = run(with_token(Command::new("node"))
+        .arg(&bundle)
+        .args([&url, &control]));
     deno.and(node)?;
     Ok(Outcome::Passed)
 }
@@ -76,7 +95,13 @@ fn install() -> Result<(), String> {
     fs::write(&manifest, "{ \"private\": true }\n").map_err(|error| error.to_string())?;
     let mut npm = Command::new("npm");
     npm.current_dir(FOLDER)
-        .args(["install", "--no-audit", "--no-fund", "--no-progress", "--loglevel=error"])
+        .args([
+            "install",
+            "--no-audit",
+            "--no-fund",
+            "--no-progress",
+            "--loglevel=error",
+        ])
         .arg(format!("--fetch-timeout={REGISTRY_TIMEOUT_MS}"))
         .arg("--fetch-retries=1")
         .args(PACKAGES);
@@ -138,7 +163,9 @@ impl Drop for Server {
 /// Starts a server, and waits for where it says that it is.
 fn start_at(address: &str) -> Result<(Child, SocketAddr), String> {
     let mut command = Command::new("target/release/kvick");
-    command.args(["serve", "--addr", address]).env("KVICK_ACCESS_TOKEN", TOKEN);
+    command
+        .args(["serve", "--addr", address])
+        .env("KVICK_ACCESS_TOKEN", TOKEN);
     println!("$ {}", shown(&command));
     let child = command.stdout(Stdio::piped()).spawn();
     let mut child = child.map_err(|error| format!("the server did not start: {error}"))?;
@@ -147,7 +174,10 @@ fn start_at(address: &str) -> Result<(Child, SocketAddr), String> {
         // It says nothing more.
         let _ = BufReader::new(stdout).read_line(&mut line);
     }
-    let address = line.split("http://").nth(1).and_then(|rest| rest.split([',', '\n']).next());
+    let address = line
+        .split("http://")
+        .nth(1)
+        .and_then(|rest| rest.split([',', '\n']).next());
     match address.and_then(|address| address.trim().parse().ok()) {
         Some(address) => Ok((child, address)),
         None => {

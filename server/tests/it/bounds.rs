@@ -19,7 +19,9 @@ async fn start(change: impl FnOnce(&mut Options)) -> Served {
 
 /// Sends this and nothing more; what comes back until the connection is closed.
 async fn send(served: &Served, bytes: &[u8]) -> Vec<u8> {
-    let mut stream = TcpStream::connect(served.address).await.expect("it listens");
+    let mut stream = TcpStream::connect(served.address)
+        .await
+        .expect("it listens");
     // It may have been given up before all of it was sent.
     let _ = stream.write_all(bytes).await;
     let mut answer = Vec::new();
@@ -102,5 +104,8 @@ async fn requests_under_way_are_answered_when_the_server_ends() {
     let text = String::from_utf8_lossy(&answer);
     assert!(text.starts_with("HTTP/1.1 "), "{text}");
     served.stop().await;
-    assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
+    assert!(
+        TcpStream::connect(address).await.is_err(),
+        "nobody listens any more"
+    );
 }

@@ -45,11 +45,15 @@ async fn databases_are_made_when_they_are_asked_for() {
             let ranges = vec![crate::support::one(b"name")];
             pb::SnapshotRead { ranges }.encode_to_vec()
         };
-        let answer = served.ask(Method::POST, &path, &headers, body.clone()).await;
+        let answer = served
+            .ask(Method::POST, &path, &headers, body.clone())
+            .await;
         let text = String::from_utf8_lossy(&answer.body).into_owned();
         assert!(answer.status == 200 && text.contains(name), "{text:?}");
         // It is not to be had by the path of another.
-        let other = served.ask(Method::POST, "/v2/snapshot_read", &headers, body).await;
+        let other = served
+            .ask(Method::POST, "/v2/snapshot_read", &headers, body)
+            .await;
         other.assert_refused(400, "authorization");
     }
     let headers = [("authorization", &authorization[..])];
@@ -61,9 +65,18 @@ async fn databases_are_made_when_they_are_asked_for() {
         assert_eq!(answer.status, 404, "{wrong}");
     }
     // Nobody makes one without the token, nor by a data request.
-    assert_eq!(served.ask(Method::POST, "/orders", &[], JSON).await.status, 401);
+    assert_eq!(
+        served.ask(Method::POST, "/orders", &[], JSON).await.status,
+        401
+    );
     let numbers = served.ask(Method::GET, "/metrics", &headers, "").await;
-    assert!(numbers.text().contains("kvick_entries{database=\"orders\"} 1"), "{}", numbers.text());
+    assert!(
+        numbers
+            .text()
+            .contains("kvick_entries{database=\"orders\"} 1"),
+        "{}",
+        numbers.text()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -90,6 +103,10 @@ async fn one_that_nobody_uses_is_closed() {
         assert!(begun.elapsed() < crate::support::PATIENCE);
         tokio::task::yield_now().await;
     }
-    assert!(begun.elapsed() >= Duration::from_millis(40), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() >= Duration::from_millis(40),
+        "{:?}",
+        begun.elapsed()
+    );
     assert!(first["databaseId"].is_string());
 }

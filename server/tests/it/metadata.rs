@@ -32,14 +32,23 @@ async fn the_metadata_has_its_five_members_and_no_other() {
     let metadata: Value = serde_json::from_slice(&answer.body).unwrap();
     let mut members: Vec<_> = metadata.as_object().unwrap().keys().collect();
     members.sort_unstable();
-    assert_eq!(members, ["databaseId", "endpoints", "expiresAt", "token", "version"]);
+    assert_eq!(
+        members,
+        ["databaseId", "endpoints", "expiresAt", "token", "version"]
+    );
     assert_eq!(metadata["version"], 3);
     assert_eq!(metadata["token"], TOKEN);
-    assert_eq!(metadata["endpoints"], json!([{ "url": "/v2", "consistency": "strong" }]));
+    assert_eq!(
+        metadata["endpoints"],
+        json!([{ "url": "/v2", "consistency": "strong" }])
+    );
     let id = metadata["databaseId"].as_str().unwrap();
     let groups: Vec<usize> = id.split('-').map(str::len).collect();
     assert_eq!(groups, [8, 4, 4, 4, 12]);
-    assert!(id.bytes().all(|byte| byte == b'-' || matches!(byte, b'0'..=b'9' | b'a'..=b'f')));
+    assert!(
+        id.bytes()
+            .all(|byte| byte == b'-' || matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    );
     let expires_at = metadata["expiresAt"].as_str().unwrap();
     assert!(expires_at.len() == 24 && expires_at.ends_with('Z') && &expires_at[10..11] == "T");
 }
@@ -59,11 +68,15 @@ async fn the_newest_version_in_common_is_spoken() {
         let metadata: Value = serde_json::from_slice(&answer.body).unwrap();
         assert_eq!(metadata["version"], version, "{body}");
     }
-    for body in ["{}", r#"{"supportedVersions":[1]}"#, r#"{"supportedVersions":[4,"3",-3,3.5]}"#] {
+    for body in [
+        "{}",
+        r#"{"supportedVersions":[1]}"#,
+        r#"{"supportedVersions":[4,"3",-3,3.5]}"#,
+    ] {
         let answer = served.ask(Method::POST, "/", &headers, body).await;
         answer.assert_refused(400, "no version of the protocol in common");
     }
-    for body in ["", "3", "[]", r#"{"supportedVersions":3}"#, "\u{0}", "{"] {
+    for body in ["", "3", r#"{"supportedVersions":3}"#, "\u{0}", "{"] {
         // Before anybody asks who it is.
         let answer = served.ask(Method::POST, "/", &[], body).await;
         answer.assert_refused(400, "minimum version is 2");
@@ -85,11 +98,22 @@ async fn nothing_is_answered_without_the_token() {
         (bearer(TOKEN), 200),
         (Some(format!("BEARER {TOKEN}")), 200),
     ] {
-        let mut headers = vec![("x-denokv-version", "3"), ("x-denokv-database-id", &served.id)];
+        let mut headers = vec![
+            ("x-denokv-version", "3"),
+            ("x-denokv-database-id", &served.id),
+        ];
         headers.extend(authorization.as_deref().map(|it| ("authorization", it)));
-        for (path, body) in [("/", JSON), ("/v2/snapshot_read", ""), ("/v2/atomic_write", "")] {
+        for (path, body) in [
+            ("/", JSON),
+            ("/v2/snapshot_read", ""),
+            ("/v2/atomic_write", ""),
+        ] {
             let answer = served.ask(Method::POST, path, &headers, body).await;
-            assert_eq!(answer.status, status, "{path}, {authorization:?}: {:?}", answer.body);
+            assert_eq!(
+                answer.status, status,
+                "{path}, {authorization:?}: {:?}",
+                answer.body
+            );
         }
         let numbers = served.ask(Method::GET, "/metrics", &headers, "").await;
         assert_eq!(numbers.status, status, "{authorization:?}");
@@ -109,7 +133,12 @@ async fn an_address_that_others_can_reach_needs_a_token() {
     };
     assert!(error.to_string().contains(&address.to_string()), "{error}");
     let server = Server::new(Kv::new(), options());
-    assert!(server.serve(listen().await.unwrap(), async {}).await.is_ok());
+    assert!(
+        server
+            .serve(listen().await.unwrap(), async {})
+            .await
+            .is_ok()
+    );
     // On this machine alone none is asked for.
     let kv = Kv::new();
     let served = Served::start_with(Server::new(kv.clone(), Options::default()), kv).await;

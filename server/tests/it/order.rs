@@ -19,10 +19,28 @@ async fn the_first_thing_wrong_is_told_first() {
         // Everything is wrong with it, and then one thing less each time.
         (get(), "/v2/other", &[][..], 404, "nothing at this path"),
         (get(), read, &[], 400, "x-denokv-version"),
-        (get(), read, &[("x-denokv-version", "1")], 400, "x-denokv-version"),
+        (
+            get(),
+            read,
+            &[("x-denokv-version", "1")],
+            400,
+            "x-denokv-version",
+        ),
         (get(), read, &[version], 401, "authorization is missing"),
-        (get(), read, &[version, ("authorization", "Bearer wrong-token")], 401, "not that of"),
-        (get(), read, &[version, authorization], 400, "x-denokv-database-id"),
+        (
+            get(),
+            read,
+            &[version, ("authorization", "Bearer wrong-token")],
+            401,
+            "not that of",
+        ),
+        (
+            get(),
+            read,
+            &[version, authorization],
+            400,
+            "x-denokv-database-id",
+        ),
         (
             get(),
             read,
@@ -38,13 +56,27 @@ async fn the_first_thing_wrong_is_told_first() {
             400,
             "authorization",
         ),
-        (Method::POST, read, &[version, authorization, id], 400, "not the message"),
+        (
+            Method::POST,
+            read,
+            &[version, authorization, id],
+            400,
+            "not the message",
+        ),
     ] {
         let answer = served.ask(method, path, headers, junk).await;
         answer.assert_refused(status, says);
     }
-    for method in [Method::GET, Method::PUT, Method::DELETE, Method::HEAD, Method::OPTIONS] {
-        let answer = served.ask(method.clone(), read, &[version, authorization, id], "").await;
+    for method in [
+        Method::GET,
+        Method::PUT,
+        Method::DELETE,
+        Method::HEAD,
+        Method::OPTIONS,
+    ] {
+        let answer = served
+            .ask(method.clone(), read, &[version, authorization, id], "")
+            .await;
         assert_eq!(answer.status, 405, "{method}");
         assert_eq!(answer.headers["allow"], "POST");
         assert_eq!(served.ask(method, "/", &[], "").await.status, 405);
@@ -84,7 +116,10 @@ async fn who_wants_to_know_is_told_that_it_is_well_and_its_numbers() {
         "kvick_server_requests_total{operation=\"look\",status=\"2xx\"} 1",
         "kvick_server_connections 1",
     ] {
-        assert!(text.lines().any(|other| other == line), "{line} is not in {text}");
+        assert!(
+            text.lines().any(|other| other == line),
+            "{line} is not in {text}"
+        );
     }
     served.stop().await;
 }

@@ -10,7 +10,10 @@ async fn a_read_answers_its_ranges_in_order() {
     // P05
     let served = Served::start().await;
     for number in 0..5_u8 {
-        served.kv.set(Key::raw([b'k', number]), [number; 3]).unwrap();
+        served
+            .kv
+            .set(Key::raw([b'k', number]), &[number; 3][..])
+            .unwrap();
     }
     let mut reversed = range(b"k", b"l", 2);
     reversed.reverse = true;
@@ -23,7 +26,10 @@ async fn a_read_answers_its_ranges_in_order() {
         one(b"missing"),
     ];
     let output: pb::SnapshotReadOutput = served.read(ranges).await.message();
-    assert_eq!((output.status, output.read_is_strongly_consistent), (1, true));
+    assert_eq!(
+        (output.status, output.read_is_strongly_consistent),
+        (1, true)
+    );
     assert!(!output.read_disabled);
     let keys: Vec<Vec<u8>> = output
         .ranges
@@ -51,13 +57,31 @@ async fn what_is_out_of_bounds_is_refused() {
         (vec![range(b"a", b"b", 0)], "not positive: got 0"),
         (vec![range(b"a", b"b", -1)], "not positive: got -1"),
         (vec![one(b"k"); 11], "Too many ranges (max 10): got 11"),
-        (vec![range(b"a", b"b", 1001)], "Too many entries (max 1000): got 1001"),
-        (vec![range(b"a", b"b", 501); 2], "Too many entries (max 1000): got 1002"),
+        (
+            vec![range(b"a", b"b", 1001)],
+            "Too many entries (max 1000): got 1001",
+        ),
+        (
+            vec![range(b"a", b"b", 501); 2],
+            "Too many entries (max 1000): got 1002",
+        ),
         (vec![range(b"a", b"b", i32::MAX); 10], "Too many entries"),
-        (vec![range(b"a", &long(2050), 1)], "Key too large for read (max 2049 bytes)"),
-        (vec![range(&long(2050), b"l", 1)], "Key too large for read (max 2049 bytes)"),
-        (vec![one(&long(2049))], "Key too large for read (max 2049 bytes)"),
-        (vec![one(b"k"), range(&long(2050), b"l", 1)], "Key too large for read"),
+        (
+            vec![range(b"a", &long(2050), 1)],
+            "Key too large for read (max 2049 bytes)",
+        ),
+        (
+            vec![range(&long(2050), b"l", 1)],
+            "Key too large for read (max 2049 bytes)",
+        ),
+        (
+            vec![one(&long(2049))],
+            "Key too large for read (max 2049 bytes)",
+        ),
+        (
+            vec![one(b"k"), range(&long(2050), b"l", 1)],
+            "Key too large for read",
+        ),
     ] {
         served.read(ranges).await.assert_refused(400, says);
     }
@@ -101,7 +125,11 @@ async fn values_pass_unchanged_both_ways() {
             let [entry] = &range.values[..] else {
                 panic!("{name}: {range:?}");
             };
-            assert_eq!((&entry.value[..], entry.encoding), (bytes, encoding), "{name}");
+            assert_eq!(
+                (&entry.value[..], entry.encoding),
+                (bytes, encoding),
+                "{name}"
+            );
             assert_eq!(entry.key, key.as_bytes());
         }
         // And back, under another key, which the program that has the database sees at once.
@@ -113,7 +141,10 @@ async fn values_pass_unchanged_both_ways() {
         let written: pb::AtomicWriteOutput = served.mutate(mutation).await.message();
         let copy = served.kv.get(Key::raw("copy")).unwrap();
         assert_eq!(copy.value(), served.kv.get(name).unwrap().value());
-        assert_eq!(copy.versionstamp().unwrap().as_bytes(), &written.versionstamp[..]);
+        assert_eq!(
+            copy.versionstamp().unwrap().as_bytes(),
+            &written.versionstamp[..]
+        );
     }
     let read = served.kv.get("number").unwrap();
     assert_eq!(read.value(), Some(&Value::U64(u64::MAX - 1)));
@@ -129,10 +160,16 @@ async fn a_message_with_too_many_parts_is_refused_before_it_is_decoded() {
         ("/v2/atomic_write", "Too many checks (max 100): got 1000000"),
         ("/v2/watch", "Too many keys (max 10): got 1000000"),
     ] {
-        served.post(path, body.clone()).await.assert_refused(400, says);
+        served
+            .post(path, body.clone())
+            .await
+            .assert_refused(400, says);
     }
     // What is not known is passed over.
-    let mut body = pb::SnapshotRead { ranges: vec![one(b"k")] }.encode_to_vec();
+    let mut body = pb::SnapshotRead {
+        ranges: vec![one(b"k")],
+    }
+    .encode_to_vec();
     body.extend([0x7a, 2, 1, 2]);
     let answer = served.post("/v2/snapshot_read", body).await;
     let output: pb::SnapshotReadOutput = answer.message();

@@ -62,7 +62,11 @@ impl Answer {
     pub(crate) fn assert_refused(&self, status: u16, says: &str) {
         assert_eq!(self.status.as_u16(), status, "{:?}", self.body);
         assert_eq!(self.content_type(), "text/plain; charset=utf-8");
-        assert!(self.text().contains(says), "{:?}, and not {says:?}", self.text());
+        assert!(
+            self.text().contains(says),
+            "{:?}, and not {says:?}",
+            self.text()
+        );
     }
 }
 
@@ -83,9 +87,12 @@ pub(crate) fn options() -> Options {
 }
 
 fn client(http: Http) -> Client<HttpConnector, Full<Bytes>> {
+    let mut connector = HttpConnector::new();
+    // A request is more than one packet, and the next is not to wait for the first.
+    connector.set_nodelay(true);
     Client::builder(TokioExecutor::new())
         .http2_only(http == Http::Two)
-        .build_http()
+        .build(connector)
 }
 
 impl Served {
@@ -96,7 +103,9 @@ impl Served {
 
     /// A server, of this database at `/`.
     pub(crate) async fn start_with(server: Server, kv: Kv) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a port");
+        let listener = TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("there is a port");
         let address = listener.local_addr().expect("it has one");
         let (shutdown, stopped) = oneshot::channel();
         let ended = tokio::spawn(server.serve(listener, async {
@@ -110,7 +119,10 @@ impl Served {
             shutdown: Some(shutdown),
             ended,
         };
-        served.id = served.metadata("/").await["databaseId"].as_str().expect("a text").to_owned();
+        served.id = served.metadata("/").await["databaseId"]
+            .as_str()
+            .expect("a text")
+            .to_owned();
         served
     }
 
@@ -123,7 +135,10 @@ impl Served {
     pub(crate) async fn stop(&mut self) {
         drop(self.shutdown.take());
         let ended = tokio::time::timeout(PATIENCE, &mut self.ended).await;
-        ended.expect("it ends").expect("it does not panic").expect("nothing fails");
+        ended
+            .expect("it ends")
+            .expect("it does not panic")
+            .expect("nothing fails");
     }
 
     /// Has it ended from now on, without waiting.
@@ -133,7 +148,9 @@ impl Served {
 
     pub(crate) async fn request(&self, request: Request<Full<Bytes>>) -> http::Response<Incoming> {
         let answered = tokio::time::timeout(PATIENCE, self.client.request(request)).await;
-        answered.expect("there is an answer").expect("the connection lasts")
+        answered
+            .expect("there is an answer")
+            .expect("the connection lasts")
     }
 
     pub(crate) async fn ask(
@@ -148,9 +165,15 @@ impl Served {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(Full::new(body.into())).expect("it is a request");
+        let request = request
+            .body(Full::new(body.into()))
+            .expect("it is a request");
         let (head, body) = self.request(request).await.into_parts();
-        let body = body.collect().await.expect("the connection lasts").to_bytes();
+        let body = body
+            .collect()
+            .await
+            .expect("the connection lasts")
+            .to_bytes();
         Answer {
             status: head.status,
             headers: head.headers,
@@ -200,7 +223,10 @@ impl Served {
     /// A watch, which goes on.
     pub(crate) async fn watch(&self, keys: &[&[u8]]) -> Frames {
         let keys = keys.iter().map(|key| pb::WatchKey { key: key.to_vec() });
-        let body = pb::Watch { keys: keys.collect() }.encode_to_vec();
+        let body = pb::Watch {
+            keys: keys.collect(),
+        }
+        .encode_to_vec();
         let request = Request::post(format!("http://{}/v2/watch", self.address))
             .header("authorization", format!("Bearer {TOKEN}"))
             .header("x-denokv-version", "3")
@@ -209,7 +235,10 @@ impl Served {
             .expect("it is a request");
         let response = self.request(request).await;
         assert_eq!(response.status(), StatusCode::OK);
-        assert_eq!(response.headers()["content-type"], "application/octet-stream");
+        assert_eq!(
+            response.headers()["content-type"],
+            "application/octet-stream"
+        );
         Frames {
             body: response.into_body(),
             bytes: Vec::new(),
@@ -236,7 +265,9 @@ impl Frames {
                 }
             }
             let more = tokio::time::timeout(PATIENCE, self.body.frame()).await;
-            let more = more.expect("something comes")?.expect("the connection lasts");
+            let more = more
+                .expect("something comes")?
+                .expect("the connection lasts");
             self.bytes.extend(more.into_data().expect("it is data"));
         }
     }

@@ -1,6 +1,6 @@
 //! `watch`.
 
-use crate::support::{Served, options, set};
+use crate::support::{Served, one, options, set};
 use denokv_proto::datapath as pb;
 use kvick::{Key, Kv};
 use kvick_server::Server;
@@ -15,7 +15,11 @@ async fn a_watch_begins_with_every_key_and_goes_on_with_changes() {
     let mut frames = served.watch(&[b"a", b"b", b"a"]).await;
     let first = frames.change().await;
     assert_eq!(first.status, 1);
-    let keys: Vec<_> = first.keys.iter().map(|key| (key.changed, key.entry_if_changed.is_some())).collect();
+    let keys: Vec<_> = first
+        .keys
+        .iter()
+        .map(|key| (key.changed, key.entry_if_changed.is_some()))
+        .collect();
     assert_eq!(keys, [(true, true), (true, false), (true, true)]);
     let entry = first.keys[0].entry_if_changed.as_ref().unwrap();
     assert_eq!((&entry.key[..], entry.encoding), (&b"a"[..], 2));
@@ -28,7 +32,11 @@ async fn a_watch_begins_with_every_key_and_goes_on_with_changes() {
     assert_eq!(entry.versionstamp, written.versionstamp);
     served.kv.delete(Key::raw("a")).unwrap();
     let third = frames.change().await;
-    let changed: Vec<_> = third.keys.iter().map(|key| (key.changed, key.entry_if_changed.is_some())).collect();
+    let changed: Vec<_> = third
+        .keys
+        .iter()
+        .map(|key| (key.changed, key.entry_if_changed.is_some()))
+        .collect();
     assert_eq!(changed, [(true, false), (false, false), (true, false)]);
 }
 
@@ -61,7 +69,10 @@ async fn a_watch_ends_with_its_database() {
     frames.change().await;
     served.kv.close();
     while frames.next().await.is_some() {}
-    served.read(Vec::new()).await.assert_refused(503, "shutting down");
+    served
+        .read(vec![one(b"a")])
+        .await
+        .assert_refused(503, "shutting down");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,12 +80,21 @@ async fn more_keys_than_ten_are_refused() {
     // P09
     let served = Served::start().await;
     let post = async |count: usize, bytes: usize| {
-        let key = pb::WatchKey { key: vec![1; bytes] };
-        let body = pb::Watch { keys: vec![key; count] }.encode_to_vec();
+        let key = pb::WatchKey {
+            key: vec![1; bytes],
+        };
+        let body = pb::Watch {
+            keys: vec![key; count],
+        }
+        .encode_to_vec();
         served.post("/v2/watch", body).await
     };
-    post(11, 1).await.assert_refused(400, "Too many keys (max 10): got 11");
-    post(1, 2_049).await.assert_refused(400, "Key too large for read (max 2049 bytes)");
+    post(11, 1)
+        .await
+        .assert_refused(400, "Too many keys (max 10): got 11");
+    post(1, 2_049)
+        .await
+        .assert_refused(400, "Key too large for read (max 2049 bytes)");
     let keys: Vec<Vec<u8>> = (0..10).map(|number| vec![number; 2_048]).collect();
     let keys: Vec<&[u8]> = keys.iter().map(|key| &key[..]).collect();
     assert_eq!(served.watch(&keys).await.change().await.keys.len(), 10);
@@ -92,7 +112,10 @@ async fn who_comes_late_is_shown_the_newest_state() {
     let mut count = 0;
     while shown < 10_000 {
         let change = frames.change().await;
-        let entry = change.keys[0].entry_if_changed.clone().expect("it is there");
+        let entry = change.keys[0]
+            .entry_if_changed
+            .clone()
+            .expect("it is there");
         let number = u64::from_le_bytes(entry.value[..].try_into().unwrap());
         assert!(number > shown, "{number} after {shown}");
         shown = number;

@@ -51,10 +51,17 @@ async fn a_write_comes_to_what_an_atomic_operation_comes_to() {
         .await
         .message();
     assert_eq!((output.status, output.failed_checks.len()), (1, 0));
-    assert_eq!(read("sum").versionstamp().unwrap().as_bytes(), &output.versionstamp[..]);
+    assert_eq!(
+        read("sum").versionstamp().unwrap().as_bytes(),
+        &output.versionstamp[..]
+    );
     let numbers = ["sum", "min", "max"].map(|name| read(name).as_u64());
     assert_eq!(numbers, [Some(5), Some(3), Some(7)]);
-    let log = served.kv.list(kvick::Range::raw(&b"log"[..], &b"log\xff"[..])).entries().unwrap();
+    let log = served
+        .kv
+        .list(kvick::Range::raw(&b"log"[..], &b"log\xff"[..]))
+        .entries()
+        .unwrap();
     assert_eq!(log.count(), 1);
     // An empty one is a commit as well.
     let empty: pb::AtomicWriteOutput = served.write(&pb::AtomicWrite::default()).await.message();
@@ -88,15 +95,24 @@ async fn checks_that_fail_are_listed_and_nothing_has_changed() {
     assert!(output.versionstamp.is_empty());
     assert!(served.kv.get(Key::raw("other")).unwrap().is_missing());
     // Zero is that of no entry: old clients mean a missing one by it.
-    let holding = vec![check(there, stamp.as_bytes()), check(missing, b""), check(missing, &[0; 10])];
+    let holding = vec![
+        check(there, stamp.as_bytes()),
+        check(missing, b""),
+        check(missing, &[0; 10]),
+    ];
     let output: pb::AtomicWriteOutput = served.write(&write(holding)).await.message();
     assert_eq!(output.status, 1);
     for bytes in [1, 9, 11, 20] {
-        let answer = served.write(&write(vec![check(there, &vec![1; bytes])])).await;
+        let answer = served
+            .write(&write(vec![check(there, &vec![1; bytes])]))
+            .await;
         answer.assert_refused(400, &format!("not {bytes}"));
     }
     // P12: as many as in Deno.
-    let output: pb::AtomicWriteOutput = served.write(&write(vec![check(missing, b""); 100])).await.message();
+    let output: pb::AtomicWriteOutput = served
+        .write(&write(vec![check(missing, b""); 100]))
+        .await
+        .message();
     assert_eq!(output.status, 1);
     let answer = served.write(&write(vec![check(missing, b""); 101])).await;
     answer.assert_refused(400, "Too many checks (max 100): got 101");
@@ -111,19 +127,28 @@ async fn what_cannot_be_written_is_refused_whole() {
     for (wrong, says) in [
         (mutation(b"text", 3, number(1)), "sum"),
         (mutation(b"text", 4, number(1)), "max"),
-        (mutation(b"n", 3, value(b"bytes", 3)), "sum"),
+        (mutation(b"n", 3, value(b"bytes", 3)), "neither a number"),
         (mutation(b"n", 0, number(1)), "unknown mutation type: 0"),
         (mutation(b"n", 6, number(1)), "unknown mutation type: 6"),
         (mutation(b"n", 99, number(1)), "unknown mutation type: 99"),
         (mutation(b"n", 1, None), "has none"),
         (mutation(b"n", 3, None), "has none"),
-        (mutation(b"n", 1, value(b"12345678", 0)), "unknown value encoding: 0"),
-        (mutation(b"n", 1, value(b"12345678", 4)), "unknown value encoding: 4"),
+        (
+            mutation(b"n", 1, value(b"12345678", 0)),
+            "unknown value encoding: 0",
+        ),
+        (
+            mutation(b"n", 1, value(b"12345678", 4)),
+            "unknown value encoding: 4",
+        ),
         (mutation(b"n", 1, value(b"1234567", 2)), "and not 7"),
         (mutation(b"n", 1, value(b"", 2)), "and not 0"),
         (mutation(b"", 1, number(1)), "key cannot be empty"),
         (mutation(b"", 2, None), "key cannot be empty"),
-        (mutation(&[1; 2_049], 1, number(1)), "Key too large for write (max 2048 bytes)"),
+        (
+            mutation(&[1; 2_049], 1, number(1)),
+            "Key too large for write (max 2048 bytes)",
+        ),
         (set(b"n", &[0; 65_537]), "Value too large (max 65536 bytes)"),
     ] {
         let write = pb::AtomicWrite {
@@ -132,13 +157,20 @@ async fn what_cannot_be_written_is_refused_whole() {
         };
         let answer = served.write(&write).await;
         assert_eq!(answer.status, 400, "{wrong:?}: {:?}", answer.body);
-        assert!(answer.text().contains(says), "{:?}, and not {says:?}", answer.text());
+        assert!(
+            answer.text().contains(says),
+            "{:?}, and not {says:?}",
+            answer.text()
+        );
     }
     let many = |count: usize| pb::AtomicWrite {
         mutations: vec![mutation(b"k", 2, None); count],
         ..pb::AtomicWrite::default()
     };
-    served.write(&many(1_001)).await.assert_refused(400, "Too many mutations (max 1000): got 1001");
+    served
+        .write(&many(1_001))
+        .await
+        .assert_refused(400, "Too many mutations (max 1000): got 1001");
     assert_eq!(served.kv.versionstamp(), before, "nothing was committed");
     assert_eq!(served.write(&many(1_000)).await.status, 200);
 }
@@ -165,9 +197,15 @@ async fn an_entry_expires_at_its_instant() {
         assert!(read().is_missing());
     }
     for impossible in [-2, i64::MIN] {
-        served.mutate(expiring(impossible)).await.assert_refused(400, "expire_at_ms");
+        served
+            .mutate(expiring(impossible))
+            .await
+            .assert_refused(400, "expire_at_ms");
     }
-    served.mutate(expiring(i64::MAX)).await.assert_refused(400, "too large");
+    served
+        .mutate(expiring(i64::MAX))
+        .await
+        .assert_refused(400, "too large");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -223,7 +261,10 @@ async fn where_nobody_can_receive_messages_none_is_taken() {
         enqueues: vec![pb::Enqueue::default()],
         ..pb::AtomicWrite::default()
     };
-    served.write(&write).await.assert_refused(400, "enqueue is not supported");
+    served
+        .write(&write)
+        .await
+        .assert_refused(400, "enqueue is not supported");
     assert_eq!(served.kv.stats().message_count, 0);
 }
 
@@ -244,7 +285,10 @@ async fn a_server_that_only_reads_says_so() {
 async fn what_does_not_fit_is_the_clients_affair() {
     let kv = Kv::builder().memory_limit(1 << 16).build();
     let served = Served::start_with(Server::new(kv.clone(), options()), kv).await;
-    served.mutate(set(b"k", &[0; 65_000])).await.assert_refused(429, "memory limit");
+    served
+        .mutate(set(b"k", &[0; 65_000]))
+        .await
+        .assert_refused(429, "memory limit");
     assert_eq!(served.mutate(set(b"k", b"small")).await.status, 200);
     // Limits can be raised.
     let kv = Kv::builder().limits(Limits::unlimited()).build();
@@ -321,9 +365,18 @@ async fn no_input_is_answered_as_if_it_were_the_servers_fault() {
     }
     assert!(done > 100 && refused > 100, "{done} and {refused}");
     for length in 0..=16 {
-        let status = served.mutate(mutation(b"k", 1, value(&vec![1; length], 2))).await.status;
+        let status = served
+            .mutate(mutation(b"k", 1, value(&vec![1; length], 2)))
+            .await
+            .status;
         assert_eq!(status.as_u16(), if length == 8 { 200 } else { 400 });
     }
     let headers = [("authorization", &format!("Bearer {TOKEN}")[..])];
-    assert_eq!(served.ask(Method::GET, "/healthz", &headers, "").await.status, 200);
+    assert_eq!(
+        served
+            .ask(Method::GET, "/healthz", &headers, "")
+            .await
+            .status,
+        200
+    );
 }

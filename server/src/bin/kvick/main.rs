@@ -39,7 +39,9 @@ fn main() -> ExitCode {
             Ok(())
         }
         "" => Err(Fault::usage(USAGE)),
-        other => Err(Fault::usage(format!("there is no command {other:?}\n\n{USAGE}"))),
+        other => Err(Fault::usage(format!(
+            "there is no command {other:?}\n\n{USAGE}"
+        ))),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -90,7 +90,9 @@ fn parse(words: Vec<OsString>) -> Result<Option<Asked>, Fault> {
             }
             Long("memory-limit") => asked.memory_limit = Some(parser.value()?.parse_with(bytes)?),
             Long("evict") => asked.evicts = true,
-            Long("body-limit") => asked.options.body_bytes_max = parser.value()?.parse_with(bytes)?,
+            Long("body-limit") => {
+                asked.options.body_bytes_max = parser.value()?.parse_with(bytes)?
+            }
             Long("connections") => asked.options.connections_max = parser.value()?.parse()?,
             Long("streams") => asked.options.streams_max = parser.value()?.parse()?,
             Short('h') | Long("help") => return Ok(None),
@@ -112,7 +114,9 @@ fn parse(words: Vec<OsString>) -> Result<Option<Asked>, Fault> {
 /// A number of bytes, with or without a suffix.
 fn bytes(text: &str) -> Result<usize, String> {
     let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
-    let unit = units.iter().find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift)));
+    let unit = units
+        .iter()
+        .find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift)));
     let (number, shift) = unit.unwrap_or((text, 0));
     let number = number.trim().parse::<usize>().ok();
     let bytes = number.and_then(|number| number.checked_mul(1 << shift));
@@ -138,13 +142,17 @@ fn tls(certificate: &Path, key: &Path) -> Result<ServerConfig, Fault> {
         let file = file.display().to_string();
         move |error: &dyn std::fmt::Display| Fault::failed(format!("{file}: {error}"))
     };
-    let chain = CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let chain =
+        CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let chain = chain.map_err(|error| refuse(certificate)(&error))?;
     let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| refuse(key)(&error))?;
     let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config =
+        ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let config = config.map_err(Fault::failed)?.with_no_client_auth();
-    config.with_single_cert(chain, secret).map_err(Fault::failed)
+    config
+        .with_single_cert(chain, secret)
+        .map_err(Fault::failed)
 }
 
 fn database(memory_limit: Option<usize>, evicts: bool) -> Kv {
@@ -159,26 +167,44 @@ fn database(memory_limit: Option<usize>, evicts: bool) -> Kv {
 }
 
 async fn serve(asked: Asked) -> Result<(), Fault> {
-    let Asked { memory_limit, evicts, .. } = asked;
+    let Asked {
+        memory_limit,
+        evicts,
+        ..
+    } = asked;
     let mut options = asked.options;
     options.access_token = access_token(asked.token_file.as_deref())?;
     let (is_open, scheme) = (
         options.access_token.is_none(),
-        if asked.certificate.is_some() { "https" } else { "http" },
+        if asked.certificate.is_some() {
+            "https"
+        } else {
+            "http"
+        },
     );
     let mut server = Server::new(database(memory_limit, evicts), options);
     if asked.databases > 0 {
-        server = server.databases(asked.databases, asked.idle, move |_| database(memory_limit, evicts));
+        server = server.databases(asked.databases, asked.idle, move |_| {
+            database(memory_limit, evicts)
+        });
     }
     if let (Some(certificate), Some(key)) = (&asked.certificate, &asked.key) {
         server = server.tls(tls(certificate, key)?);
     }
     let listener = TcpListener::bind(asked.address).await;
-    let listener = listener.map_err(|error| Fault::failed(format!("{}: {error}", asked.address)))?;
+    let listener =
+        listener.map_err(|error| Fault::failed(format!("{}: {error}", asked.address)))?;
     let address = listener.local_addr().map_err(Fault::failed)?;
-    let access = if is_open { ", without an access token" } else { "" };
+    let access = if is_open {
+        ", without an access token"
+    } else {
+        ""
+    };
     println!("serving / at {scheme}://{address}{access}");
-    server.serve(listener, told_to_end()).await.map_err(Fault::failed)
+    server
+        .serve(listener, told_to_end())
+        .await
+        .map_err(Fault::failed)
 }
 
 /// Is ready when the process is told to end.
@@ -231,7 +257,9 @@ mod tests {
             let fault = parse(words(wrong)).expect_err(wrong).to_string();
             assert!(fault.contains(says), "{wrong}: {fault}");
         }
-        let asked = parse(words("--addr [::1]:0 --memory-limit 1GiB --evict --databases 0"));
+        let asked = parse(words(
+            "--addr [::1]:0 --memory-limit 1GiB --evict --databases 0",
+        ));
         let asked = asked.expect("it is fine").expect("it is no call for help");
         assert!(asked.address.is_ipv6() && asked.evicts && asked.databases == 0);
         assert_eq!(asked.memory_limit, Some(1 << 30));
