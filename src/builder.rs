@@ -9,6 +9,7 @@ use crate::key::Key;
 use crate::kv::Kv;
 use crate::limits::Limits;
 use crate::value::ValueRef;
+use crate::version::{Stamp, Versionstamp};
 use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +38,7 @@ pub struct Builder {
     weigher: Option<Weigher>,
     on_limit: OnLimit,
     eviction: EvictionScope,
+    after: Option<Stamp>,
 }
 
 /// What is done where a commit is going to hold more than a limit allows: [`Builder::on_limit`].
@@ -67,6 +69,7 @@ impl Builder {
             weigher: None,
             on_limit: OnLimit::default(),
             eviction: EvictionScope::default(),
+            after: None,
             latency_histograms: false,
             slow_commits: None,
         }
@@ -334,6 +337,30 @@ impl Builder {
         self
     }
 
+    /// Every commit gets a versionstamp above this one. For a database that takes the place of another whose
+    /// versionstamps somebody still knows, as where a program has been started again: a check on what was
+    /// read from the old one must not hold for what the new one has. Half of all versionstamps can be asked
+    /// for; what is larger counts as that. Default: the first versionstamp is one above zero.
+    ///
+    /// A database that was built so refuses to import what is to keep its versionstamps
+    /// ([`NotEmpty`](crate::ErrorKind::NotEmpty)).
+    ///
+    /// ```
+    /// use kvick::Kv;
+    ///
+    /// let old = Kv::new();
+    /// old.set("counter", 1u64)?;
+    /// let read = old.get("counter")?;
+    /// let new = Kv::builder().versionstamps_after(old.versionstamp()).build();
+    /// new.set("counter", 7u64)?;
+    /// assert!(!new.atomic().check(&read).set("counter", 2u64).commit()?.is_committed());
+    /// # Ok::<(), kvick::Error>(())
+    /// ```
+    pub fn versionstamps_after(mut self, versionstamp: Versionstamp) -> Self {
+        self.after = Some(versionstamp.ceiling().min(Stamp::new(Stamp::MAX.get() / 2)));
+        self
+    }
+
     /// Builds the engine. It is empty.
     pub fn build(mut self) -> Kv {
         self.eviction.makes_room = self.on_limit == OnLimit::Evict;
@@ -341,7 +368,7 @@ impl Builder {
         let stripe_bits = self
             .threads
             .map_or_else(Config::default_stripe_bits, Config::stripe_bits_for);
-        Kv::over(Engine::new(Config {
+        let engine = Engine::new(Config {
             limits: self.limits.clamped(),
             clock: self.clock,
             stripe_bits,
@@ -354,6 +381,10 @@ impl Builder {
             entry_limit: self.entry_limit.map_or(u64::MAX, |limit| limit as u64),
             weigher: self.weigher.filter(|_| self.entry_limit.is_some()),
             eviction: is_evicting.then_some(self.eviction),
-        }))
+        });
+        if let Some(after) = self.after.filter(|after| *after > Stamp::ZERO) {
+            engine.pass_by(after);
+        }
+        Kv::over(engine)
     }
 }

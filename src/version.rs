@@ -75,6 +75,13 @@ impl From<Stamp> for Versionstamp {
 }
 
 impl Versionstamp {
+    /// The smallest stamp whose versionstamp is not below this one.
+    pub(crate) fn ceiling(self) -> Stamp {
+        let floor = self.floor();
+        let is_above = self > floor.into();
+        Stamp::new(floor.get().saturating_add(is_above.into())).min(Stamp::MAX)
+    }
+
     /// The largest stamp whose versionstamp is not above this one.
     pub(crate) fn floor(self) -> Stamp {
         let number = self.0.first_chunk::<8>().copied().unwrap_or_default();

@@ -16,6 +16,9 @@ use uuid::Uuid;
 /// The most characters of the name of a database.
 pub const DATABASE_NAME_CHARS_MAX: usize = 64;
 
+/// What the identifiers of databases are made of, with their names.
+const NAMESPACE: Uuid = Uuid::from_u128(0x6b76_6963_6b00_4d5e_9c2a_0f6f_6d1b_7e55);
+
 /// What stands before the paths of data requests.
 const ENDPOINT: &str = "/v2";
 
@@ -37,6 +40,12 @@ impl DatabaseName {
 
     pub(crate) fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// What clients know it by, beside the path: always the same, so that they go on where the server has
+    /// been started again or the database was closed meanwhile. (`@deno/kv` asks for it only once in a day.)
+    pub(crate) fn id(&self) -> Uuid {
+        Uuid::new_v5(&NAMESPACE, self.0.as_bytes())
     }
 
     /// Where its data requests go, from the root.
@@ -66,11 +75,10 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    fn new(kv: Kv) -> Self {
+    fn new(kv: Kv, name: &DatabaseName) -> Self {
         Self {
             kv,
-            // Another than before a restart: what a client knows from before is not true any more.
-            id: Uuid::new_v4(),
+            id: name.id(),
             begun: Instant::now(),
             used_ms: AtomicU64::new(0),
         }
@@ -133,7 +141,7 @@ impl fmt::Debug for Databases {
 impl Databases {
     pub(crate) fn new(main: Kv, made: Option<Made>) -> Self {
         Self {
-            main: Arc::new(Database::new(main)),
+            main: Arc::new(Database::new(main, &DatabaseName::default())),
             named: RwLock::default(),
             made,
         }
@@ -165,7 +173,7 @@ impl Databases {
             let (max, got) = (made.max, named.len() + 1);
             return Err(Refusal::too_many("Too many databases", max, got));
         }
-        let database = Arc::new(Database::new((made.make)(name.as_str())));
+        let database = Arc::new(Database::new((made.make)(name.as_str()), name));
         named.insert(name.clone(), Arc::clone(&database));
         Ok(database)
     }

@@ -182,14 +182,14 @@ impl Service {
         let id = id.ok_or_else(|| {
             Refusal::bad("the header x-denokv-database-id is missing, or is no UUID")
         })?;
-        let database = self
-            .databases
-            .find(name)
-            .filter(|database| database.id() == id);
-        // With this word the Deno runtime asks for the metadata again, at once (spec 8.6).
-        database.ok_or_else(|| {
-            Refusal::bad("this authorization is for another database: it has gone, or is a new one")
-        })
+        let found = self.databases.find(name);
+        let known = found.as_ref().map_or_else(|| name.id(), |one| one.id());
+        if id != known {
+            // With this word the Deno runtime asks for the metadata again, at once (spec 8.6).
+            return Err(Refusal::bad("this authorization is for another database"));
+        }
+        // It is not there any more where the server was started again since, or it was closed.
+        found.map_or_else(|| self.databases.find_or_make(name), Ok)
     }
 
     fn data(

@@ -331,6 +331,12 @@ impl Engine {
         self.counter.latest()
     }
 
+    /// Mints a stamp for nothing, and passes by those before it. Nobody else has the engine yet.
+    pub(crate) fn pass_by(&self, stamp: Stamp) {
+        let is_minted = self.counter.mint_at(stamp);
+        debug_assert!(is_minted, "nothing was minted before");
+    }
+
     fn stripe_of(&self, hash: u64) -> usize {
         stripe_of(hash, self.config.stripe_bits)
     }

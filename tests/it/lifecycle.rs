@@ -7,8 +7,8 @@ use crate::support::{assert_refused, committed, everything};
 use bytes::Bytes;
 use kvick::{
     AtomicOp, Blocking, ChangeEvent, ChangeStream, Cursor, Delivery, Emission, Entries, Entry,
-    Error, ErrorKind, Key, Keys, Kv, List, ManualClock, Outcome, Range, RangeChange, RangeWatch,
-    RetryPolicy, Snapshot, Stats, Sum, Transacted, Update, Value, Versionstamp, Watch,
+    Error, ErrorKind, ImportOptions, Key, Keys, Kv, List, ManualClock, Outcome, Range, RangeChange,
+    RangeWatch, RetryPolicy, Snapshot, Stats, Sum, Transacted, Update, Value, Versionstamp, Watch,
 };
 use std::fmt::Debug;
 use std::num::NonZeroU32;
@@ -515,4 +515,72 @@ fn an_engine_goes_by_the_clock_it_is_given() {
     let first = kv.set("key", 1_u64).unwrap();
     clock.set(Duration::ZERO);
     assert!(kv.set("key", 2_u64).unwrap() > first);
+}
+
+#[test]
+fn versionstamps_begin_after_what_was_asked_for() {
+    let after = |versionstamp| Kv::builder().versionstamps_after(versionstamp).build();
+    let number = |versionstamp: Versionstamp| {
+        let (number, rest) = versionstamp.as_bytes().split_at(8);
+        assert_eq!(rest, [0, 0]);
+        u64::from_be_bytes(number.try_into().unwrap())
+    };
+    let stamp = |number: u64, rest: [u8; 2]| {
+        let mut bytes = [0; 10];
+        bytes[..8].copy_from_slice(&number.to_be_bytes());
+        bytes[8..].copy_from_slice(&rest);
+        Versionstamp::from_bytes(bytes)
+    };
+    let half = (1 << 61) - 1;
+    for (asked, first) in [
+        (stamp(0, [0, 0]), 1),
+        (stamp(1, [0, 0]), 2),
+        (stamp(1, [0, 1]), 3),
+        (stamp(1 << 54, [0, 0]), (1 << 54) + 1),
+        (stamp(u64::MAX, [255, 255]), half + 1),
+    ] {
+        let kv = after(asked);
+        assert_eq!(
+            kv.versionstamp(),
+            if first == 1 {
+                asked
+            } else {
+                stamp(first - 1, [0, 0])
+            }
+        );
+        let set = kv.set("a", 1_u64).unwrap();
+        assert_eq!(number(set), first, "{asked}");
+        assert_eq!(set > asked, first <= half, "{asked}");
+        // All else is as in any other.
+        let view = kv.snapshot();
+        kv.set("a", 2_u64).unwrap();
+        kv.enqueue("message", Delivery::default()).unwrap();
+        assert_eq!(view.get("a").unwrap().as_u64(), Some(1));
+        drop(view);
+        kv.delete("a").unwrap();
+        assert_eq!(kv.list(Range::all()).count().unwrap(), 0);
+    }
+    // What was read from the one before does not hold for this one.
+    let old = Kv::new();
+    for number in 0..3_u64 {
+        old.set("a", number).unwrap();
+    }
+    let read = old.get("a").unwrap();
+    let new = after(old.versionstamp());
+    for number in 0..3_u64 {
+        new.set("a", number).unwrap();
+    }
+    assert!(
+        !new.atomic()
+            .check(&read)
+            .delete("a")
+            .commit()
+            .unwrap()
+            .is_committed()
+    );
+    let mut file = Vec::new();
+    old.export(&mut file).unwrap();
+    let kept = ImportOptions::default().keep_versionstamps();
+    let refused = after(old.versionstamp()).import(&file[..], &kept);
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::NotEmpty);
 }

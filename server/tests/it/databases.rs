@@ -64,7 +64,7 @@ async fn databases_are_made_when_they_are_asked_for() {
         let answer = served.ask(Method::POST, wrong, &headers, JSON).await;
         assert_eq!(answer.status, 404, "{wrong}");
     }
-    // Nobody makes one without the token, nor by a data request.
+    // Nobody makes one without the token.
     assert_eq!(
         served.ask(Method::POST, "/orders", &[], JSON).await.status,
         401
@@ -109,4 +109,34 @@ async fn one_that_nobody_uses_is_closed() {
         begun.elapsed()
     );
     assert!(first["databaseId"].is_string());
+}
+
+/// As where the server has been started again: `@deno/kv` does not ask for the metadata anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_go_on_where_a_database_is_another_by_the_same_name() {
+    let before = start(1, None).await;
+    let id = before.metadata("/orders").await["databaseId"].clone();
+    drop(before);
+    let after = start(1, None).await;
+    let authorization = format!("Bearer {TOKEN}");
+    let headers = |id| {
+        [
+            ("authorization", &authorization[..]),
+            ("x-denokv-version", "3"),
+            ("x-denokv-database-id", id),
+        ]
+    };
+    let path = "/orders/v2/snapshot_read";
+    let wrong = headers(&after.id);
+    let refused = after.ask(Method::POST, path, &wrong, "").await;
+    refused.assert_refused(400, "authorization");
+    let numbers = after.ask(Method::GET, "/metrics", &wrong, "").await;
+    assert!(
+        !numbers.text().contains("orders"),
+        "it was made by another's identifier"
+    );
+    let id = id.as_str().unwrap();
+    let answer = after.ask(Method::POST, path, &headers(id), "").await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(after.metadata("/orders").await["databaseId"], id);
 }
