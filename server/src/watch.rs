@@ -96,16 +96,16 @@ impl WatchBody {
         emission.map(|emission| emission.map(|emission| self.change(&emission)))
     }
 
-    /// The frame of a change.
+    /// The frame of a change: with all keys as changed, and their entries. The protocol could leave out those
+    /// that have not; but the Deno runtime (2.9.6) shows such a key as missing, and the reference leaves none
+    /// out. Clients tell by the versionstamps.
     fn change(&mut self, emission: &Emission) -> Bytes {
         self.keep_alive.reset();
         let mut message = BytesMut::from(&STATUS[..]);
-        let mut changed = emission.changed.iter().peekable();
-        for (index, entry) in emission.entries.iter().enumerate() {
-            let is_changed = changed.next_if(|changed| **changed == index).is_some();
+        for entry in &emission.entries {
             let output = KeyOutput {
-                changed: is_changed,
-                entry_if_changed: Some(entry).filter(|_| is_changed).and_then(entry_of),
+                changed: true,
+                entry_if_changed: entry_of(entry),
             };
             message.put_u8(0x12);
             prost::encoding::encode_varint(output.encoded_len() as u64, &mut message);

@@ -184,8 +184,8 @@ mod tests {
         assert_eq!(
             steps,
             [
-                "fmt", "clippy", "spec", "tests", "oracle", "docs", "models", "proof", "asan",
-                "fuzz", "benches"
+                "fmt", "clippy", "spec", "tests", "oracle", "docs", "models", "proof", "clients",
+                "asan", "fuzz", "benches"
             ]
         );
     }

@@ -61,11 +61,11 @@ impl Spec {
         let report = match self {
             Self::List => judge(&document, is_cited)?,
             Self::Run => {
-                let (results, problem) = run_tests()?;
+                let (results, problems) = run_tests()?;
                 let mut report = judge(&document, |statement, test| {
                     is_cited(statement, test).and_then(|_| results.verdict(test))
                 })?;
-                report.problems.extend(problem);
+                report.problems.extend(problems);
                 report
             }
         };
@@ -91,27 +91,24 @@ fn is_cited(statement: &str, test: &str) -> Result<&'static str, String> {
     citation::check(Path::new("."), statement, test).map(|()| "not run")
 }
 
-/// Runs the unit tests and the integration binary. The problem is one that no verdict tells: a test
+/// Runs the unit tests and the integration binaries. The problems are those that no verdict tells: a test
 /// failed, but perhaps none that the document names.
-fn run_tests() -> Result<(Results, Option<String>), String> {
-    let mut command = cargo([
-        "test",
-        "--package",
-        "kvick",
-        "--all-features",
-        "--lib",
-        "--test",
-        "it",
-    ]);
-    command.arg("--no-fail-fast");
-    println!("$ {}", shown(&command));
-    let (text, succeeded) = printed(&mut command)?;
-    if !succeeded {
-        println!("{text}");
+fn run_tests() -> Result<(Results, Vec<String>), String> {
+    let engine = ["kvick", "--all-features", "--lib", "--test", "it"];
+    let server = ["kvick-server", "--test", "it"];
+    let (mut all, mut problems) = (String::new(), Vec::new());
+    for (words, prefix) in [(&engine[..], ""), (&server[..], citation::OF_SERVER)] {
+        let mut command = cargo(["test", "--no-fail-fast", "--package"]);
+        command.args(words);
+        println!("$ {}", shown(&command));
+        let (text, succeeded) = printed(&mut command)?;
+        if !succeeded {
+            println!("{text}");
+            problems.push(format!("`{}` failed", shown(&command)));
+        }
+        all.push_str(&text.replace("\ntest ", &format!("\ntest {prefix}")));
     }
-    let results = Results::parse(&text);
-    let failed = format!("`{}` failed", shown(&command));
-    Ok((results, (!succeeded).then_some(failed)))
+    Ok((Results::parse(&all), problems))
 }
 
 /// The table and what is wrong with it.
@@ -131,8 +128,8 @@ impl Report {
     }
 }
 
-/// What only a server can show.
-const SERVER_GROUP: char = 'P';
+/// What clients can show.
+const CLIENTS_GROUP: char = 'P';
 
 /// How many statements there are of each verdict.
 #[derive(Default)]
@@ -140,7 +137,7 @@ struct Counts {
     with_tests: usize,
     failed: usize,
     none_yet: usize,
-    server: usize,
+    clients: usize,
     not_applicable: usize,
 }
 
@@ -163,12 +160,12 @@ fn judge(
                 problems.push(format!("{name} has no test yet"));
                 lines.push(format!("{name} | - | no test yet"));
             }
-            Proof::Server => {
-                counts.server += 1;
-                if !name.starts_with(SERVER_GROUP) {
-                    problems.push(format!("{name} is not a matter of a server alone"));
+            Proof::Clients => {
+                counts.clients += 1;
+                if !name.starts_with(CLIENTS_GROUP) {
+                    problems.push(format!("{name} is not a matter of clients"));
                 }
-                lines.push(format!("{name} | - | server"));
+                lines.push(format!("{name} | - | cargo xtask clients"));
             }
             Proof::NotApplicable(reason) => {
                 counts.not_applicable += 1;
@@ -190,13 +187,13 @@ fn judge(
         }
     }
     let summary = format!(
-        "statements {}: with tests {} (of which FAILED {}), no test yet {}, server {}, \
+        "statements {}: with tests {} (of which FAILED {}), no test yet {}, clients {}, \
          not applicable {}; tests {}",
         rows.len(),
         counts.with_tests,
         counts.failed,
         counts.none_yet,
-        counts.server,
+        counts.clients,
         counts.not_applicable,
         named.len()
     );
@@ -223,7 +220,7 @@ mod tests {
             let tests = if name == "A01" {
                 tests
             } else if name.starts_with('P') {
-                "server"
+                "`cargo xtask clients`"
             } else {
                 "not applicable: nothing"
             };
@@ -247,14 +244,14 @@ mod tests {
         assert_eq!(report.problems, [""; 0]);
         for line in [
             "A01: Something holds.\nA01 | a::one | passed\nA01 | a::two | passed\n",
-            "P01: Something holds.\nP01 | - | server\n",
+            "P01: Something holds.\nP01 | - | cargo xtask clients\n",
             "S03: Something holds.\nS03 | - | not applicable: nothing\n",
         ] {
             assert!(report.table.contains(line), "{line}");
         }
         assert_eq!(
             report.summary,
-            "statements 123: with tests 1 (of which FAILED 0), no test yet 0, server 13, \
+            "statements 123: with tests 1 (of which FAILED 0), no test yet 0, clients 13, \
              not applicable 109; tests 2"
         );
     }
@@ -280,7 +277,10 @@ mod tests {
         let nothing = "A02 | Something holds. | = | not applicable: nothing";
         for (instead, problem) in [
             ("none yet", "A02 has no test yet"),
-            ("server", "A02 is not a matter of a server alone"),
+            (
+                "`cargo xtask clients`",
+                "A02 is not a matter of clients",
+            ),
         ] {
             let instead = format!("A02 | Something holds. | = | {instead}");
             let document = document("`a::one`").replace(nothing, &instead);

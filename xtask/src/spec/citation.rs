@@ -17,12 +17,21 @@ pub(super) fn check(root: &Path, statement: &str, test: &str) -> Result<(), Stri
     }
 }
 
-/// The file that holds a test: `list::name` is in tests/it/list.rs, and `key::tests::codec::name` in
-/// src/key/tests/codec.rs.
+/// What the names of the server's tests begin with.
+pub(super) const OF_SERVER: &str = "server::";
+
+/// The file that holds a test: `list::name` is in tests/it/list.rs, `key::tests::codec::name` in
+/// src/key/tests/codec.rs, and `server::order::name` in server/tests/it/order.rs.
 fn file_of(test: &str) -> PathBuf {
+    let (of_server, test) = match test.strip_prefix(OF_SERVER) {
+        Some(test) => (true, test),
+        None => (false, test),
+    };
     let mut modules: Vec<_> = test.split("::").collect();
     modules.pop();
-    let folder = if modules.contains(&"tests") {
+    let folder = if of_server {
+        "server/tests/it"
+    } else if modules.contains(&"tests") {
         "src"
     } else {
         "tests/it"
@@ -38,7 +47,11 @@ fn name_of(test: &str) -> &str {
 
 /// What the comments in the body of a test say, if the test is there.
 fn comments_of(text: &str, name: &str) -> Option<String> {
-    let (_, body) = text.split_once(&format!("#[test]\nfn {name}() {{\n"))?;
+    let begins = [
+        format!("#[test]\nfn {name}() {{\n"),
+        format!("#[tokio::test(flavor = \"multi_thread\")]\nasync fn {name}() {{\n"),
+    ];
+    let (_, body) = begins.iter().find_map(|begin| text.split_once(begin))?;
     let (body, _) = body.split_once("\n}\n")?;
     let lines = body.lines().map(str::trim);
     let comments: Vec<_> = lines.filter(|line| line.starts_with("//")).collect();
@@ -88,8 +101,8 @@ fn it_holds() {
     }
 }
 
-#[test]
-fn something_else_holds() {
+#[tokio::test(flavor = \"multi_thread\")]
+async fn something_else_holds() {
     // A03
 }
 ";
@@ -101,6 +114,7 @@ fn something_else_holds() {
             ("history::controls::name", "tests/it/history/controls.rs"),
             ("key::tests::codec::name", "src/key/tests/codec.rs"),
             ("value::tests::name", "src/value/tests.rs"),
+            ("server::order::name", "server/tests/it/order.rs"),
         ] {
             assert_eq!(file_of(test), Path::new(file), "{test}");
         }
@@ -110,6 +124,8 @@ fn something_else_holds() {
     fn the_comments_of_a_test_are_those_in_its_body() {
         let comments = comments_of(FILE, "it_holds");
         assert_eq!(comments.as_deref(), Some("// A01, A05 to A07: why // B01"));
+        let comments = comments_of(FILE, "something_else_holds");
+        assert_eq!(comments.as_deref(), Some("// A03"));
         assert_eq!(comments_of(FILE, "helper"), None);
         assert_eq!(comments_of(FILE, "holds"), None);
     }

@@ -14,8 +14,8 @@ pub(super) enum Proof<'a> {
     /// The full names of tests, without that of their binary.
     Tests(Vec<&'a str>),
     NoneYet,
-    /// It is about the server, which is still to be built.
-    Server,
+    /// The suites that run in real clients.
+    Clients,
     /// Why there is nothing to test.
     NotApplicable(&'a str),
 }
@@ -64,7 +64,7 @@ fn is_statement(name: &str) -> bool {
 fn proof(cell: &str) -> Option<Proof<'_>> {
     match cell {
         "none yet" => return Some(Proof::NoneYet),
-        "server" => return Some(Proof::Server),
+        "`cargo xtask clients`" => return Some(Proof::Clients),
         _ => {}
     }
     if let Some(reason) = cell.strip_prefix("not applicable: ") {
@@ -113,7 +113,7 @@ Text, and | a bar.
 | name | statement | Deno | tests |
 | --- | --- | --- | --- |
 | A07 | An operation that is refused has no effect. | + (D1) | `atomic::refused`, `key::tests::codec::that` |
-| P01 | It serves. | = | server |
+| P01 | It serves. | = | `cargo xtask clients` |
 
 | D1 | an operation | nothing |
 | D10 | V8 sum | other |
@@ -131,7 +131,7 @@ Text, and | a bar.
                 Row {
                     name: "P01",
                     statement: "It serves.",
-                    proof: Proof::Server,
+                    proof: Proof::Clients,
                 },
             ]
         );
@@ -140,7 +140,7 @@ Text, and | a bar.
     #[test]
     fn tests_may_be_missing_for_a_reason() {
         assert_eq!(proof("none yet"), Ok(Proof::NoneYet));
-        assert_eq!(proof("server"), Ok(Proof::Server));
+        assert_eq!(proof("`cargo xtask clients`"), Ok(Proof::Clients));
         assert_eq!(
             proof("not applicable: types"),
             Ok(Proof::NotApplicable("types"))
@@ -173,10 +173,10 @@ Text, and | a bar.
     #[test]
     fn every_statement_is_in_one_row_and_no_other_is() {
         let document = "\
-| A01 | One. | = | server |
-| A02 | Two. | = | server |
-| A02 | Two again. | = | server |
-| A04 | Four. | = | server |
+| A01 | One. | = | `cargo xtask clients` |
+| A02 | Two. | = | `cargo xtask clients` |
+| A02 | Two again. | = | `cargo xtask clients` |
+| A04 | Four. | = | `cargo xtask clients` |
 ";
         let statements = ["A01", "A02", "A03"].map(str::to_owned);
         assert_eq!(
