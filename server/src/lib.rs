@@ -36,6 +36,7 @@ mod read;
 mod refusal;
 mod server;
 mod service;
+mod turns;
 mod watch;
 mod wire;
 mod write;

@@ -6,13 +6,14 @@ use crate::numbers::Numbers;
 use crate::options::Options;
 use crate::patient::Patient;
 use crate::service::Service;
+use crate::turns::Turns;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder as Connections;
 use kvick::Kv;
 use std::convert::Infallible;
 use std::fmt;
-use std::future::{Future, pending};
+use std::future::{Future, pending, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -273,7 +274,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let options = &service.options;
-    let mut connections = Connections::new(TokioExecutor::new());
+    let turns = Turns::default();
+    let mut connections = Connections::new(turns.clone());
     connections
         .http1()
         .timer(TokioTimer::new())
@@ -294,10 +296,10 @@ where
     let mut connection = pin!(connections.serve_connection(TokioIo::new(stream), answer));
     // What a connection ends with is the client's affair: it has gone, or does not speak HTTP.
     tokio::select! {
-        _ = connection.as_mut() => {}
+        _ = poll_fn(|context| turns.poll(connection.as_mut(), context)) => {}
         () = ending.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            let _ = connection.await;
+            let _ = poll_fn(|context| turns.poll(connection.as_mut(), context)).await;
         }
     }
 }
