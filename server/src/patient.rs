@@ -2,22 +2,90 @@
 //!
 //! What hyper does not bound: how long it may take until the first bytes of a connection say which protocol
 //! it is to have, and how long a client may take nothing of what it is sent.
+//!
+//! And what has come is acknowledged where nothing goes back: see [`Owed`].
 
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
+use tokio_rustls::server::TlsStream;
 
 /// The bytes that say which protocol a connection has: the preface of HTTP/2.
 const PREFACE_BYTES: usize = 24;
+
+/// What a client is owed that has sent something and was sent nothing since: that it is acknowledged.
+///
+/// The kernel puts that off for 40 ms, to have it go with an answer. Deno's client sends a small packet only
+/// when all before it are acknowledged, as sockets do unless they are told otherwise: where that is the
+/// rest of a request, there is no answer before, and both wait. So the kernel is told to go ahead, but only there,
+/// for it is one packet more.
+#[derive(Debug, Default)]
+pub(crate) struct Owed {
+    has_come: AtomicBool,
+    is_due: AtomicBool,
+}
+
+impl Owed {
+    /// Whether there is something to acknowledge when there is nothing more to do for now. It is done when the
+    /// connection is flushed next.
+    pub(crate) fn is_due(&self) -> bool {
+        // All of this is done by the task of the connection.
+        let is_due = self.has_come.load(Ordering::Relaxed);
+        if is_due {
+            self.has_come.store(false, Ordering::Relaxed);
+            self.is_due.store(true, Ordering::Relaxed);
+        }
+        is_due
+    }
+
+    fn come(&self) {
+        self.has_come.store(true, Ordering::Relaxed);
+    }
+
+    fn sent(&self) {
+        self.has_come.store(false, Ordering::Relaxed);
+    }
+
+    fn settle(&self, stream: &impl Acknowledge) {
+        if self.is_due.load(Ordering::Relaxed) {
+            self.is_due.store(false, Ordering::Relaxed);
+            stream.acknowledge();
+        }
+    }
+}
+
+/// What can acknowledge at once what has come.
+pub(crate) trait Acknowledge {
+    fn acknowledge(&self);
+}
+
+impl Acknowledge for TcpStream {
+    fn acknowledge(&self) {
+        // Where it cannot, it takes 40 ms.
+        #[cfg(target_os = "linux")]
+        let _ = socket2::SockRef::from(self).set_tcp_quickack(true);
+    }
+}
+
+impl Acknowledge for TlsStream<TcpStream> {
+    fn acknowledge(&self) {
+        let (stream, _) = self.get_ref();
+        stream.acknowledge();
+    }
+}
 
 /// A connection.
 #[derive(Debug)]
 pub(crate) struct Patient<S> {
     stream: S,
+    owed: Arc<Owed>,
     /// Until when there is to be a preface, while it is not all there.
     preface: Option<Pin<Box<Sleep>>>,
     read: usize,
@@ -30,11 +98,17 @@ impl<S> Patient<S> {
     pub(crate) fn new(stream: S, preface_timeout: Duration, write_timeout: Duration) -> Self {
         Self {
             stream,
+            owed: Arc::default(),
             preface: Some(Box::pin(sleep(preface_timeout))),
             read: 0,
             write_timeout,
             writing: None,
         }
+    }
+
+    /// What its client is owed.
+    pub(crate) fn owed(&self) -> Arc<Owed> {
+        Arc::clone(&self.owed)
     }
 
     /// What came of a try to write. Where it has to wait, the time runs.
@@ -67,6 +141,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
         let this = self.get_mut();
         let before = buffer.filled().len();
         let result = Pin::new(&mut this.stream).poll_read(context, buffer);
+        if result.is_ready() {
+            this.owed.come();
+        }
         let Some(preface) = &mut this.preface else {
             return result;
         };
@@ -84,7 +161,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: AsyncWrite + Acknowledge + Unpin> AsyncWrite for Patient<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -92,6 +169,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let result = Pin::new(&mut this.stream).poll_write(context, bytes);
+        this.owed.sent();
         this.written(result, context)
     }
 
@@ -102,6 +180,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let result = Pin::new(&mut this.stream).poll_write_vectored(context, slices);
+        this.owed.sent();
         this.written(result, context)
     }
 
@@ -112,6 +191,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let result = Pin::new(&mut this.stream).poll_flush(context);
+        this.owed.settle(&this.stream);
         this.written(result, context)
     }
 
@@ -124,10 +204,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
 
 #[cfg(test)]
 mod tests {
-    use super::Patient;
+    use super::{Acknowledge, Patient};
     use std::io;
     use std::time::Duration;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+    impl Acknowledge for DuplexStream {
+        fn acknowledge(&self) {}
+    }
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -168,5 +252,22 @@ mod tests {
             .await
             .expect_err("nobody takes it");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn what_has_come_is_owed_until_something_is_sent() {
+        let (mut client, server) = duplex(64);
+        let mut patient = Patient::new(server, SECOND, SECOND);
+        let owed = patient.owed();
+        assert!(!owed.is_due());
+        for answers in [true, false] {
+            client.write_all(&[0; 24]).await.expect("there is room");
+            patient.read_exact(&mut [0; 24]).await.expect("it has come");
+            if answers {
+                patient.write_all(&[0]).await.expect("there is room");
+            }
+            assert_eq!(owed.is_due(), !answers);
+            assert!(!owed.is_due(), "once");
+        }
     }
 }

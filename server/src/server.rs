@@ -4,7 +4,7 @@ use crate::access::Access;
 use crate::databases::{Databases, Made};
 use crate::numbers::Numbers;
 use crate::options::Options;
-use crate::patient::Patient;
+use crate::patient::{Acknowledge, Patient};
 use crate::service::Service;
 use crate::turns::Turns;
 use hyper::service::service_fn;
@@ -269,9 +269,9 @@ async fn connection(service: Arc<Service>, stream: TcpStream, acceptor: Option<T
 }
 
 /// Answers the requests of a connection.
-async fn requests<S>(service: Arc<Service>, stream: S)
+async fn requests<S>(service: Arc<Service>, stream: Patient<S>)
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Acknowledge + Unpin + Send + 'static,
 {
     let options = &service.options;
     let turns = Turns::default();
@@ -288,7 +288,7 @@ where
         .max_header_list_size(HEAD_BYTES_MAX)
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PING_TIMEOUT);
-    let ending = service.ending.clone();
+    let (ending, owed) = (service.ending.clone(), stream.owed());
     let answer = service_fn(move |request| {
         let service = Arc::clone(&service);
         async move { Ok::<_, Infallible>(service.respond(request).await) }
@@ -296,10 +296,10 @@ where
     let mut connection = pin!(connections.serve_connection(TokioIo::new(stream), answer));
     // What a connection ends with is the client's affair: it has gone, or does not speak HTTP.
     tokio::select! {
-        _ = poll_fn(|context| turns.poll(connection.as_mut(), context)) => {}
+        _ = poll_fn(|context| turns.poll(connection.as_mut(), &owed, context)) => {}
         () = ending.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            let _ = poll_fn(|context| turns.poll(connection.as_mut(), context)).await;
+            let _ = poll_fn(|context| turns.poll(connection.as_mut(), &owed, context)).await;
         }
     }
 }

@@ -4,6 +4,7 @@
 //! another thread. Whoever did so would also wake the connection for each answer, which would then be
 //! sent alone. So what has come together is answered one after the other, and the answers go out together.
 
+use crate::patient::Owed;
 use hyper::rt::Executor;
 use std::fmt;
 use std::future::Future;
@@ -40,17 +41,19 @@ where
 }
 
 impl Turns {
-    /// Polls a connection that gives its requests to this, and answers them.
+    /// Polls a connection that gives its requests to this, and answers them. What its client is owed then is
+    /// settled.
     pub(crate) fn poll<C: Future>(
         &self,
         mut connection: Pin<&mut C>,
+        owed: &Owed,
         context: &mut Context<'_>,
     ) -> Poll<C::Output> {
         loop {
             let done = connection.as_mut().poll(context);
             // Also where the client has gone: what it asked for may be a write.
             let has_answered = self.answer(context);
-            if done.is_ready() || !has_answered {
+            if done.is_ready() || !(has_answered || owed.is_due()) {
                 return done;
             }
         }
@@ -85,6 +88,7 @@ fn is_pending(request: &mut Request, context: &mut Context<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::Turns;
+    use crate::patient::Owed;
     use hyper::rt::Executor;
     use std::future::{pending, poll_fn};
     use std::pin::pin;
@@ -110,7 +114,8 @@ mod tests {
             let _ = end.send("other");
         });
         let mut connection = pin!(pending::<()>());
-        let polled = poll_fn(|context| turns.poll(connection.as_mut(), context));
+        let owed = Owed::default();
+        let polled = poll_fn(|context| turns.poll(connection.as_mut(), &owed, context));
         let within = tokio::time::timeout(Duration::from_millis(1), polled).await;
         assert!(within.is_err(), "the connection goes on");
         assert_eq!(ended.try_recv(), Ok("other"));
