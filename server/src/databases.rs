@@ -153,9 +153,9 @@ impl Databases {
             return Some(Arc::clone(&self.main));
         }
         let named = self.named.read().unwrap_or_else(PoisonError::into_inner);
-        let found = named.get(name).cloned()?;
-        found.visit();
-        Some(found)
+        let found = named.get(name).cloned();
+        drop(named);
+        found.inspect(|found| found.visit())
     }
 
     /// The database with this name, which is made if it is not there.
@@ -175,6 +175,7 @@ impl Databases {
         }
         let database = Arc::new(Database::new((made.make)(name.as_str()), name));
         named.insert(name.clone(), Arc::clone(&database));
+        drop(named);
         Ok(database)
     }
 

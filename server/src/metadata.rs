@@ -4,8 +4,9 @@ use crate::access::Access;
 use crate::databases::{Database, DatabaseName};
 use crate::refusal::Refusal;
 use http::HeaderMap;
+use kvick::{Clock, SystemClock};
 use serde::{Deserialize, Serialize};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, UNIX_EPOCH};
 
 /// The versions of the protocol that are spoken here, the newest first.
 const VERSIONS: [u64; 2] = [3, 2];
@@ -79,7 +80,10 @@ pub(crate) fn answer(
         }],
         token: access.token(),
         // With a fraction and a Z, as `@deno/kv` wants it.
-        expires_at: humantime::format_rfc3339_millis(SystemTime::now() + LIFETIME).to_string(),
+        expires_at: humantime::format_rfc3339_millis(
+            UNIX_EPOCH + SystemClock.wall_time() + LIFETIME,
+        )
+        .to_string(),
     };
     serde_json::to_vec(&metadata)
         .map_err(|error| Refusal::new(http::StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))

@@ -228,13 +228,10 @@ async fn accept(
         let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
             return;
         };
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(_) => {
-                // Of one connection that has gone already, or for want of files.
-                sleep(ACCEPT_AGAIN_AFTER).await;
-                continue;
-            }
+        let Ok((stream, _)) = listener.accept().await else {
+            // Of one connection that has gone already, or for want of files.
+            sleep(ACCEPT_AGAIN_AFTER).await;
+            continue;
         };
         let (service, acceptor) = (Arc::clone(service), acceptor.clone());
         tasks.spawn(async move {

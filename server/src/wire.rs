@@ -56,7 +56,7 @@ pub(crate) struct Mutation {
     #[prost(message, optional, tag = "2")]
     pub(crate) value: Option<KvValue>,
     #[prost(int32, tag = "3")]
-    pub(crate) mutation_type: i32,
+    pub(crate) kind: i32,
     #[prost(int64, tag = "4")]
     pub(crate) expire_at_ms: i64,
     #[prost(bytes = "bytes", tag = "5")]

@@ -7,9 +7,11 @@ use crate::wire::{
     mutation, write_status,
 };
 use bytes::Bytes;
-use kvick::{AtomicOp, Delivery, Key, Kv, NewValue, Outcome, Sum, Versionstamp};
+use kvick::{
+    AtomicOp, Clock, Delivery, Key, Kv, NewValue, Outcome, Sum, SystemClock, Versionstamp,
+};
 use prost::Message;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// Answers a write.
 pub(crate) fn atomic_write(kv: &Kv, options: &Options, body: Bytes) -> Result<Bytes, Refusal> {
@@ -27,7 +29,7 @@ pub(crate) fn atomic_write(kv: &Kv, options: &Options, body: Bytes) -> Result<By
         return Err(Refusal::too_many("Too many mutations", max, got));
     }
     let write = AtomicWrite::decode(body)?;
-    let now = since_1970();
+    let now = SystemClock.wall_time();
     let mut operation = kv.atomic();
     for check in &write.checks {
         add_check(&mut operation, check, options)?;
@@ -69,13 +71,6 @@ fn answer(status: i32, versionstamp: Option<Versionstamp>, failed_checks: Vec<u3
     output.encode_to_vec().into()
 }
 
-/// What the clocks of clients are compared with.
-fn since_1970() -> Duration {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-}
-
 fn add_check(
     operation: &mut AtomicOp<'_>,
     check: &Check,
@@ -112,7 +107,7 @@ fn add_mutation<'m>(
         Some(after) => value.expire_in(after),
         None => value,
     };
-    match mutation.mutation_type {
+    match mutation.kind {
         mutation::SET => {
             operation.set(key, lasting(value_of(mutation)?));
         }
@@ -208,7 +203,7 @@ mod tests {
 
     #[test]
     fn an_instant_is_so_long_from_now() {
-        let now = Duration::from_millis(1_000);
+        let now = Duration::from_secs(1);
         let of = |at_ms| expire_in(at_ms, now).map_err(|refusal| refusal.status.as_u16());
         assert_eq!((of(0), of(-1)), (Ok(None), Ok(None)));
         assert_eq!(of(1_500), Ok(Some(Duration::from_millis(500))));

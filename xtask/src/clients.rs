@@ -139,14 +139,16 @@ impl Server {
     fn restart(&self) -> Result<(), String> {
         self.stop();
         let (child, _) = start_at(&self.address.to_string())?;
-        let mut held = self.child.lock().unwrap_or_else(PoisonError::into_inner);
-        *held = Some(child);
+        let held = self.child.lock();
+        held.unwrap_or_else(PoisonError::into_inner).replace(child);
         Ok(())
     }
 
     fn stop(&self) {
         let mut held = self.child.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(mut child) = held.take() {
+        let child = held.take();
+        drop(held);
+        if let Some(mut child) = child {
             // As a machine that fails would: what is under way is not answered.
             let _ = child.kill();
             let _ = child.wait();
@@ -178,12 +180,11 @@ fn start_at(address: &str) -> Result<(Child, SocketAddr), String> {
         .split("http://")
         .nth(1)
         .and_then(|rest| rest.split([',', '\n']).next());
-    match address.and_then(|address| address.trim().parse().ok()) {
-        Some(address) => Ok((child, address)),
-        None => {
-            let _ = child.kill();
-            Err(format!("the server said {line:?}, and not where it is"))
-        }
+    if let Some(address) = address.and_then(|address| address.trim().parse().ok()) {
+        Ok((child, address))
+    } else {
+        let _ = child.kill();
+        Err(format!("the server said {line:?}, and not where it is"))
     }
 }
 

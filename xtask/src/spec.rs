@@ -277,10 +277,7 @@ mod tests {
         let nothing = "A02 | Something holds. | = | not applicable: nothing";
         for (instead, problem) in [
             ("none yet", "A02 has no test yet"),
-            (
-                "`cargo xtask clients`",
-                "A02 is not a matter of clients",
-            ),
+            ("`cargo xtask clients`", "A02 is not a matter of clients"),
         ] {
             let instead = format!("A02 | Something holds. | = | {instead}");
             let document = document("`a::one`").replace(nothing, &instead);

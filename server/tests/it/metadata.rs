@@ -141,8 +141,8 @@ async fn an_address_that_others_can_reach_needs_a_token() {
     );
     // On this machine alone none is asked for.
     let kv = Kv::new();
-    let served = Served::start_with(Server::new(kv.clone(), Options::default()), kv).await;
-    let answer = served.ask(Method::POST, "/", &[], JSON).await;
+    let local = Served::start_with(Server::new(kv.clone(), Options::default()), kv).await;
+    let answer = local.ask(Method::POST, "/", &[], JSON).await;
     let metadata: Value = serde_json::from_slice(&answer.body).unwrap();
     assert!(!metadata["token"].as_str().unwrap().is_empty());
 }

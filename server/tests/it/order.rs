@@ -67,6 +67,22 @@ async fn the_first_thing_wrong_is_told_first() {
         let answer = served.ask(method, path, headers, junk).await;
         answer.assert_refused(status, says);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_is_posted_and_no_more_is_asked_for() {
+    // P04
+    let served = Served::start().await;
+    let right = format!("Bearer {TOKEN}");
+    let read = "/v2/snapshot_read";
+    // Neither a content type nor a user agent is asked for, and either version will do.
+    let headers = [
+        ("x-denokv-version", "2"),
+        ("authorization", &right[..]),
+        ("x-denokv-database-id", &served.id[..]),
+    ];
+    let answer = served.ask(Method::POST, read, &headers, "").await;
+    assert_eq!(answer.status, 200, "{:?}", answer.body);
     for method in [
         Method::GET,
         Method::PUT,
@@ -74,17 +90,11 @@ async fn the_first_thing_wrong_is_told_first() {
         Method::HEAD,
         Method::OPTIONS,
     ] {
-        let answer = served
-            .ask(method.clone(), read, &[version, authorization, id], "")
-            .await;
+        let answer = served.ask(method.clone(), read, &headers, "").await;
         assert_eq!(answer.status, 405, "{method}");
         assert_eq!(answer.headers["allow"], "POST");
         assert_eq!(served.ask(method, "/", &[], "").await.status, 405);
     }
-    // Neither a content type nor a user agent is asked for, and either version will do.
-    let headers = [("x-denokv-version", "2"), authorization, id];
-    let answer = served.ask(Method::POST, read, &headers, "").await;
-    assert_eq!(answer.status, 200, "{:?}", answer.body);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -109,7 +109,7 @@ async fn values_pass_unchanged_both_ways() {
     served.kv.set("empty", "").unwrap();
     served.kv.set("large", vec![7; 65_536]).unwrap();
     let number = (u64::MAX - 1).to_le_bytes();
-    let large = [7; 65_536];
+    let large = vec![7; 65_536];
     let expected: [(&str, &[u8], i32); 5] = [
         ("v8", v8, 1),
         ("number", &number, 2),

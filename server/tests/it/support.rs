@@ -111,7 +111,7 @@ impl Served {
         let ended = tokio::spawn(server.serve(listener, async {
             let _ = stopped.await;
         }));
-        let mut served = Self {
+        let mut started = Self {
             kv,
             address,
             id: String::new(),
@@ -119,11 +119,12 @@ impl Served {
             shutdown: Some(shutdown),
             ended,
         };
-        served.id = served.metadata("/").await["databaseId"]
+        let metadata = started.metadata("/").await;
+        metadata["databaseId"]
             .as_str()
             .expect("a text")
-            .to_owned();
-        served
+            .clone_into(&mut started.id);
+        started
     }
 
     /// Goes on with this protocol.
@@ -297,17 +298,17 @@ pub(crate) fn range(start: &[u8], end: &[u8], limit: i32) -> pb::ReadRange {
     }
 }
 
-pub(crate) fn value(data: &[u8], encoding: i32) -> Option<pb::KvValue> {
-    Some(pb::KvValue {
+pub(crate) fn value(data: &[u8], encoding: i32) -> pb::KvValue {
+    pb::KvValue {
         data: data.to_vec(),
         encoding,
-    })
+    }
 }
 
 pub(crate) fn set(key: &[u8], data: &[u8]) -> pb::Mutation {
     pb::Mutation {
         key: key.to_vec(),
-        value: value(data, 3),
+        value: Some(value(data, 3)),
         mutation_type: 1,
         ..pb::Mutation::default()
     }

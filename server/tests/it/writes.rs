@@ -3,29 +3,29 @@
 use crate::support::{PATIENCE, Served, TOKEN, one, options, set, value};
 use denokv_proto::datapath as pb;
 use http::Method;
-use kvick::{Key, Kv, Limits};
+use kvick::{Clock, Key, Kv, Limits, SystemClock};
 use kvick_server::Server;
 use prost::Message;
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-fn mutation(key: &[u8], mutation_type: i32, value: Option<pb::KvValue>) -> pb::Mutation {
+fn mutation(key: &[u8], mutation_type: i32, value: impl Into<Option<pb::KvValue>>) -> pb::Mutation {
     pb::Mutation {
         key: key.to_vec(),
-        value,
+        value: value.into(),
         mutation_type,
         ..pb::Mutation::default()
     }
 }
 
-fn number(number: u64) -> Option<pb::KvValue> {
+fn number(number: u64) -> pb::KvValue {
     value(&number.to_le_bytes(), 2)
 }
 
 fn now_ms() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    i64::try_from(now.as_millis()).unwrap()
+    let now = SystemClock.wall_time().as_millis();
+    i64::try_from(now).expect("it is not that late")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -149,7 +149,10 @@ async fn what_cannot_be_written_is_refused_whole() {
             mutation(&[1; 2_049], 1, number(1)),
             "Key too large for write (max 2048 bytes)",
         ),
-        (set(b"n", &[0; 65_537]), "Value too large (max 65536 bytes)"),
+        (
+            set(b"n", &vec![0; 65_537]),
+            "Value too large (max 65536 bytes)",
+        ),
     ] {
         let write = pb::AtomicWrite {
             mutations: vec![set(b"first", b"1"), wrong.clone(), set(b"last", b"1")],
@@ -286,14 +289,17 @@ async fn what_does_not_fit_is_the_clients_affair() {
     let kv = Kv::builder().memory_limit(1 << 16).build();
     let served = Served::start_with(Server::new(kv.clone(), options()), kv).await;
     served
-        .mutate(set(b"k", &[0; 65_000]))
+        .mutate(set(b"k", &vec![0; 65_000]))
         .await
         .assert_refused(429, "memory limit");
     assert_eq!(served.mutate(set(b"k", b"small")).await.status, 200);
     // Limits can be raised.
     let kv = Kv::builder().limits(Limits::unlimited()).build();
     let served = Served::start_with(Server::new(kv.clone(), options()), kv).await;
-    assert_eq!(served.mutate(set(b"k", &[0; 1 << 20])).await.status, 200);
+    assert_eq!(
+        served.mutate(set(b"k", &vec![0; 1 << 20])).await.status,
+        200
+    );
 }
 
 /// Something that is nearly a write.

@@ -1,7 +1,7 @@
 //! `kvick serve`.
 
 use crate::fault::Fault;
-use kvick::{Kv, OnLimit, Versionstamp};
+use kvick::{Clock, Kv, OnLimit, SystemClock, Versionstamp};
 use kvick_server::{AccessToken, Options, Server};
 use lexopt::prelude::*;
 use std::env;
@@ -10,7 +10,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::runtime;
 use tokio_rustls::rustls::ServerConfig;
@@ -91,7 +91,7 @@ fn parse(words: Vec<OsString>) -> Result<Option<Asked>, Fault> {
             Long("memory-limit") => asked.memory_limit = Some(parser.value()?.parse_with(bytes)?),
             Long("evict") => asked.evicts = true,
             Long("body-limit") => {
-                asked.options.body_bytes_max = parser.value()?.parse_with(bytes)?
+                asked.options.body_bytes_max = parser.value()?.parse_with(bytes)?;
             }
             Long("connections") => asked.options.connections_max = parser.value()?.parse()?,
             Long("streams") => asked.options.streams_max = parser.value()?.parse()?,
@@ -158,8 +158,7 @@ fn tls(certificate: &Path, key: &Path) -> Result<ServerConfig, Fault> {
 /// What no database had that this one may take the place of: clients still know what they read from it. So
 /// it grows with the time, by some sixteen millions in a second, which is more than are served.
 fn not_before() -> Versionstamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    let number = u64::try_from(since.unwrap_or_default().as_nanos() >> 6).unwrap_or(0);
+    let number = u64::try_from(SystemClock.wall_time().as_nanos() >> 6).unwrap_or(0);
     let mut bytes = [0; 10];
     bytes[..8].copy_from_slice(&number.to_be_bytes());
     Versionstamp::from_bytes(bytes)
@@ -237,6 +236,7 @@ async fn told_to_end() {
 #[cfg(test)]
 mod tests {
     use super::{bytes, not_before, parse};
+    use kvick::{Clock, SystemClock};
     use std::ffi::OsString;
 
     fn words(text: &str) -> Vec<OsString> {
@@ -261,7 +261,7 @@ mod tests {
             u64::from_be_bytes(number.try_into().expect("eight bytes")) / 15_625_000
         };
         assert!(not_before() >= first);
-        let since = std::time::UNIX_EPOCH.elapsed().expect("it is after 1970");
+        let since = SystemClock.wall_time();
         assert!(since.as_secs().abs_diff(seconds(first)) <= 1);
     }
 
