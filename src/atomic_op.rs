@@ -40,11 +40,14 @@ use std::time::Duration;
 /// }
 /// # Ok::<(), kvick::Error>(())
 /// ```
+///
+/// What it says is plain data, the same for whatever runs it: a [`Kv`], or, with the feature `denokv`, a
+/// client of any database of Deno KV's. Each has a `commit` of its own.
 #[derive(Clone, Debug)]
 #[must_use = "an atomic operation does nothing until `commit`"]
-pub struct AtomicOp<'a> {
-    kv: &'a Kv,
-    write: Write<'a>,
+pub struct AtomicOp<'a, T = Kv> {
+    pub(crate) target: &'a T,
+    pub(crate) write: Write<'a>,
 }
 
 /// What an atomic operation came to.
@@ -98,10 +101,11 @@ impl Outcome {
     }
 }
 
-impl<'a> AtomicOp<'a> {
-    pub(crate) fn new(kv: &'a Kv) -> Self {
+impl<'a, T> AtomicOp<'a, T> {
+    #[inline]
+    pub(crate) fn new(target: &'a T) -> Self {
         Self {
-            kv,
+            target,
             write: Write::new(),
         }
     }
@@ -121,47 +125,12 @@ impl<'a> AtomicOp<'a> {
         key: impl Into<Key>,
         versionstamp: Versionstamp,
     ) -> &mut Self {
-        let expect = versionstamp.stamp().map_or(Expect::Impossible, Expect::At);
-        self.expect(key, expect)
+        self.expect(key, Expect::of(versionstamp))
     }
 
     /// The key must be missing.
     pub fn check_absent(&mut self, key: impl Into<Key>) -> &mut Self {
         self.expect(key, Expect::Absent)
-    }
-
-    /// The key must be there, in whatever version.
-    pub fn check_exists(&mut self, key: impl Into<Key>) -> &mut Self {
-        self.expect(key, Expect::Exists)
-    }
-
-    /// The key must not be of a newer version than this one: of this one, an older one, or missing,
-    /// however long it has been.
-    ///
-    /// With [`Kv::versionstamp`], or that of a snapshot, it says that the key has not been set since,
-    /// whatever was there, without reading it. What was deleted or has expired since leaves no version
-    /// and passes: with [`check_exists`](Self::check_exists) as well, it does not.
-    ///
-    /// ```
-    /// # let kv = kvick::Kv::new();
-    /// kv.set("config", "old")?;
-    /// let now = kv.versionstamp();
-    /// let mut derived = kv.atomic();
-    /// derived.check_not_newer("config", now).set("derived", "of the old");
-    /// assert!(derived.commit()?.is_committed());
-    /// kv.set("config", "new")?;
-    /// assert!(!derived.commit()?.is_committed());
-    /// kv.delete("config")?;
-    /// assert!(derived.commit()?.is_committed());
-    /// assert!(!derived.check_exists("config").commit()?.is_committed());
-    /// # Ok::<(), kvick::Error>(())
-    /// ```
-    pub fn check_not_newer(
-        &mut self,
-        key: impl Into<Key>,
-        versionstamp: Versionstamp,
-    ) -> &mut Self {
-        self.expect(key, Expect::NotNewer(versionstamp.floor()))
     }
 
     fn expect(&mut self, key: impl Into<Key>, expect: Expect) -> &mut Self {
@@ -212,20 +181,6 @@ impl<'a> AtomicOp<'a> {
     /// Deletes a key, if it is there.
     pub fn delete(&mut self, key: impl Into<Key>) -> &mut Self {
         self.mutate(key, || Op::Delete)
-    }
-
-    /// Changes when a key expires, and nothing else: so long after the commit, or never (`None`). A
-    /// key that is missing stays so.
-    ///
-    /// The entry has a new version, so a check of the old one fails: who has read it has read
-    /// another time to expire at.
-    pub fn touch(
-        &mut self,
-        key: impl Into<Key>,
-        expire_in: impl Into<Option<Duration>>,
-    ) -> &mut Self {
-        let expiry = Expiry::after(expire_in.into());
-        self.mutate(key, || Op::Touch(expiry))
     }
 
     /// Adds to a `u64`, modulo 2^64: to subtract `n`, add `n.wrapping_neg()`. A key that is missing
@@ -305,6 +260,57 @@ impl<'a> AtomicOp<'a> {
         self.write.mutations.extend(iter::once_with(mutation));
         self
     }
+}
+
+/// What an engine can do, and the protocol of Deno KV cannot ask for; and to commit.
+impl AtomicOp<'_> {
+    /// The key must be there, in whatever version.
+    pub fn check_exists(&mut self, key: impl Into<Key>) -> &mut Self {
+        self.expect(key, Expect::Exists)
+    }
+
+    /// The key must not be of a newer version than this one: of this one, an older one, or missing,
+    /// however long it has been.
+    ///
+    /// With [`Kv::versionstamp`], or that of a snapshot, it says that the key has not been set since,
+    /// whatever was there, without reading it. What was deleted or has expired since leaves no version
+    /// and passes: with [`check_exists`](Self::check_exists) as well, it does not.
+    ///
+    /// ```
+    /// # let kv = kvick::Kv::new();
+    /// kv.set("config", "old")?;
+    /// let now = kv.versionstamp();
+    /// let mut derived = kv.atomic();
+    /// derived.check_not_newer("config", now).set("derived", "of the old");
+    /// assert!(derived.commit()?.is_committed());
+    /// kv.set("config", "new")?;
+    /// assert!(!derived.commit()?.is_committed());
+    /// kv.delete("config")?;
+    /// assert!(derived.commit()?.is_committed());
+    /// assert!(!derived.check_exists("config").commit()?.is_committed());
+    /// # Ok::<(), kvick::Error>(())
+    /// ```
+    pub fn check_not_newer(
+        &mut self,
+        key: impl Into<Key>,
+        versionstamp: Versionstamp,
+    ) -> &mut Self {
+        self.expect(key, Expect::NotNewer(versionstamp.floor()))
+    }
+
+    /// Changes when a key expires, and nothing else: so long after the commit, or never (`None`). A
+    /// key that is missing stays so.
+    ///
+    /// The entry has a new version, so a check of the old one fails: who has read it has read
+    /// another time to expire at.
+    pub fn touch(
+        &mut self,
+        key: impl Into<Key>,
+        expire_in: impl Into<Option<Duration>>,
+    ) -> &mut Self {
+        let expiry = Expiry::after(expire_in.into());
+        self.mutate(key, || Op::Touch(expiry))
+    }
 
     /// Commits: all of it takes effect, its messages included, or nothing.
     ///
@@ -316,7 +322,7 @@ impl<'a> AtomicOp<'a> {
     /// `TotalTooLarge`, `TotalKeysTooLarge`; `InvalidExpiry`, `InvalidEnqueue`; `TypeMismatch`,
     /// `SumOutOfRange`; `OutOfMemory`; `ReadOnly`; `Closed`. Nothing has changed then (A07).
     pub fn commit(&self) -> Result<Outcome> {
-        let engine = self.kv.writer()?;
+        let engine = self.target.writer()?;
         let outcome = engine.timed_write(&self.write, || engine.commit(&self.write))?;
         Ok(Outcome::of(outcome))
     }
@@ -342,7 +348,7 @@ impl<'a> AtomicOp<'a> {
     ///
     /// Those of [`commit`](Self::commit).
     pub fn commit_returning(&self) -> Result<(Outcome, Vec<Entry>)> {
-        let engine = self.kv.writer()?;
+        let engine = self.target.writer()?;
         let mut entries = Vec::new();
         let outcome = engine.timed_write(&self.write, || {
             let (outcome, left) = engine.commit_returning(&self.write, Entry::new)?;

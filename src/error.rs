@@ -8,7 +8,10 @@
 //! on them keeps working; the offending value follows them. An error is one pointer wide, because
 //! it travels in the `Result` of every call and almost never exists.
 
+#[cfg(feature = "denokv")]
+mod backend;
 mod copy;
+mod text;
 
 pub(crate) use self::copy::ExportPlace;
 
@@ -123,6 +126,12 @@ pub enum ErrorKind {
     Closed,
     /// A load that would wait for itself: a loader that loads its own key, by whatever way round.
     RecursiveLoad,
+    /// The database of a client (feature `denokv`) has failed, in a way that has no kind here.
+    /// [`Error::downcast_ref`] gives its error.
+    Backend,
+    /// What is asked for cannot be said in the protocol between a client (feature `denokv`) and its
+    /// database, or the database does not do it.
+    Unsupported,
     /// An error of the caller's own, passed through: see [`Error::other`].
     Other,
 }
@@ -233,6 +242,12 @@ enum Cause {
     /// Of an export or import.
     Copy(CopyCause),
     Versionstamp(ParseVersionstampError),
+    /// Of the database of a client.
+    #[cfg(feature = "denokv")]
+    Backend {
+        kind: ErrorKind,
+        source: Source,
+    },
     /// One that several callers are told.
     Shared(Arc<Error>),
     Other(Source),
@@ -259,6 +274,8 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match *self.0 {
             Cause::Text(kind, _) | Cause::Limit { kind, .. } => kind,
+            #[cfg(feature = "denokv")]
+            Cause::Backend { kind, .. } => kind,
             #[cfg(feature = "serde")]
             Cause::Value { kind, .. } => kind,
             Cause::BigIntTooLong { .. } => ErrorKind::KeyUnencodable,
@@ -284,11 +301,14 @@ impl Error {
         }
     }
 
-    /// The error given to [`other`](Self::other), or that of a writer or reader, if it was an `E`.
+    /// The error given to [`other`](Self::other), or that of a writer, a reader, or the database of a client,
+    /// if it was an `E`.
     pub fn downcast_ref<E: StdError + 'static>(&self) -> Option<&E> {
         match &*self.0 {
             Cause::Copy(cause) => cause.io()?.downcast_ref(),
             Cause::Other(source) => source.downcast_ref(),
+            #[cfg(feature = "denokv")]
+            Cause::Backend { source, .. } => source.downcast_ref(),
             Cause::Shared(error) => error.downcast_ref(),
             _ => None,
         }
@@ -652,20 +672,6 @@ fn value_refusal(kind: ErrorKind) -> &'static str {
     }
 }
 
-fn write_memory_limit(
-    f: &mut fmt::Formatter<'_>,
-    wanted: usize,
-    of: Option<(u64, u64)>,
-) -> fmt::Result {
-    let Some((used, limit)) = of else {
-        return write!(f, "memory limit reached: {wanted} more bytes are wanted");
-    };
-    write!(
-        f,
-        "memory limit reached (max {limit} bytes): {used} bytes are in use, {wanted} more are wanted"
-    )
-}
-
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.0 {
@@ -691,7 +697,7 @@ impl fmt::Display for Error {
                 let text = "bytes were refused by the allocator";
                 write!(f, "out of memory: {bytes} {text}")
             }
-            Cause::MemoryLimit { wanted, of } => write_memory_limit(f, *wanted, *of),
+            Cause::MemoryLimit { wanted, of } => text::write_memory_limit(f, *wanted, *of),
             Cause::EntryLimit(limit) => limit.fmt(f),
             Cause::NotPositive { what } => write!(f, "{what} must be a positive integer: got 0"),
             Cause::ExpiryTooLarge { got, max } => {
@@ -726,17 +732,14 @@ impl fmt::Display for Error {
                 )
             }
             Cause::BackoffTooLong { index, got, max } => {
-                let (got, max) = (whole_ms(*got), whole_ms(*max));
-                write!(
-                    f,
-                    "Invalid backoffSchedule, interval at index {index} is invalid (max {max} ms): \
-                     got {got} ms"
-                )
+                text::write_backoff_too_long(f, *index, *got, *max)
             }
             Cause::Copy(cause) => cause.fmt(f),
             Cause::Versionstamp(source) => source.fmt(f),
             Cause::Shared(error) => error.fmt(f),
             Cause::Other(source) => source.fmt(f),
+            #[cfg(feature = "denokv")]
+            Cause::Backend { source, .. } => source.fmt(f),
         }
     }
 }
@@ -760,6 +763,8 @@ impl StdError for Error {
         match &*self.0 {
             Cause::Copy(cause) => cause.io()?.source(),
             Cause::Other(source) => source.source(),
+            #[cfg(feature = "denokv")]
+            Cause::Backend { source, .. } => source.source(),
             Cause::Shared(error) => error.source(),
             _ => None,
         }

@@ -39,6 +39,9 @@
 //! `tracing`, off by default: an event for each commit that takes longer than is asked for
 //! (`Builder::slow_commits`).
 //!
+//! `denokv`, off by default: a `Kv` is a database for whatever takes one of Deno's, and a client runs the
+//! same operations on any of them (`denokv::Client`): embedded, or over the network.
+//!
 //! # Guarantees
 //!
 //! - Single operations are linearizable.
@@ -105,6 +108,8 @@ mod changes;
 mod clock;
 mod copy;
 mod delivery;
+#[cfg(feature = "denokv")]
+pub mod denokv;
 mod engine;
 mod entry;
 mod error;
@@ -129,6 +134,7 @@ mod queue;
 mod range_watch;
 mod retry;
 mod snapshot;
+mod staged;
 mod stats;
 mod sum;
 mod sync;

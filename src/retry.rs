@@ -24,8 +24,8 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RetryPolicy {
-    attempts_max: Option<NonZeroU32>,
-    deadline: Option<Duration>,
+    pub(crate) attempts_max: Option<NonZeroU32>,
+    pub(crate) deadline: Option<Duration>,
 }
 
 impl RetryPolicy {

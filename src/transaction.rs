@@ -1,13 +1,12 @@
 //! Transactions: any reads, then any writes, serializable.
 
-use crate::delivery::Delivery;
 use crate::engine::Engine;
 use crate::engine::commit::Outcome;
 use crate::engine::mutation::Pending;
 use crate::engine::read::{Hit, ReadPoint};
 use crate::engine::scan::Walk;
 use crate::engine::timing::CommitTime;
-use crate::engine::write::{Check, Enqueue, Expect, Mutation, Op, RangeReads, Write};
+use crate::engine::write::{Check, Expect, Op, RangeReads, Write};
 use crate::entry::Entry;
 use crate::error::{Error, Result};
 use crate::expiry::Expiry;
@@ -15,10 +14,8 @@ use crate::key::{BoundBytes, Bounds, Key, KeyMap, Range, followed_by};
 use crate::kv::{Kv, open};
 use crate::moment::TimeLeft;
 use crate::retry::{AbortReason, Attempt, Transacted, retry};
-use crate::sum::Sum;
-use crate::value::NewValue;
+use crate::staged::{Ops, Staged, stages};
 use crate::version::Stamp;
-use smallvec::SmallVec;
 use std::fmt;
 use std::iter::Peekable;
 use std::ops::ControlFlow;
@@ -28,9 +25,6 @@ use std::vec;
 
 /// How many entries a list reads before the epoch is pinned anew.
 const BATCH: usize = 256;
-
-/// What is to be done to one key, in order: nearly always one thing.
-type Ops = SmallVec<[Op<'static>; 1]>;
 
 /// One attempt at a transaction: what the closure of [`Kv::transact`] is given.
 ///
@@ -43,10 +37,7 @@ pub struct Transaction<'a> {
     /// The version of each key that was read.
     reads: KeyMap<Option<Stamp>>,
     ranges: Vec<Bounds>,
-    writes: KeyMap<Ops>,
-    /// What is set under keys that end in the stamp of the commit: what these begin with, and the value.
-    versionstamped: Vec<(Key, Op<'static>)>,
-    enqueues: Vec<Enqueue<'static>>,
+    staged: Staged,
     aborted: Option<AbortReason>,
 }
 
@@ -55,9 +46,9 @@ impl fmt::Debug for Transaction<'_> {
         f.debug_struct("Transaction")
             .field("reads", &self.reads.len())
             .field("ranges", &self.ranges.len())
-            .field("writes", &self.writes.len())
-            .field("versionstamped", &self.versionstamped.len())
-            .field("enqueues", &self.enqueues.len())
+            .field("writes", &self.staged.writes.len())
+            .field("versionstamped", &self.staged.versionstamped.len())
+            .field("enqueues", &self.staged.enqueues.len())
             .finish_non_exhaustive()
     }
 }
@@ -69,9 +60,7 @@ impl<'a> Transaction<'a> {
             point: Arc::new(engine.open_read_point()),
             reads: KeyMap::new(),
             ranges: Vec::new(),
-            writes: KeyMap::new(),
-            versionstamped: Vec::new(),
-            enqueues: Vec::new(),
+            staged: Staged::new(),
             aborted: None,
         }
     }
@@ -87,7 +76,7 @@ impl<'a> Transaction<'a> {
         let key = key.into();
         let engine = open(self.engine)?;
         engine.limits().check_key_write(key.as_bytes().len())?;
-        let ops = self.writes.get(&key).map_or(&[][..], SmallVec::as_slice);
+        let ops = self.staged.of(&key);
         let mut read = None;
         let entry = engine.at(&key, &self.point, |hit| {
             read = hit.map(Hit::stamp);
@@ -121,96 +110,14 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    /// Sets a key, whatever it holds.
-    pub fn set<'v>(&mut self, key: impl Into<Key>, value: impl Into<NewValue<'v>>) {
-        let op = Op::Set(value.into().into_owned());
-        self.replace(key.into(), op);
-    }
-
-    /// Sets a key that ends in the version of the commit, as
-    /// [`AtomicOp::set_versionstamped`](crate::AtomicOp::set_versionstamped) does. The transaction does
-    /// not see it: there is no such key before the commit.
-    pub fn set_versionstamped<'v>(
-        &mut self,
-        prefix: impl Into<Key>,
-        value: impl Into<NewValue<'v>>,
-    ) {
-        let op = Op::Set(value.into().into_owned());
-        self.versionstamped.push((prefix.into(), op));
-    }
-
-    /// Deletes a key, if it is there.
-    pub fn delete(&mut self, key: impl Into<Key>) {
-        self.replace(key.into(), Op::Delete);
-    }
+    stages!();
 
     /// Changes when a key expires, and nothing else, as [`AtomicOp::touch`](crate::AtomicOp::touch)
     /// does. The key is not read.
     pub fn touch(&mut self, key: impl Into<Key>, expire_in: impl Into<Option<Duration>>) {
         let expiry = Expiry::after(expire_in.into());
-        self.writes.entry(key.into()).push(Op::Touch(expiry));
-    }
-
-    /// Adds to a `u64`, as [`AtomicOp::sum`](crate::AtomicOp::sum) does. The key is not read, so
-    /// two transactions that add to the same key do not conflict.
-    pub fn sum(&mut self, key: impl Into<Key>, operand: u64) {
-        self.writes.entry(key.into()).push(Op::Sum(operand));
-    }
-
-    /// Adds a number or bigint, or within bounds, as
-    /// [`AtomicOp::sum_with`](crate::AtomicOp::sum_with) does, without reading the key.
-    pub fn sum_with<'v>(&mut self, key: impl Into<Key>, sum: impl Into<Sum<'v>>) {
-        let op = sum.into().into_owned().into_op();
-        self.writes.entry(key.into()).push(op);
-    }
-
-    /// Lowers a `u64`, as [`AtomicOp::min`](crate::AtomicOp::min) does, without reading it.
-    pub fn min(&mut self, key: impl Into<Key>, operand: u64) {
-        self.writes.entry(key.into()).push(Op::Min(operand));
-    }
-
-    /// [`min`](Self::min) with an operand as a client sent it, as
-    /// [`AtomicOp::min_with`](crate::AtomicOp::min_with) has it.
-    pub fn min_with<'v>(&mut self, key: impl Into<Key>, operand: impl Into<NewValue<'v>>) {
-        let op = Op::min(&operand.into());
-        self.writes.entry(key.into()).push(op);
-    }
-
-    /// Raises a `u64`, as [`AtomicOp::max`](crate::AtomicOp::max) does, without reading it.
-    pub fn max(&mut self, key: impl Into<Key>, operand: u64) {
-        self.writes.entry(key.into()).push(Op::Max(operand));
-    }
-
-    /// [`max`](Self::max) with an operand as a client sent it, as
-    /// [`AtomicOp::max_with`](crate::AtomicOp::max_with) has it.
-    pub fn max_with<'v>(&mut self, key: impl Into<Key>, operand: impl Into<NewValue<'v>>) {
-        let op = Op::max(&operand.into());
-        self.writes.entry(key.into()).push(op);
-    }
-
-    /// Enqueues a message, if the transaction commits: [`Kv::enqueue`].
-    pub fn enqueue<'v>(&mut self, payload: impl Into<NewValue<'v>>, delivery: Delivery) {
-        let payload = payload.into().into_owned();
-        self.enqueues.push(Enqueue::new(payload, delivery));
-    }
-
-    /// What was to be done to the key before does not matter any more.
-    fn replace(&mut self, key: Key, op: Op<'static>) {
-        let ops = self.writes.entry(key);
-        ops.clear();
-        ops.push(op);
-    }
-
-    /// Gives up: nothing is written, the closure is not called again, and the caller of
-    /// [`Kv::transact`] is told why ([`Transacted::Aborted`]).
-    ///
-    /// # Errors
-    ///
-    /// Always, so that the closure can end with it: `return tx.abort("insufficient funds")`.
-    /// Whatever the closure returns instead, the transaction is aborted.
-    pub fn abort<T>(&mut self, reason: impl Into<AbortReason>) -> Result<T> {
-        self.aborted = Some(reason.into());
-        Err(Error::aborted())
+        let touch = Op::Touch(expiry);
+        self.staged.writes.entry(key.into()).push(touch);
     }
 
     /// Everything that was read by its key, as it was read, in the order in which it was.
@@ -222,30 +129,12 @@ impl<'a> Transaction<'a> {
         entries.collect()
     }
 
-    fn writes_nothing(&self) -> bool {
-        self.writes.is_empty() && self.versionstamped.is_empty() && self.enqueues.is_empty()
-    }
-
     fn commit(self, attempt: u32) -> Result<Outcome> {
-        let plain: usize = self.writes.iter().map(|(_, ops)| ops.len()).sum();
-        let mutations = plain + self.versionstamped.len();
         let mut write = Write::new();
-        write.enqueue(self.enqueues);
-        write.reserve(self.reads.len(), mutations)?;
+        self.staged.write_to(&mut write, self.reads.len())?;
         for (key, read) in self.reads {
             let expect = read.map_or(Expect::Absent, Expect::At);
             write.checks.push(Check { key, expect });
-        }
-        for (key, mut ops) in self.writes {
-            let last = ops.pop();
-            for op in ops {
-                let key = key.clone();
-                write.mutations.push(Mutation { key, op });
-            }
-            write.mutations.extend(last.map(|op| Mutation { key, op }));
-        }
-        for (prefix, op) in self.versionstamped {
-            write.push_versionstamped(&prefix, op);
         }
         let reads = RangeReads {
             at: self.point.at(),
@@ -339,7 +228,7 @@ impl TrackedList<'_, '_> {
         let mut merge = Merge {
             engine,
             point: &self.transaction.point,
-            own: own_writes(&self.transaction.writes, &bounds, self.reverse),
+            own: own_writes(&self.transaction.staged.writes, &bounds, self.reverse),
             reverse: self.reverse,
             limit: self.limit,
             entries: Vec::new(),
@@ -513,7 +402,7 @@ impl Kv {
                 return Ok(Attempt::Aborted(reason, transaction.entries_read()));
             }
             let value = result?;
-            if transaction.writes_nothing() {
+            if transaction.staged.is_empty() {
                 return Ok(Attempt::Committed(value, None));
             }
             self.writer()?;

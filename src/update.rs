@@ -16,10 +16,10 @@ use std::time::Duration;
 
 /// What is to become of an entry: what the closure of [`Kv::update`] returns.
 #[derive(Debug)]
-pub struct Update(Kind);
+pub struct Update(pub(crate) Kind);
 
 #[derive(Debug)]
-enum Kind {
+pub(crate) enum Kind {
     Keep,
     Set(NewValue<'static>),
     Touch(Expiry),
@@ -67,7 +67,7 @@ impl From<Result<Self>> for Update {
 /// What is to become of several entries: what the closure of [`Kv::update_many`] returns. One
 /// [`Update`] for each, in the order of the keys.
 #[derive(Debug)]
-pub struct Updates(SmallVec<[Update; 1]>);
+pub struct Updates(pub(crate) SmallVec<[Update; 1]>);
 
 impl From<Vec<Update>> for Updates {
     fn from(updates: Vec<Update>) -> Self {

@@ -30,6 +30,8 @@ mod notes;
 mod observers;
 pub(crate) mod park;
 mod payload;
+#[cfg(feature = "denokv")]
+pub(crate) mod preview;
 pub(crate) mod queues;
 mod ranged;
 pub(crate) mod read;

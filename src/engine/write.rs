@@ -24,11 +24,19 @@ pub(crate) enum Expect {
     At(Stamp),
     /// No entry, or one of this version or an older one.
     NotNewer(Stamp),
-    /// A version that no commit can have: the check fails.
-    Impossible,
+    /// A version that no commit of an engine can have: the check fails. Which it is, is for another
+    /// database to know, of which it may be.
+    Impossible(Versionstamp),
 }
 
 impl Expect {
+    /// An entry of this version.
+    #[inline]
+    pub(crate) fn of(versionstamp: Versionstamp) -> Self {
+        let stamp = versionstamp.stamp();
+        stamp.map_or(Self::Impossible(versionstamp), Self::At)
+    }
+
     /// Whether an entry of this version, or the lack of one, is what is wanted (A01).
     pub(crate) fn holds(self, current: Option<Stamp>) -> bool {
         match self {
@@ -36,7 +44,7 @@ impl Expect {
             Self::Exists => current.is_some(),
             Self::At(stamp) => current == Some(stamp),
             Self::NotNewer(stamp) => current.is_none_or(|current| current <= stamp),
-            Self::Impossible => false,
+            Self::Impossible(_) => false,
         }
     }
 }
