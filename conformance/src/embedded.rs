@@ -1,0 +1,38 @@
+//! A `Kv`, in this process.
+
+use crate::backend::{Backend, Differences};
+use kvick::denokv::Client;
+use kvick::{Kv, ManualClock};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(crate) struct Embedded {
+    client: Client<Kv>,
+    clock: Arc<ManualClock>,
+}
+
+impl Backend for Embedded {
+    type Database = Kv;
+
+    const DIFFERENCES: Differences = Differences {
+        expires_at_once: true,
+        has_queues: true,
+        closes: true,
+        shows_versionstamped: true,
+    };
+
+    async fn open() -> Self {
+        let clock = Arc::new(ManualClock::default());
+        let kv = Kv::builder().clock(clock.clone()).build();
+        let client = Client::new(kv).with_clock(clock.clone());
+        Self { client, clock }
+    }
+
+    fn client(&self) -> &Client<Kv> {
+        &self.client
+    }
+
+    fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+}
