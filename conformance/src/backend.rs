@@ -28,12 +28,15 @@ pub(crate) struct Differences {
     /// Whether an entry that has expired is not read any more. Otherwise it is until it is collected, which
     /// can be a minute later.
     pub(crate) expires_at_once: bool,
+    /// Whether an operation with arithmetic that does not fit what is stored changes nothing (A07). Otherwise
+    /// the mutations before it have taken effect, although it fails.
+    pub(crate) refuses_whole: bool,
     /// Whether messages can be enqueued and received.
     pub(crate) has_queues: bool,
-    /// Whether operations fail, and watches end, once the client has closed the database.
+    /// Whether operations fail once the client has closed the database.
     pub(crate) closes: bool,
-    /// Whether who watches a key is told when it comes to be as the key that ends in a versionstamp.
-    pub(crate) shows_versionstamped: bool,
+    /// Whether watches end then.
+    pub(crate) ends_watches: bool,
 }
 
 /// Holds a property against a fresh database.

@@ -16,9 +16,10 @@ impl Backend for Embedded {
 
     const DIFFERENCES: Differences = Differences {
         expires_at_once: true,
+        refuses_whole: true,
         has_queues: true,
         closes: true,
-        shows_versionstamped: true,
+        ends_watches: true,
     };
 
     async fn open() -> Self {

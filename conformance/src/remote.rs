@@ -24,9 +24,10 @@ impl Backend for OverNetwork {
 
     const DIFFERENCES: Differences = Differences {
         expires_at_once: true,
+        refuses_whole: true,
         has_queues: false,
         closes: false,
-        shows_versionstamped: true,
+        ends_watches: false,
     };
 
     async fn open() -> Self {

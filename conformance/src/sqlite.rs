@@ -16,9 +16,10 @@ impl Backend for InSqlite {
 
     const DIFFERENCES: Differences = Differences {
         expires_at_once: false,
+        refuses_whole: false,
         has_queues: true,
         closes: true,
-        shows_versionstamped: false,
+        ends_watches: false,
     };
 
     async fn open() -> Self {

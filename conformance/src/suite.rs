@@ -54,7 +54,7 @@ on_each_backend! {
     watches::a_watch_shows_nothing_that_is_no_change,
     watches::a_watch_of_no_keys_ends_at_once,
     watches::a_watch_of_a_key_that_ends_in_a_versionstamp_shows_it,
-    watches::a_watch_ends_with_its_database,
+    watches::operations_fail_and_watches_end_once_the_database_is_closed,
     limits::keys_and_values_that_are_too_large_are_refused,
     limits::operations_that_are_too_large_are_refused,
     limits::reads_of_too_much_are_refused,

@@ -63,9 +63,11 @@ fn is_of_the_caller(kind: ErrorKind) -> bool {
 
 /// What Deno's databases say, and ours in the same words, and which kind it is. A server's text comes with
 /// more around it.
-const TEXTS: [(&str, ErrorKind); 17] = [
+const TEXTS: [(&str, ErrorKind); 19] = [
     ("Failed to perform '", ErrorKind::TypeMismatch),
     ("Cannot sum ", ErrorKind::TypeMismatch),
+    ("unsupported value type", ErrorKind::TypeMismatch),
+    ("Invalid sum operand", ErrorKind::TypeMismatch),
     ("exceed its range limit", ErrorKind::SumOutOfRange),
     ("Key too large", ErrorKind::KeyTooLarge),
     ("Value too large", ErrorKind::ValueTooLarge),

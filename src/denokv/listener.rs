@@ -26,7 +26,8 @@ impl<'a, D: Database> Listener<'a, D> {
 
     /// The next message. Waits for it: for ever, where the database has no queues, as with KV Connect.
     ///
-    /// If this future is dropped, no message is lost.
+    /// No message is lost if this future is dropped, though `denokv_sqlite` may deliver one a minute later for
+    /// it.
     ///
     /// # Errors
     ///
