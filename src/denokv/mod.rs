@@ -60,6 +60,8 @@ mod message;
 mod payload;
 mod retry;
 mod transaction;
+#[cfg(feature = "serde")]
+mod typed;
 mod update;
 mod watch;
 mod wire;

@@ -26,6 +26,7 @@ fn links_between_documents_lead_somewhere() {
         "CONTRIBUTING.md",
         "docs/cache.md",
         "docs/design.md",
+        "docs/outgrow.md",
         "docs/semantics.md",
         "docs/testing.md",
         "docs/export-format.md",

@@ -6,6 +6,8 @@ mod changes;
 mod contention;
 mod copy;
 mod cursor;
+#[cfg(feature = "denokv")]
+mod denokv;
 mod differential;
 mod docs;
 mod evict;

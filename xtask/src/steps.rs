@@ -27,17 +27,19 @@ pub(crate) enum Outcome {
 }
 
 /// All packages but those that build other databases. The comparison has no tests, and its peers take
-/// minutes to build with optimisations; the oracle has a step of its own. Clippy and the documentation
-/// check that they build.
-const WITHOUT_PEERS: [&str; 5] = [
+/// minutes to build with optimisations; the oracle and the conformance suite have steps of their own. Clippy and
+/// the documentation check that they build.
+const WITHOUT_PEERS: [&str; 7] = [
     "--workspace",
     "--exclude",
     "kvick-compare",
     "--exclude",
     "kvick-oracle",
+    "--exclude",
+    "kvick-conformance",
 ];
 
-pub(crate) static ALL: [Step; 13] = [
+pub(crate) static ALL: [Step; 14] = [
     Step {
         name: "fmt",
         about: "the sources are formatted",
@@ -79,6 +81,12 @@ pub(crate) static ALL: [Step; 13] = [
         about: "random operations come to what they come to in Deno's engine, but for the decisions",
         required: true,
         run: || one(&mut cargo(["test", "--package", "kvick-oracle"])),
+    },
+    Step {
+        name: "conformance",
+        about: "a client finds the same on every database that it runs on",
+        required: true,
+        run: || one(&mut cargo(["test", "--package", "kvick-conformance"])),
     },
     Step {
         name: "docs",
@@ -142,7 +150,7 @@ fn one(command: &mut Command) -> Result<Outcome, String> {
 /// has seen that it builds. That it builds with each of them alone is seen here.
 fn tests() -> Result<Outcome, String> {
     run(cargo(["test", "--all-features"]).args(WITHOUT_PEERS))?;
-    for feature in ["serde", "metrics", "tracing"] {
+    for feature in ["serde", "metrics", "tracing", "denokv"] {
         run(&mut cargo([
             "check",
             "--package",
@@ -161,6 +169,7 @@ fn tests() -> Result<Outcome, String> {
         "typed_values",
         "backup",
         "metrics",
+        "outgrow",
     ] {
         run(&mut cargo([
             "run",
