@@ -2,7 +2,7 @@
 
 use futures_lite::future::block_on;
 use kvick::denokv::{Client, Database};
-use kvick::{Kv, Result, Transacted};
+use kvick::{Entry, Kv, Result, Transacted};
 
 /// Moves an amount, on whatever database the client has.
 async fn transfer<D: Database>(
@@ -39,7 +39,7 @@ fn main() -> Result<()> {
         assert!(matches!(refused, Transacted::Aborted { .. }));
 
         let accounts = client.list("account").entries().await?;
-        let balances: Vec<_> = accounts.iter().map(|account| account.as_u64()).collect();
+        let balances: Vec<_> = accounts.iter().map(Entry::as_u64).collect();
         assert_eq!(balances, [Some(40), Some(60)]);
         assert_eq!(client.list("log").count().await?, 1);
         Ok(())

@@ -24,6 +24,10 @@ pub(crate) trait Backend: Sized {
 }
 
 /// In what databases differ, and may.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a question of its own"
+)]
 pub(crate) struct Differences {
     /// Whether an entry that has expired is not read any more. Otherwise it is until it is collected, which
     /// can be a minute later.

@@ -24,8 +24,10 @@ impl Backend for Embedded {
 
     async fn open() -> Self {
         let clock = Arc::new(ManualClock::default());
-        let kv = Kv::builder().clock(clock.clone()).build();
-        let client = Client::new(kv).with_clock(clock.clone());
+        let kv = Kv::builder()
+            .clock(Arc::<ManualClock>::clone(&clock))
+            .build();
+        let client = Client::new(kv).with_clock(Arc::<ManualClock>::clone(&clock));
         Self { client, clock }
     }
 

@@ -32,7 +32,9 @@ impl Backend for OverNetwork {
 
     async fn open() -> Self {
         let clock = Arc::new(ManualClock::default());
-        let kv = Kv::builder().clock(clock.clone()).build();
+        let kv = Kv::builder()
+            .clock(Arc::<ManualClock>::clone(&clock))
+            .build();
         let mut options = Options::default();
         options.access_token = Some(AccessToken::new(TOKEN).expect("it is long enough"));
         let listener = TcpListener::bind("127.0.0.1:0").await;

@@ -2,9 +2,9 @@
 
 use crate::backend::Backend;
 use kvick::denokv::{Client, Database};
-use kvick::{ErrorKind, Result, RetryPolicy, Sum, Transacted};
+use kvick::{Entry, ErrorKind, Result, RetryPolicy, Sum, Transacted};
 use std::num::NonZeroU32;
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 use tokio::runtime::Handle;
 
 const ACCOUNTS: u64 = 3;
@@ -18,13 +18,13 @@ async fn transfer<D: Database>(
     amount: u64,
 ) -> Result<bool> {
     let moved = client.transact(async |tx| {
-        let payer = tx.get(("account", from)).await?.as_u64().unwrap_or(0);
-        let payee = tx.get(("account", to)).await?.as_u64().unwrap_or(0);
-        if payer < amount {
+        let balance = tx.get(("account", from)).await?.as_u64().unwrap_or(0);
+        let held = tx.get(("account", to)).await?.as_u64().unwrap_or(0);
+        if balance < amount {
             return tx.abort("insufficient funds");
         }
-        tx.set(("account", from), payer - amount);
-        tx.set(("account", to), payee + amount);
+        tx.set(("account", from), balance - amount);
+        tx.set(("account", to), held + amount);
         Ok(())
     });
     Ok(moved.await?.is_committed())
@@ -48,7 +48,7 @@ pub(crate) async fn transactions_of_many_threads_conserve_what_they_move<B: Back
                         let to = (from + 1 + turn % 2) % ACCOUNTS;
                         transfer(&client, from, to, 1 + turn * 7 % 40).await?;
                         let entries = client.list("account").entries().await?;
-                        let sum: u64 = entries.iter().filter_map(|entry| entry.as_u64()).sum();
+                        let sum: u64 = entries.iter().filter_map(Entry::as_u64).sum();
                         assert_eq!(sum, ACCOUNTS * BEGUN_WITH, "in between");
                     }
                     Ok(())
@@ -56,7 +56,7 @@ pub(crate) async fn transactions_of_many_threads_conserve_what_they_move<B: Back
             })
         });
         let threads: Vec<_> = threads.collect();
-        let joined = threads.into_iter().map(|thread| thread.join());
+        let joined = threads.into_iter().map(ScopedJoinHandle::join);
         joined
             .map(|joined| joined.expect("no thread panics"))
             .collect()

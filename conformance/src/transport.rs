@@ -10,6 +10,7 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use std::error::Error;
 use tokio::sync::mpsc;
 use url::Url;
 
@@ -37,8 +38,8 @@ impl Transport {
     }
 }
 
-fn failed(error: impl ToString) -> JsErrorBox {
-    JsErrorBox::generic(error.to_string())
+fn failed(error: impl Into<Box<dyn Error + Send + Sync>>) -> JsErrorBox {
+    JsErrorBox::generic(error.into().to_string())
 }
 
 /// The body of an answer, as it comes.

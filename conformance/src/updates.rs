@@ -2,7 +2,7 @@
 
 use crate::backend::Backend;
 use kvick::{Entry, ErrorKind, Result, Transacted, Update};
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
 use tokio::runtime::Handle;
 
@@ -133,7 +133,7 @@ pub(crate) async fn updates_of_many_threads_are_all_counted<B: Backend>(backend:
             })
         });
         let threads: Vec<_> = threads.collect();
-        let joined = threads.into_iter().map(|thread| thread.join());
+        let joined = threads.into_iter().map(ScopedJoinHandle::join);
         joined
             .map(|joined| joined.expect("no thread panics"))
             .collect()

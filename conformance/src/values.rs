@@ -1,7 +1,7 @@
 //! Keys and values.
 
 use crate::backend::Backend;
-use kvick::{BigInt, Key, NewValue, Range, Result, Value};
+use kvick::{BigInt, Entry, Key, NewValue, Range, Result, Value};
 
 pub(crate) async fn keys_of_every_type_are_kept_apart_and_in_order<B: Backend>(
     backend: &B,
@@ -69,7 +69,7 @@ pub(crate) async fn several_keys_are_read_in_their_order_with_those_that_are_mis
     client.set("a", "1").await?;
     client.set("b", "2").await?;
     let read = client.get_many(["b", "none", "a", "b"]).await?;
-    let texts: Vec<_> = read.iter().map(|entry| entry.as_str()).collect();
+    let texts: Vec<_> = read.iter().map(Entry::as_str).collect();
     assert_eq!(texts, [Some("2"), None, Some("1"), Some("2")]);
     assert!(read[1].is_missing() && read[1].versionstamp().is_none());
     assert_eq!(read[1].key(), &Key::from("none"));

@@ -14,13 +14,16 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 /// What it says to the next reads: an answer each, of ranges with these keys, or an error.
-type Answers = Vec<std::result::Result<Vec<Vec<Key>>, &'static str>>;
+type Answers = Vec<Said<Vec<Vec<Key>>>>;
+
+/// An answer, or the text of an error.
+type Said<T> = std::result::Result<T, &'static str>;
 
 /// Says what it was told to say.
 #[derive(Clone, Default)]
 struct Scripted {
     reads: Rc<RefCell<Answers>>,
-    watched: Rc<RefCell<Vec<std::result::Result<Vec<WatchKeyOutput>, &'static str>>>>,
+    watched: Rc<RefCell<Vec<Said<Vec<WatchKeyOutput>>>>>,
 }
 
 impl Scripted {

@@ -227,7 +227,9 @@ fn what_the_caller_did_wrong_is_a_type_error_and_nothing_else_is() -> kvick::Res
 fn an_instant_counts_from_the_wall_clock() -> kvick::Result<()> {
     let clock = Arc::new(ManualClock::default());
     clock.set(Duration::from_secs(1_000));
-    let kv = Kv::builder().clock(clock.clone()).build();
+    let kv = Kv::builder()
+        .clock(Arc::<ManualClock>::clone(&clock))
+        .build();
     let expiring = |key: &str, at| Mutation {
         expire_at: Some(instant(at)),
         ..mutation(key, MutationKind::Set(KvValue::U64(1)))
@@ -303,7 +305,7 @@ fn a_payload_of_any_kind_is_what_v8_writes() -> kvick::Result<()> {
 }
 
 #[test]
-fn whoever_stops_waiting_for_a_message_takes_none() -> kvick::Result<()> {
+fn whoever_stops_waiting_for_a_message_takes_none() {
     let kv = Kv::new();
     let mut waiting = kv.dequeue_next_message();
     assert!(block_on(poll_once(&mut waiting)).is_none());
@@ -315,11 +317,8 @@ fn whoever_stops_waiting_for_a_message_takes_none() -> kvick::Result<()> {
     assert!(block_on(poll_once(&mut waiting)).is_none());
     other.close();
     assert!(matches!(block_on(waiting), Ok(None)));
-    let closed = block_on(other.dequeue_next_message())
-        .err()
-        .expect("it is closed");
+    let closed = block_on(other.dequeue_next_message()).expect_err("it is closed");
     assert_eq!(closed.get_message(), "Queue already closed");
-    Ok(())
 }
 
 #[test]
