@@ -101,8 +101,12 @@ fn put_range(answer: &mut BytesMut, range: &ReadRange, source: &Source<'_>) -> R
                 return;
             };
             let length = entry_len(entry);
-            put_length(answer, PART, 1 + encoded_len_varint(length as u64) + length);
-            put_entry(answer, entry);
+            let part = 1 + encoded_len_varint(length as u64) + length;
+            // Exactly as much as it takes, where it is all of the answer: which is then handed on as it is.
+            answer.reserve(1 + encoded_len_varint(part as u64) + part + SUCCESS.len());
+            put_length(answer, PART, part);
+            put_length(answer, PART, length);
+            put_fields(answer, entry);
         })?;
         return Ok(());
     }

@@ -20,7 +20,10 @@ use http::header::{ALLOW, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use std::error::Error as StdError;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -49,14 +52,16 @@ impl Path {
     fn of(path: &str) -> Option<Self> {
         let mut segments = path.strip_prefix('/')?.split('/');
         let first = segments.next().unwrap_or_default();
-        let rest: Vec<&str> = segments.collect();
-        match (first, &rest[..]) {
-            ("healthz", []) => Some(Self::Health),
-            ("metrics", []) => Some(Self::Numbers),
-            ("", []) => Some(Self::Metadata(DatabaseName::default())),
-            ("v2", [operation]) => Some(Self::Data(DatabaseName::default(), Data::of(operation)?)),
-            (name, [] | [""]) => DatabaseName::of(name).map(Self::Metadata),
-            (name, ["v2", operation]) => {
+        // No path has more than three.
+        match (first, [segments.next(), segments.next(), segments.next()]) {
+            ("healthz", [None, ..]) => Some(Self::Health),
+            ("metrics", [None, ..]) => Some(Self::Numbers),
+            ("", [None, ..]) => Some(Self::Metadata(DatabaseName::default())),
+            ("v2", [Some(operation), None, _]) => {
+                Some(Self::Data(DatabaseName::default(), Data::of(operation)?))
+            }
+            (name, [None, ..] | [Some(""), None, _]) => DatabaseName::of(name).map(Self::Metadata),
+            (name, [Some("v2"), Some(operation), None]) => {
                 Some(Self::Data(DatabaseName::of(name)?, Data::of(operation)?))
             }
             _ => None,
@@ -229,7 +234,13 @@ impl Service {
         if told.is_some_and(|length: u64| length > max as u64) {
             return Err(too_large());
         }
-        let collected = timeout(self.options.body_timeout, Limited::new(body, max).collect()).await;
+        let mut collecting = pin!(Limited::new(body, max).collect());
+        // Most often all of it has come with the head, and there is no time to be taken.
+        let collected =
+            match poll_fn(|context| Poll::Ready(collecting.as_mut().poll(context))).await {
+                Poll::Ready(collected) => Ok(collected),
+                Poll::Pending => timeout(self.options.body_timeout, collecting).await,
+            };
         match collected {
             Ok(Ok(body)) => Ok(body.to_bytes()),
             Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
