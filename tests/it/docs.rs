@@ -32,6 +32,7 @@ fn links_between_documents_lead_somewhere() {
         "docs/export-format.md",
         "fuzz/README.md",
         "benches/compare/README.md",
+        "benches/serve/README.md",
     ];
     for document in documents {
         let folder = Path::new(document).parent().unwrap_or(Path::new(""));

@@ -14,8 +14,14 @@ pub(crate) struct Figures {
     pub(crate) p999_us: f64,
 }
 
-/// Of both servers in one round: kvick, and the reference.
-pub(crate) type Round = [Figures; 2];
+/// A round.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Round {
+    /// Of both servers: kvick, and the reference.
+    pub(crate) figures: [Figures; 2],
+    /// The part of all processors that others have had.
+    pub(crate) others: f64,
+}
 
 /// Who asks, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,13 +65,23 @@ impl Cell {
         spread(
             self.rounds
                 .iter()
-                .map(|[kvick, denokv]| kvick.rate / denokv.rate),
+                .map(|round| round.figures[0].rate / round.figures[1].rate),
         )
     }
 
     /// The median of a figure, of one of the two.
     pub(crate) fn median(&self, subject: usize, figure: fn(&Figures) -> f64) -> f64 {
-        spread(self.rounds.iter().map(|round| figure(&round[subject]))).median
+        spread(
+            self.rounds
+                .iter()
+                .map(|round| figure(&round.figures[subject])),
+        )
+        .median
+    }
+
+    /// The median part that others have had.
+    pub(crate) fn others(&self) -> f64 {
+        spread(self.rounds.iter().map(|round| round.others)).median
     }
 }
 

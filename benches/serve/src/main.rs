@@ -12,6 +12,7 @@ mod flight;
 mod head;
 mod load;
 mod messages;
+mod quiet;
 mod record;
 mod session;
 mod subject;

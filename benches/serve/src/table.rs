@@ -34,8 +34,8 @@ pub(crate) fn page(cells: &[Cell]) -> String {
         let _ = writeln!(text, "| {} |", row.join(" | "));
     }
     text.push_str(
-        "\n| client | workload | server | per second | ratio | p50 µs | p99 µs | p99.9 µs | server's CPU µs | conflicts |\n\
-         | --- | --- | --- | --: | --: | --: | --: | --: | --: | --: |\n",
+        "\n| client | workload | server | per second | ratio | p50 µs | p99 µs | p99.9 µs | server's CPU µs | conflicts | others |\n\
+         | --- | --- | --- | --: | --: | --: | --: | --: | --: | --: | --: |\n",
     );
     for cell in cells {
         for (subject, name) in NAMES.iter().enumerate() {
@@ -48,11 +48,12 @@ pub(crate) fn page(cells: &[Cell]) -> String {
             };
             let _ = writeln!(
                 text,
-                "| {} | {} | {name} | {} | {ratio} | {p50:.0} | {p99:.0} | {p999:.0} | {cpu:.1} | {:.1} % |",
+                "| {} | {} | {name} | {} | {ratio} | {p50:.0} | {p99:.0} | {p999:.0} | {cpu:.1} | {:.1} % | {:.1} % |",
                 cell.client.name(),
                 cell.workload,
                 grouped(rate),
                 conflicts * 100.0,
+                cell.others() * 100.0,
             );
         }
     }
@@ -75,14 +76,18 @@ fn grouped(number: f64) -> String {
 /// A line for each server in each round.
 pub(crate) fn csv(cells: &[Cell]) -> String {
     let names = COLUMNS.map(|(name, _)| name).join(",");
-    let mut text = format!("client,workload,round,server,{names}\n");
+    let mut text = format!("client,workload,round,server,{names},others\n");
     for cell in cells {
         for (number, round) in cell.rounds.iter().enumerate() {
-            for (name, figures) in NAMES.iter().zip(round) {
-                let values = COLUMNS.map(|(_, figure)| format!("{:.3}", figure(figures)));
+            for (name, figures) in NAMES.iter().zip(round.figures) {
+                let values = COLUMNS.map(|(_, figure)| format!("{:.3}", figure(&figures)));
                 let values = values.join(",");
                 let (client, workload) = (cell.client.name(), cell.workload);
-                let _ = writeln!(text, "{client},{workload},{number},{name},{values}");
+                let _ = writeln!(
+                    text,
+                    "{client},{workload},{number},{name},{values},{:.4}",
+                    round.others
+                );
             }
         }
     }
