@@ -16,8 +16,9 @@ use crate::refusal::Refusal;
 use crate::watch::WatchBody;
 use crate::write::atomic_write;
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_LENGTH};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use std::error::Error as StdError;
 use std::future::{Future, poll_fn};
@@ -30,6 +31,10 @@ use uuid::Uuid;
 
 const VERSION: &str = "x-denokv-version";
 const DATABASE_ID: &str = "x-denokv-database-id";
+
+/// What is answered before all of the request was read.
+const LEAVES_THE_REST: [StatusCode; 2] =
+    [StatusCode::REQUEST_TIMEOUT, StatusCode::PAYLOAD_TOO_LARGE];
 
 /// Where a request goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,26 +115,43 @@ impl Service {
     {
         let path = Path::of(request.uri().path());
         let operation = path.as_ref().map_or(Operation::Unknown, Path::operation);
+        let (head, body) = request.into_parts();
+        let mut body = Some(body);
         let response = match path {
-            Some(path) => self.answer(path, request).await,
+            Some(path) => self.answer(path, &head, &mut body).await,
             None => Err(Refusal::new(
                 StatusCode::NOT_FOUND,
                 "there is nothing at this path",
             )),
         };
-        let response = response.unwrap_or_else(Response::from);
+        let mut response = response.unwrap_or_else(Response::from);
+        let is_read = match body {
+            Some(body) => self.pass_by(&head.headers, body).await,
+            None => !LEAVES_THE_REST.contains(&response.status()),
+        };
+        if !is_read && head.version < Version::HTTP_2 {
+            // What is left of it would be taken for the next request, so there can be none.
+            let headers = response.headers_mut();
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         self.numbers.count(operation, response.status());
         response
     }
 
-    async fn answer<B>(&self, path: Path, request: Request<B>) -> Result<Response<Body>, Refusal>
+    /// Takes the body, if it comes to that.
+    async fn answer<B>(
+        &self,
+        path: Path,
+        head: &Parts,
+        body: &mut Option<B>,
+    ) -> Result<Response<Body>, Refusal>
     where
         B: http_body::Body<Data = Bytes>,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
     {
         match path {
             Path::Health => {
-                if !is_look(request.method()) {
+                if !is_look(&head.method) {
                     return Ok(not_allowed("GET, HEAD"));
                 }
                 if self.ending.is_cancelled() {
@@ -138,8 +160,8 @@ impl Service {
                 Ok(body::answer(StatusCode::OK, TEXT, "ok\n"))
             }
             Path::Numbers => {
-                self.access.check(request.headers())?;
-                if !is_look(request.method()) {
+                self.access.check(&head.headers)?;
+                if !is_look(&head.method) {
                     return Ok(not_allowed("GET, HEAD"));
                 }
                 let text = self.numbers.render(&self.databases);
@@ -150,10 +172,9 @@ impl Service {
                 ))
             }
             Path::Metadata(name) => {
-                if request.method() != Method::POST {
+                if head.method != Method::POST {
                     return Ok(not_allowed("POST"));
                 }
-                let (head, body) = request.into_parts();
                 let body = self.read_body(&head.headers, body).await?;
                 let version = metadata::version_of(&body, &head.headers, &self.access)?;
                 let database = self.databases.find_or_make(&name)?;
@@ -161,7 +182,6 @@ impl Service {
                 Ok(body::answer(StatusCode::OK, JSON, answer))
             }
             Path::Data(name, data) => {
-                let (head, body) = request.into_parts();
                 let database = self.database(&name, &head.headers)?;
                 if head.method != Method::POST {
                     return Ok(not_allowed("POST"));
@@ -217,8 +237,42 @@ impl Service {
         Ok(body::answer(StatusCode::OK, PROTOBUF, answer))
     }
 
+    /// Reads the rest of a request that is answered without it, if it is not too large and does not take too
+    /// long; whether it was that. A connection that is closed on what was not read takes the answer with it.
+    async fn pass_by<B>(&self, headers: &HeaderMap, body: B) -> bool
+    where
+        B: http_body::Body<Data = Bytes>,
+        B::Error: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        let max = self.options.body_bytes_max;
+        if body.is_end_stream() {
+            return true;
+        }
+        if told_length(headers).is_some_and(|told| told > max as u64) {
+            return false;
+        }
+        let mut body = pin!(Limited::new(body, max));
+        let all = async {
+            loop {
+                match body.frame().await {
+                    None => return true,
+                    Some(Err(_)) => return false,
+                    Some(Ok(_)) => {}
+                }
+            }
+        };
+        // What comes later is not read.
+        timeout(self.options.body_timeout, all)
+            .await
+            .unwrap_or(false)
+    }
+
     /// The body of a request, if it is not too large and does not take too long.
-    async fn read_body<B>(&self, headers: &HeaderMap, body: B) -> Result<Bytes, Refusal>
+    async fn read_body<B>(
+        &self,
+        headers: &HeaderMap,
+        body: &mut Option<B>,
+    ) -> Result<Bytes, Refusal>
     where
         B: http_body::Body<Data = Bytes>,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
@@ -228,12 +282,12 @@ impl Service {
             let text = format!("the body of the request is too large (max {max} bytes)");
             Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, text)
         };
-        let told = headers
-            .get(CONTENT_LENGTH)
-            .and_then(|length| length.to_str().ok()?.parse().ok());
-        if told.is_some_and(|length: u64| length > max as u64) {
+        if told_length(headers).is_some_and(|told| told > max as u64) {
             return Err(too_large());
         }
+        let Some(body) = body.take() else {
+            return Ok(Bytes::new());
+        };
         let mut collecting = pin!(Limited::new(body, max).collect());
         // Most often all of it has come with the head, and there is no time to be taken.
         let collected =
@@ -252,6 +306,11 @@ impl Service {
             }
         }
     }
+}
+
+/// How long a body is, as its head says.
+fn told_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn is_look(method: &Method) -> bool {
