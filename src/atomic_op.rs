@@ -65,7 +65,8 @@ pub enum Outcome {
     },
     /// Not every check held.
     Conflict {
-        /// The indexes of all checks that failed, in the order they were added (A03).
+        /// The indexes of all checks that failed, in the order they were added (A03). None of an operation
+        /// of a client (feature `denokv`), which is not told.
         failed_checks: Vec<usize>,
     },
 }
@@ -113,10 +114,8 @@ impl<'a, T> AtomicOp<'a, T> {
     /// The key must be as it was read: of the same version, or still missing (A01). The value is
     /// not compared.
     pub fn check(&mut self, entry: &Entry) -> &mut Self {
-        match entry.versionstamp() {
-            Some(versionstamp) => self.check_versionstamp(entry.key(), versionstamp),
-            None => self.check_absent(entry.key()),
-        }
+        self.write.check(entry.key(), entry.versionstamp());
+        self
     }
 
     /// The key must be of this version.
@@ -125,7 +124,8 @@ impl<'a, T> AtomicOp<'a, T> {
         key: impl Into<Key>,
         versionstamp: Versionstamp,
     ) -> &mut Self {
-        self.expect(key, Expect::of(versionstamp))
+        let expect = self.write.expect_at(versionstamp);
+        self.expect(key, expect)
     }
 
     /// The key must be missing.

@@ -85,7 +85,7 @@ impl Entry {
 
     /// How long the entry still had when it was read, if it expires: what
     /// [`NewValue::expire_in`](crate::NewValue::expire_in) gave it, less what has passed since. In a
-    /// snapshot, when that was opened.
+    /// snapshot, when that was opened. A client (feature `denokv`) is not told, and says `None`.
     pub fn expires_in(&self) -> Option<Duration> {
         self.expires_in.get()
     }

@@ -48,7 +48,7 @@ pub struct Watch {
 #[non_exhaustive]
 pub struct Emission {
     /// The moment: the entries are as all commits up to this version left them, and as none after it
-    /// did.
+    /// did. Of a client (feature `denokv`), which is not told, the largest that any of them has had.
     pub versionstamp: Versionstamp,
     /// One for each key, in the order of the keys (W01).
     pub entries: Vec<Entry>,

@@ -161,10 +161,9 @@ impl<'a, D: Database> Transaction<'a, D> {
         }
         let mut write = Write::new();
         self.staged.write_to(&mut write, self.reads.len())?;
-        let reads = self.reads.iter();
-        write
-            .checks
-            .extend(reads.map(|(_, entry)| wire::as_read(entry)));
+        for (_, entry) in self.reads.iter() {
+            wire::check_as_read(&mut write, entry);
+        }
         Ok(match self.client.commit(&write).await? {
             Some(versionstamp) => Attempt::Committed(value, Some(versionstamp)),
             None => Attempt::Conflict,

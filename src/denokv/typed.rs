@@ -12,6 +12,18 @@ use serde::de::DeserializeOwned;
 impl<D: Database> Client<D> {
     /// Reads one key as a type; `None` where it is missing. With the feature `serde`.
     ///
+    /// ```
+    /// # let client = kvick::denokv::Client::new(kvick::Kv::new());
+    /// # futures_lite::future::block_on(async {
+    /// client.set_as(("user", 7), &[("name", "Ann"), ("city", "Oslo")]).await?;
+    /// let user: Option<Vec<(String, String)>> = client.get_as(("user", 7)).await?;
+    /// assert_eq!(user.map(|user| user.len()), Some(2));
+    /// assert_eq!(client.get_as::<String>("nobody").await?, None);
+    /// # Ok::<(), kvick::Error>(())
+    /// # })?;
+    /// # Ok::<(), kvick::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// Those of [`get`](Self::get), and of [`ValueRef::to`](crate::ValueRef::to).

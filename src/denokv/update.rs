@@ -136,7 +136,9 @@ impl<D: Database> Client<D> {
                 Decided::Write(mutations) => {
                     let mut write = Write::new();
                     write.mutations.extend(mutations);
-                    write.checks.extend(entries.iter().map(wire::as_read));
+                    for entry in &entries {
+                        wire::check_as_read(&mut write, entry);
+                    }
                     Ok(match self.commit(&write).await? {
                         Some(versionstamp) => Attempt::Committed((), Some(versionstamp)),
                         None => Attempt::Conflict,
@@ -164,7 +166,9 @@ impl<D: Database> Client<D> {
     /// of checks alone, which mints a version.
     pub(super) async fn is_unchanged(&self, entries: &[Entry]) -> Result<bool> {
         let mut write = Write::new();
-        write.checks.extend(entries.iter().map(wire::as_read));
+        for entry in entries {
+            wire::check_as_read(&mut write, entry);
+        }
         Ok(self.commit(&write).await?.is_some())
     }
 }

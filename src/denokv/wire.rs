@@ -1,6 +1,6 @@
 //! Values, entries, keys and instants, as the trait has them and as we do.
 
-use crate::engine::write::{Check, Expect};
+use crate::engine::write::Write;
 use crate::entry::{Entry, EntryRef};
 use crate::error::{Error, Result};
 use crate::expiry::Expiry;
@@ -69,12 +69,9 @@ pub(super) fn entry_of(key: &Key, found: Option<KvEntry>) -> Result<Entry> {
     }
 }
 
-/// The check that an entry is still as it was read.
-pub(super) fn as_read(entry: &Entry) -> Check {
-    let key = entry.key().clone();
-    let versionstamp = entry.versionstamp();
-    let expect = versionstamp.map_or(Expect::Absent, Expect::of);
-    Check { key, expect }
+/// Checks that an entry is still as it was read.
+pub(super) fn check_as_read(write: &mut Write<'_>, entry: &Entry) {
+    write.check(entry.key(), entry.versionstamp());
 }
 
 /// The range of one key.

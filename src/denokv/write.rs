@@ -2,7 +2,7 @@
 
 use super::{payload, wire};
 use crate::engine::arithmetic::BoundedSum;
-use crate::engine::write::{Check, Enqueue, Expect, Mutation, Op, Write};
+use crate::engine::write::{Enqueue, Expect, Mutation, Op, Write};
 use crate::error::{Error, Result};
 use crate::expiry::Expiry;
 use crate::value::{NewValue, ValueRef};
@@ -14,6 +14,7 @@ use std::time::Duration;
 /// What stands for a version that is in use nowhere, where the one that was asked for is all zeros: some
 /// servers take zeros for a key that is missing.
 const NEVER: [u8; 10] = [0xff; 10];
+const ZERO: Versionstamp = Versionstamp::from_bytes([0; 10]);
 
 /// The operation as the trait has it, where it is `now` since 1970.
 ///
@@ -25,20 +26,17 @@ pub(super) fn atomic_write(write: &Write<'_>, now: Duration) -> Result<AtomicWri
     let mutations = (0..).zip(&write.mutations).map(|(index, mutation)| {
         let ending = versionstamped.next_if(|(ending, _)| *ending == index);
         match (ending, &mutation.op) {
-            (Some((prefix_of, prefix)), Op::Set(value)) => {
-                debug_assert_eq!(*prefix_of, index);
-                Ok(denokv_proto::Mutation {
-                    key: prefix.as_bytes().to_vec(),
-                    kind: MutationKind::SetSuffixVersionstampedKey(wire::kv_value(value.as_ref())),
-                    expire_at: expire_at(value.expiry(), now)?,
-                })
-            }
+            (Some((_, prefix)), Op::Set(value)) => Ok(denokv_proto::Mutation {
+                key: prefix.as_bytes().to_vec(),
+                kind: MutationKind::SetSuffixVersionstampedKey(wire::kv_value(value.as_ref())),
+                expire_at: expire_at(value.expiry(), now)?,
+            }),
             _ => as_mutation(mutation, now),
         }
     });
     let mutations = mutations.collect::<Result<_>>()?;
     Ok(AtomicWrite {
-        checks: write.checks.iter().map(as_check).collect::<Result<_>>()?,
+        checks: as_checks(write)?,
         mutations,
         enqueues: (write.enqueues().iter())
             .map(|enqueue| as_enqueue(enqueue, now))
@@ -46,22 +44,27 @@ pub(super) fn atomic_write(write: &Write<'_>, now: Duration) -> Result<AtomicWri
     })
 }
 
-fn as_check(check: &Check) -> Result<denokv_proto::Check> {
-    let versionstamp = match check.expect {
-        Expect::Absent => None,
-        Expect::At(stamp) => Some(Versionstamp::from(stamp).to_bytes()),
-        Expect::Impossible(versionstamp) => match versionstamp.to_bytes() {
-            [0, 0, 0, 0, 0, 0, 0, 0, 0, 0] => Some(NEVER),
-            bytes => Some(bytes),
-        },
-        Expect::Exists | Expect::NotNewer(_) => {
-            return Err(Error::unsupported("the protocol checks versionstamps only"));
-        }
-    };
-    Ok(denokv_proto::Check {
-        key: check.key.as_bytes().to_vec(),
-        versionstamp,
-    })
+fn as_checks(write: &Write<'_>) -> Result<Vec<denokv_proto::Check>> {
+    let mut foreign = write.foreign().iter().peekable();
+    let checks = (0..).zip(&write.checks).map(|(index, check)| {
+        let asked = foreign.next_if(|(foreign, _)| *foreign == index);
+        Ok(denokv_proto::Check {
+            key: check.key.as_bytes().to_vec(),
+            versionstamp: match (check.expect, asked) {
+                (Expect::Absent, _) => None,
+                (Expect::At(stamp), _) => Some(Versionstamp::from(stamp).to_bytes()),
+                (Expect::Impossible, Some((_, versionstamp))) if *versionstamp != ZERO => {
+                    Some(versionstamp.to_bytes())
+                }
+                (Expect::Impossible, _) => Some(NEVER),
+                (Expect::Exists | Expect::NotNewer(_), _) => {
+                    let what = "the protocol checks versionstamps only";
+                    return Err(Error::unsupported(what));
+                }
+            },
+        })
+    });
+    checks.collect()
 }
 
 fn as_mutation(mutation: &Mutation<'_>, now: Duration) -> Result<denokv_proto::Mutation> {

@@ -11,6 +11,7 @@ use crate::sync::reserve;
 use crate::value::{NewValue, ValueRef};
 use crate::version::{Stamp, Versionstamp};
 use smallvec::SmallVec;
+use std::iter;
 use std::mem::ManuallyDrop;
 
 /// What a check wants of its key.
@@ -24,19 +25,11 @@ pub(crate) enum Expect {
     At(Stamp),
     /// No entry, or one of this version or an older one.
     NotNewer(Stamp),
-    /// A version that no commit of an engine can have: the check fails. Which it is, is for another
-    /// database to know, of which it may be.
-    Impossible(Versionstamp),
+    /// A version that no commit of an engine can have: the check fails.
+    Impossible,
 }
 
 impl Expect {
-    /// An entry of this version.
-    #[inline]
-    pub(crate) fn of(versionstamp: Versionstamp) -> Self {
-        let stamp = versionstamp.stamp();
-        stamp.map_or(Self::Impossible(versionstamp), Self::At)
-    }
-
     /// Whether an entry of this version, or the lack of one, is what is wanted (A01).
     pub(crate) fn holds(self, current: Option<Stamp>) -> bool {
         match self {
@@ -44,7 +37,7 @@ impl Expect {
             Self::Exists => current.is_some(),
             Self::At(stamp) => current == Some(stamp),
             Self::NotNewer(stamp) => current.is_none_or(|current| current <= stamp),
-            Self::Impossible(_) => false,
+            Self::Impossible => false,
         }
     }
 }
@@ -282,6 +275,9 @@ impl<T> Drop for Seldom<T> {
 #[derive(Clone, Debug, Default)]
 struct Rest<'a> {
     versionstamped: Vec<(usize, Key)>,
+    /// The versionstamps of checks that no engine's version can meet, by index: those of another
+    /// database, for which the operation may be.
+    foreign: Vec<(usize, Versionstamp)>,
     enqueues: Vec<Enqueue<'a>>,
 }
 
@@ -329,6 +325,43 @@ impl<'a> Write<'a> {
             let rest = self.rest.0.get_or_insert_default();
             rest.enqueues.extend(enqueues);
         }
+    }
+
+    /// Keeps the versionstamp that the next check asks for.
+    #[cold]
+    fn keep_foreign(&mut self, versionstamp: Versionstamp) {
+        let index = self.checks.len();
+        let rest = self.rest.0.get_or_insert_default();
+        rest.foreign.push((index, versionstamp));
+    }
+
+    /// The versionstamps of checks that no engine's version can meet, by index.
+    #[cfg(feature = "denokv")]
+    pub(crate) fn foreign(&self) -> &[(usize, Versionstamp)] {
+        self.rest.0.as_ref().map_or(&[], |rest| &rest.foreign)
+    }
+
+    /// Adds a check that a key is of this version, or missing.
+    pub(crate) fn check(&mut self, key: &Key, versionstamp: Option<Versionstamp>) {
+        let expect = match versionstamp {
+            None => Expect::Absent,
+            Some(versionstamp) => self.expect_at(versionstamp),
+        };
+        let check = || Check {
+            key: key.clone(),
+            expect,
+        };
+        self.checks.extend(iter::once_with(check));
+    }
+
+    /// What the next check asks for, which is this version.
+    #[inline]
+    pub(crate) fn expect_at(&mut self, versionstamp: Versionstamp) -> Expect {
+        let expect = versionstamp.stamp().map_or(Expect::Impossible, Expect::At);
+        if expect == Expect::Impossible {
+            self.keep_foreign(versionstamp);
+        }
+        expect
     }
 
     /// Adds a mutation of the key that begins so, and ends in the stamp of the commit. Without a
