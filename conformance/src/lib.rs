@@ -1,7 +1,7 @@
-//! One suite for every database that a [`kvick::denokv::Client`] can run on, and be started in a process:
+//! One suite for every database that a `kvick::denokv::Client` can run on, and be started in a process:
 //! an embedded `Kv`, `denokv_sqlite` in memory, and `denokv_remote` over loopback, against a server of ours.
 //!
-//! Each property is a function of any [`Backend`](backend::Backend). Where a database differs, and may, it says so in
+//! Each property is a function of any `Backend`. Where a database differs, and may, it says so in
 //! its `DIFFERENCES`, and nowhere else.
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ enum Decided {
 
 impl<D: Database> Client<D> {
     /// Reads a key, lets `decide` say what is to become of it, and commits that if the key is still
-    /// as it was read; otherwise reads again, and so on, by the [`RetryPolicy`](crate::RetryPolicy).
+    /// as it was read; otherwise reads again, and so on, by the [`RetryPolicy`].
     ///
     /// `decide` is shown the entry, which may be [missing](Entry::is_missing), and can be called
     /// several times: it should have no effect but its result.
