@@ -15,7 +15,8 @@ WORKLOAD… are some of get, set, transfer. Without any, all are measured.
     --quick             within a minute: fewer and shorter rounds
     --rounds N          that many rounds (9)
     --slice MILLIS      so long for each server in a round (2000)
-    --again N           do a round again up to so often where others have disturbed it (10)
+    --patience SECONDS  for how long each row of the table may wait for others to do less, and do rounds
+                        again that they have disturbed (60)
     --connections N     that many of the cheap client (2)
     --in-flight N       that many requests at once over each of these, and all together of Deno's (16)
     --kvick FILE        that server; otherwise it is built
@@ -34,7 +35,7 @@ pub(crate) struct Plan {
     pub(crate) rounds: u32,
     pub(crate) warm_up: Duration,
     pub(crate) slice: Duration,
-    pub(crate) again_max: u32,
+    pub(crate) patience: Duration,
     pub(crate) connections: u32,
     pub(crate) in_flight_each: usize,
     wanted: Vec<String>,
@@ -74,7 +75,7 @@ pub(crate) fn parse(mut parser: Parser) -> Result<Option<Wanted>, lexopt::Error>
             rounds: 9,
             warm_up: Duration::from_millis(300),
             slice: Duration::from_secs(2),
-            again_max: 10,
+            patience: Duration::from_secs(60),
             connections: 2,
             in_flight_each: 16,
             wanted: Vec::new(),
@@ -91,14 +92,16 @@ pub(crate) fn parse(mut parser: Parser) -> Result<Option<Wanted>, lexopt::Error>
         match argument {
             Arg::Long("quick") => {
                 plan.rounds = 3;
-                plan.again_max = 0;
+                plan.patience = Duration::ZERO;
                 plan.slice = Duration::from_millis(700);
             }
             Arg::Long("rounds") => plan.rounds = at_least_one(&mut parser)?,
             Arg::Long("slice") => {
                 plan.slice = Duration::from_millis(at_least_one(&mut parser)?.into());
             }
-            Arg::Long("again") => plan.again_max = parser.value()?.parse()?,
+            Arg::Long("patience") => {
+                plan.patience = Duration::from_secs(parser.value()?.parse()?);
+            }
             Arg::Long("connections") => plan.connections = at_least_one(&mut parser)?,
             Arg::Long("in-flight") => plan.in_flight_each = at_least_one(&mut parser)? as usize,
             Arg::Long("kvick") => wanted.kvick = Some(parser.value()?.into()),

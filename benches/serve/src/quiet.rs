@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 /// The part of all processors that others may have had in a round.
 const OTHERS_MAX: f64 = 0.05;
 
-/// How often is looked whether others have ended, and for how long in all.
-const LOOK_EVERY: Duration = Duration::from_millis(300);
-const WAIT_MAX: Duration = Duration::from_secs(30);
+/// How often is looked whether others have ended.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Counts of processor time, in the ticks of the kernel.
 #[derive(Clone, Copy, Debug)]
@@ -47,10 +46,9 @@ pub(crate) fn is_quiet(others: f64) -> bool {
     others <= OTHERS_MAX
 }
 
-/// Waits until nobody else does much, but not for ever.
-pub(crate) fn wait() {
-    let begun = Instant::now();
-    while begun.elapsed() < WAIT_MAX {
+/// Waits until nobody else does much, but not for longer than that.
+pub(crate) fn wait(until: Instant) {
+    while Instant::now() < until {
         let since = Since::now();
         #[expect(clippy::disallowed_methods, reason = "it is time itself that passes")]
         thread::sleep(LOOK_EVERY);

@@ -75,7 +75,7 @@ fn measure_frames(
 }
 
 /// A workload by a client, in rounds. Who begins a round alternates. One that others have disturbed is done
-/// again, as long as the plan allows, and the least disturbed counts.
+/// again, as long as there is patience, and the least disturbed counts.
 fn cell(
     plan: &Plan,
     client: Client,
@@ -83,12 +83,11 @@ fn cell(
     mut slice: impl FnMut(usize) -> Result<Figures, String>,
 ) -> Result<Cell, String> {
     let mut rounds: Vec<Round> = Vec::new();
+    let patience = Instant::now() + plan.patience;
     for number in 0..plan.rounds {
         let mut best: Option<Round> = None;
-        for again in (0..=plan.again_max).rev() {
-            if again > 0 {
-                quiet::wait();
-            }
+        loop {
+            quiet::wait(patience);
             let since = Since::now();
             let figures = if number % 2 == 0 {
                 let kvick = slice(0)?;
@@ -101,7 +100,7 @@ fn cell(
             if best.as_ref().is_none_or(|best| others < best.others) {
                 best = Some(Round { figures, others });
             }
-            if quiet::is_quiet(others) {
+            if quiet::is_quiet(others) || Instant::now() >= patience {
                 break;
             }
         }
