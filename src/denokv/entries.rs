@@ -103,6 +103,7 @@ impl<'a, D: Database> Entries<'a, D> {
     fn begin(&mut self) {
         let batch = self.left.map_or(self.batch, |left| left.min(self.batch));
         let limit = u32::try_from(batch).unwrap_or(u32::MAX);
+        let limit = NonZeroU32::new(limit).unwrap_or(NonZeroU32::MIN);
         let end = self.bounds.end.as_ref().map_or_else(
             || {
                 let limits = self.client.limits();
@@ -113,13 +114,14 @@ impl<'a, D: Database> Entries<'a, D> {
         let request = ReadRange {
             start: self.bounds.start.to_vec(),
             end,
-            limit: NonZeroU32::new(limit).unwrap_or(NonZeroU32::MIN),
+            limit,
             reverse: self.reverse,
         };
         let client = self.client;
         let options = client.read_options();
         let reading = client.database().snapshot_read(vec![request], options);
-        self.reading = Some((batch, reading));
+        let asked = usize::try_from(limit.get()).unwrap_or(usize::MAX);
+        self.reading = Some((asked, reading));
     }
 
     /// Takes in a batch, of which so many entries were asked for.
