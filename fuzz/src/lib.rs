@@ -13,6 +13,7 @@ mod copies;
 mod input;
 mod key_codec;
 pub mod replay;
+mod requests;
 mod selectors;
 mod snapshots;
 mod typed_values;
@@ -38,6 +39,7 @@ pub use arithmetic::arithmetic;
 pub use atomic_writes::atomic_writes;
 pub use copies::copies;
 pub use key_codec::{key_codec, tuple_order};
+pub use requests::{framing, requests};
 pub use selectors::selectors;
 pub use snapshots::snapshots;
 pub use typed_values::typed_values;
@@ -50,7 +52,7 @@ use selector::Selector;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub static TARGETS: [Target; 7] = [
+pub static TARGETS: [Target; 9] = [
     ("key_codec", key_codec),
     ("selectors", selectors),
     ("atomic_writes", atomic_writes),
@@ -58,6 +60,8 @@ pub static TARGETS: [Target; 7] = [
     ("snapshots", snapshots),
     ("typed_values", typed_values),
     ("copies", copies),
+    ("requests", requests),
+    ("framing", framing),
 ];
 
 /// The program of a target: under libFuzzer what it calls, and otherwise one that runs the inputs

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use tokio_rustls::server::TlsStream;
@@ -79,6 +79,10 @@ impl Acknowledge for TlsStream<TcpStream> {
         let (stream, _) = self.get_ref();
         stream.acknowledge();
     }
+}
+
+impl Acknowledge for DuplexStream {
+    fn acknowledge(&self) {}
 }
 
 /// A connection.
@@ -204,14 +208,10 @@ impl<S: AsyncWrite + Acknowledge + Unpin> AsyncWrite for Patient<S> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Acknowledge, Patient};
+    use super::Patient;
     use std::io;
     use std::time::Duration;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
-
-    impl Acknowledge for DuplexStream {
-        fn acknowledge(&self) {}
-    }
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
     const SECOND: Duration = Duration::from_secs(1);
 

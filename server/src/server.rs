@@ -19,7 +19,7 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
@@ -177,20 +177,14 @@ impl Server {
         if self.options.access_token.is_none() && !address.ip().is_loopback() {
             return Err(ServeError::Unprotected { address });
         }
-        let ending = CancellationToken::new();
-        let service = Arc::new(Service {
-            databases: Databases::new(self.kv, self.made),
-            access: Access::new(self.options.access_token.clone()),
-            numbers: Numbers::default(),
-            ending: ending.clone(),
-            options: self.options,
-        });
-        let acceptor = self.tls.map(TlsAcceptor::from);
+        let (service, tls) = self.into_service();
+        let ending = service.ending.clone();
+        let acceptor = tls.map(TlsAcceptor::from);
         let tasks = TaskTracker::new();
         tasks.spawn(close_idle(Arc::clone(&service)));
         {
             // Whoever drops this future ends the server, too.
-            let _guard = ending.clone().drop_guard();
+            let _guard = ending.drop_guard();
             let accepting = accept(&service, &listener, acceptor, &tasks);
             tokio::select! {
                 () = shutdown => {}
@@ -202,6 +196,26 @@ impl Server {
         // What is not done by then is not waited for.
         let _ = timeout(service.options.shutdown_timeout, tasks.wait()).await;
         Ok(())
+    }
+
+    /// Serves one connection, until it ends: for the fuzz targets.
+    #[doc(hidden)]
+    pub async fn serve_pipe(self, pipe: DuplexStream) {
+        let (service, _) = self.into_service();
+        let (head_timeout, write_timeout) =
+            (service.options.head_timeout, service.options.write_timeout);
+        requests(service, Patient::new(pipe, head_timeout, write_timeout)).await;
+    }
+
+    fn into_service(self) -> (Arc<Service>, Option<Arc<ServerConfig>>) {
+        let service = Service {
+            databases: Databases::new(self.kv, self.made),
+            access: Access::new(self.options.access_token.clone()),
+            numbers: Numbers::default(),
+            ending: CancellationToken::new(),
+            options: self.options,
+        };
+        (Arc::new(service), self.tls)
     }
 }
 

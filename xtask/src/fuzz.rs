@@ -17,7 +17,7 @@ use crate::steps::Outcome;
 const MANIFEST: &str = "fuzz/Cargo.toml";
 const FOLDER: &str = "target/fuzz";
 
-pub(crate) const TARGETS: [&str; 7] = [
+pub(crate) const TARGETS: [&str; 9] = [
     "key_codec",
     "selectors",
     "atomic_writes",
@@ -25,6 +25,8 @@ pub(crate) const TARGETS: [&str; 7] = [
     "snapshots",
     "typed_values",
     "copies",
+    "requests",
+    "framing",
 ];
 
 /// How long each target runs where nobody says.
