@@ -3,13 +3,19 @@
 use std::fmt;
 use std::process::ExitCode;
 
-/// Why a command failed.
+/// Why a command failed, or ends before its end.
 #[derive(Debug)]
 pub(crate) enum Fault {
     /// It was told what it does not understand: 2.
     Usage(String),
     /// It could not be done: 1.
     Failed(String),
+    /// What was checked did not hold, and nothing was written: 3.
+    Conflict(String),
+    /// Nobody reads what it prints any more, which is no error.
+    Unread,
+    /// It was asked what it does, and this says it.
+    Help(&'static str),
 }
 
 impl Fault {
@@ -21,10 +27,22 @@ impl Fault {
         Self::Failed(what.to_string())
     }
 
+    /// With this in front of what it says.
+    pub(crate) fn of(self, subject: impl fmt::Display) -> Self {
+        match self {
+            Self::Usage(what) => Self::Usage(format!("{subject}: {what}")),
+            Self::Failed(what) => Self::Failed(format!("{subject}: {what}")),
+            Self::Conflict(what) => Self::Conflict(format!("{subject}: {what}")),
+            other => other,
+        }
+    }
+
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Usage(_) => ExitCode::from(2),
             Self::Failed(_) => ExitCode::FAILURE,
+            Self::Conflict(_) => ExitCode::from(3),
+            Self::Unread | Self::Help(_) => ExitCode::SUCCESS,
         }
     }
 }
@@ -32,7 +50,9 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Usage(what) | Self::Failed(what) => f.write_str(what),
+            Self::Usage(what) | Self::Failed(what) | Self::Conflict(what) => f.write_str(what),
+            Self::Unread => f.write_str("nobody reads the output"),
+            Self::Help(usage) => f.write_str(usage),
         }
     }
 }
@@ -40,5 +60,11 @@ impl fmt::Display for Fault {
 impl From<lexopt::Error> for Fault {
     fn from(error: lexopt::Error) -> Self {
         Self::Usage(error.to_string())
+    }
+}
+
+impl From<kvick::Error> for Fault {
+    fn from(error: kvick::Error) -> Self {
+        Self::Failed(error.to_string())
     }
 }

@@ -1,6 +1,7 @@
 //! `kvick serve`.
 
 use crate::fault::Fault;
+use crate::out::Out;
 use kvick::{Clock, Kv, OnLimit, SystemClock, Versionstamp};
 use kvick_server::{AccessToken, Options, Server};
 use lexopt::prelude::*;
@@ -54,8 +55,7 @@ struct Asked {
 
 pub(crate) fn command(words: Vec<OsString>) -> Result<(), Fault> {
     let Some(asked) = parse(words)? else {
-        print!("{USAGE}");
-        return Ok(());
+        return Err(Fault::Help(USAGE));
     };
     let runtime = runtime::Builder::new_multi_thread().enable_all().build();
     runtime.map_err(Fault::failed)?.block_on(serve(asked))
@@ -146,7 +146,7 @@ fn tls(certificate: &Path, key: &Path) -> Result<ServerConfig, Fault> {
         CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let chain = chain.map_err(|error| refuse(certificate)(&error))?;
     let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| refuse(key)(&error))?;
-    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config =
         ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let config = config.map_err(Fault::failed)?.with_no_client_auth();
@@ -209,7 +209,10 @@ async fn serve(asked: Asked) -> Result<(), Fault> {
     } else {
         ""
     };
-    println!("serving / at {scheme}://{address}{access}");
+    let mut out = Out::new();
+    // Whether anybody reads it or not, there are clients.
+    let _ = out.line(&format!("serving / at {scheme}://{address}{access}"));
+    let _ = out.flush();
     server
         .serve(listener, told_to_end())
         .await

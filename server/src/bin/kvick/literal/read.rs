@@ -1,10 +1,15 @@
 //! From text.
 
+use super::v8::DEPTH_MAX;
 use super::{Literal, LiteralError};
-use kvick::BigInt;
+use kvick::{BigInt, Key};
+use std::collections::HashSet;
+use std::time::UNIX_EPOCH;
 
-/// How deep arrays and objects may be in each other.
-const DEPTH_MAX: usize = 128;
+/// The key that a text is.
+pub(crate) fn key(text: &str) -> Result<Key, LiteralError> {
+    read(text)?.to_key()
+}
 
 /// The literal that a text is, with nothing behind it.
 pub(crate) fn read(text: &str) -> Result<Literal, LiteralError> {
@@ -88,20 +93,20 @@ impl<'t> Reader<'t> {
 
     fn nested(
         &mut self,
-        read: fn(&mut Self) -> Result<Literal, LiteralError>,
+        read: impl FnOnce(&mut Self) -> Result<Literal, LiteralError>,
     ) -> Result<Literal, LiteralError> {
         if self.depth == DEPTH_MAX {
             let what = format!("too many arrays and objects in each other (max {DEPTH_MAX})");
             return Err(LiteralError::at(self.at, what));
         }
         self.depth += 1;
-        self.next();
         let literal = read(self);
         self.depth -= 1;
         literal
     }
 
     fn array(&mut self) -> Result<Literal, LiteralError> {
+        self.next();
         let mut elements = Vec::new();
         loop {
             self.skip_space();
@@ -117,7 +122,8 @@ impl<'t> Reader<'t> {
     }
 
     fn object(&mut self) -> Result<Literal, LiteralError> {
-        let mut properties: Vec<(String, Literal)> = Vec::new();
+        self.next();
+        let (mut properties, mut names) = (Vec::new(), HashSet::new());
         loop {
             self.skip_space();
             if self.take("}") {
@@ -129,7 +135,7 @@ impl<'t> Reader<'t> {
                 Some(first) if is_of_word(first) => self.take_while(is_of_word).to_owned(),
                 _ => return Err(self.unexpected("a name or `}`")),
             };
-            if properties.iter().any(|(other, _)| *other == name) {
+            if !names.insert(name.clone()) {
                 return Err(LiteralError::at(at, format!("{name:?} is there twice")));
             }
             self.skip_space();
@@ -165,6 +171,9 @@ impl<'t> Reader<'t> {
             Some('n') => '\n',
             Some('r') => '\r',
             Some('t') => '\t',
+            Some('b') => '\u{8}',
+            Some('f') => '\u{c}',
+            Some('v') => '\u{b}',
             Some('0') => '\0',
             Some(same @ ('"' | '\'' | '\\' | '/')) => same,
             Some('x') => {
@@ -190,7 +199,9 @@ impl<'t> Reader<'t> {
     fn hexadecimal(&mut self, digits: usize) -> Option<u32> {
         let text = self.rest().get(..digits)?;
         let number = text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let number = number.then(|| u32::from_str_radix(text, 16).ok()).flatten()?;
+        let number = number
+            .then(|| u32::from_str_radix(text, 16).ok())
+            .flatten()?;
         self.at += digits;
         Some(number)
     }
@@ -240,7 +251,11 @@ impl<'t> Reader<'t> {
             self.take("+");
         }
         if self.take("Infinity") {
-            let infinity = if is_negative { f64::NEG_INFINITY } else { f64::INFINITY };
+            let infinity = if is_negative {
+                f64::NEG_INFINITY
+            } else {
+                f64::INFINITY
+            };
             return Ok(Literal::Number(infinity));
         }
         let is_of_number = |one: char| one.is_ascii_alphanumeric() || ".+-_".contains(one);
@@ -249,20 +264,17 @@ impl<'t> Reader<'t> {
         if let Some(digits) = text.strip_suffix('n') {
             let magnitude = magnitude(digits).ok_or_else(refuse)?;
             let bigint = BigInt::from_be_bytes(is_negative, &magnitude);
-            return Ok(Literal::BigInt(bigint.map_err(|error| {
-                LiteralError::at(begin, error.to_string())
-            })?));
+            return Ok(Literal::BigInt(
+                bigint.map_err(|error| LiteralError::at(begin, error.to_string()))?,
+            ));
         }
-        let number = match text.strip_prefix("0x") {
-            Some(digits) => {
-                let number = u64::from_str_radix(digits, 16).ok();
-                number.filter(|number| *number <= 1 << 53).map(as_number)
-            }
-            None => {
-                let is_number = text.starts_with(|one: char| one.is_ascii_digit() || one == '.')
-                    && text.contains(|one: char| one.is_ascii_digit());
-                is_number.then(|| text.parse().ok()).flatten()
-            }
+        let number = if let Some(digits) = text.strip_prefix("0x") {
+            let number = u64::from_str_radix(digits, 16).ok();
+            number.filter(|number| *number <= 1 << 53).map(as_number)
+        } else {
+            let is_number = text.starts_with(|one: char| one.is_ascii_digit() || one == '.')
+                && text.contains(|one: char| one.is_ascii_digit());
+            is_number.then(|| text.parse().ok()).flatten()
         };
         let number: f64 = number.ok_or_else(refuse)?;
         Ok(Literal::Number(if is_negative { -number } else { number }))
@@ -275,6 +287,7 @@ impl<'t> Reader<'t> {
             "null" => Literal::Null,
             "true" => Literal::Bool(true),
             "false" => Literal::Bool(false),
+            "new" => return self.nested(|reader| reader.constructed(begin)),
             "NaN" => Literal::Number(f64::NAN),
             "Infinity" => Literal::Number(f64::INFINITY),
             "u64" if self.take("(") => {
@@ -286,12 +299,76 @@ impl<'t> Reader<'t> {
                 self.skip_space();
                 match number {
                     Ok(number) if self.take(")") => Literal::U64(number),
-                    _ => return Err(LiteralError::at(begin, "`u64(..)` takes an integer of 64 bits")),
+                    _ => {
+                        return Err(LiteralError::at(
+                            begin,
+                            "`u64(..)` takes an integer of 64 bits",
+                        ));
+                    }
                 }
             }
             word => return Err(LiteralError::at(begin, format!("{word:?} is no literal"))),
         })
     }
+
+    /// What stands behind `new`.
+    fn constructed(&mut self, begin: usize) -> Result<Literal, LiteralError> {
+        self.skip_space();
+        let name = self.take_while(is_of_word);
+        if !matches!(name, "Date" | "Map" | "Set") {
+            let what = format!("there is no `new {name}` but of Date, Map and Set");
+            return Err(LiteralError::at(begin, what));
+        }
+        self.skip_space();
+        if !self.take("(") {
+            return Err(self.unexpected("`(`"));
+        }
+        self.skip_space();
+        let inner = match self.peek() {
+            Some(')') if name != "Date" => Literal::Array(Vec::new()),
+            _ => self.literal()?,
+        };
+        self.skip_space();
+        if !self.take(")") {
+            return Err(self.unexpected("`)`"));
+        }
+        let made = match (name, inner) {
+            ("Date", Literal::Number(number)) => Some(Literal::Date(number)),
+            ("Date", Literal::Text(text)) => milliseconds(&text).map(Literal::Date),
+            ("Set", Literal::Array(members)) => Some(Literal::Set(members)),
+            ("Map", Literal::Array(entries)) => {
+                let entries = entries.into_iter().map(pair);
+                entries.collect::<Option<_>>().map(Literal::Map)
+            }
+            _ => None,
+        };
+        made.ok_or_else(|| {
+            let takes = match name {
+                "Date" => "milliseconds, or a text such as \"2026-01-31T12:00:00Z\"",
+                "Map" => "an array of pairs",
+                _ => "an array",
+            };
+            LiteralError::at(begin, format!("`new {name}(..)` takes {takes}"))
+        })
+    }
+}
+
+fn pair(literal: Literal) -> Option<(Literal, Literal)> {
+    match literal {
+        Literal::Array(elements) => {
+            let [key, value] = <[Literal; 2]>::try_from(elements).ok()?;
+            Some((key, value))
+        }
+        _ => None,
+    }
+}
+
+/// The milliseconds of a moment that is written as RFC 3339 has it.
+fn milliseconds(text: &str) -> Option<f64> {
+    let since = humantime::parse_rfc3339(text).ok()?;
+    let since = since.duration_since(UNIX_EPOCH).ok()?;
+    let milliseconds = u64::try_from(since.as_millis()).ok()?;
+    (milliseconds <= 1 << 53).then(|| as_number(milliseconds))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "it is no more than 2^53")]

@@ -5,21 +5,26 @@
 //! { name: "Alice", tags: ["a"] }  a value: those, null, undefined, arrays, objects
 //! b"\x00\xff"                     bytes: a `Uint8Array`
 //! u64(7)                          a `Deno.KvU64`
+//! new Date("2026-01-31T00:00:00Z"), new Map([["a", 1]]), new Set([1, 2])
 //! ```
 //!
 //! A string may be in either quotes; the names of an object need none where they are identifiers. What is
 //! written nowhere else is an error, with the place of it.
 
+mod foreign;
+mod json;
 mod read;
 #[cfg(test)]
 mod tests;
+mod v8;
 mod write;
 
 use kvick::{BigInt, Key, KeyPart, NewValue, Value};
-use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use std::fmt;
 
-pub(crate) use read::read;
+pub(crate) use json::{entry_json, missing_json, value_of_json};
+pub(crate) use read::{key, read};
+pub(crate) use write::{escaped, key_parts_text, key_text, value_text};
 
 /// What a text stands for.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,8 +38,12 @@ pub(crate) enum Literal {
     Bytes(Vec<u8>),
     /// A `Deno.KvU64`.
     U64(u64),
+    /// Milliseconds since 1970 began in UTC; NaN of an invalid one.
+    Date(f64),
     Array(Vec<Literal>),
     Object(Vec<(String, Literal)>),
+    Map(Vec<(Literal, Literal)>),
+    Set(Vec<Literal>),
 }
 
 /// Why a text is no literal, or not one that is asked for.
@@ -84,8 +93,11 @@ impl Literal {
             Self::Text(_) => "a string",
             Self::Bytes(_) => "bytes",
             Self::U64(_) => "a u64",
+            Self::Date(_) => "a date",
             Self::Array(_) => "an array",
             Self::Object(_) => "an object",
+            Self::Map(_) => "a map",
+            Self::Set(_) => "a set",
         }
     }
 
@@ -118,47 +130,28 @@ impl Literal {
 
     /// The value: bytes and a u64 as they are, and whatever else as V8 stores it.
     pub(crate) fn to_value(&self) -> Result<Value, LiteralError> {
-        let value = match self {
-            Self::Bytes(bytes) => NewValue::from(&bytes[..]).into(),
-            Self::U64(number) => Value::U64(*number),
-            Self::BigInt(bigint) => NewValue::bigint(bigint.clone()).into(),
-            other => {
-                let value = NewValue::serialize(other);
-                value.map_err(|error| LiteralError::of(error.to_string()))?.into()
-            }
-        };
-        Ok(value)
-    }
-}
-
-impl Serialize for Literal {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let refuse = |what| Err(serde::ser::Error::custom(what));
         match self {
-            Self::Undefined | Self::Null => serializer.serialize_unit(),
-            Self::Bool(is) => serializer.serialize_bool(*is),
-            Self::Number(number) => serializer.serialize_f64(*number),
-            Self::BigInt(bigint) => match bigint.to_i128() {
-                Some(number) => serializer.serialize_i128(number),
-                None => refuse("a bigint of more than 128 bits, inside of another value"),
+            Self::Bytes(bytes) => Ok(NewValue::from(&bytes[..]).into()),
+            Self::U64(number) => Ok(Value::U64(*number)),
+            other => match v8::write(other) {
+                Some(bytes) => Ok(Value::V8(bytes.into())),
+                None if other.has_u64() => Err(LiteralError::of(
+                    "a u64 stands by itself, and not inside of another value",
+                )),
+                None => Err(LiteralError::of("that is too long to be stored")),
             },
-            Self::Text(text) => serializer.serialize_str(text),
-            Self::Bytes(bytes) => serializer.serialize_bytes(bytes),
-            Self::U64(_) => refuse("a u64 stands by itself, and not inside of another value"),
-            Self::Array(elements) => {
-                let mut sequence = serializer.serialize_seq(Some(elements.len()))?;
-                for element in elements {
-                    sequence.serialize_element(element)?;
-                }
-                sequence.end()
-            }
-            Self::Object(properties) => {
-                let mut map = serializer.serialize_map(Some(properties.len()))?;
-                for (name, value) in properties {
-                    map.serialize_entry(name, value)?;
-                }
-                map.end()
-            }
+        }
+    }
+
+    fn has_u64(&self) -> bool {
+        match self {
+            Self::U64(_) => true,
+            Self::Array(elements) | Self::Set(elements) => elements.iter().any(Self::has_u64),
+            Self::Object(properties) => properties.iter().any(|(_, value)| value.has_u64()),
+            Self::Map(entries) => entries
+                .iter()
+                .any(|(key, value)| key.has_u64() || value.has_u64()),
+            _ => false,
         }
     }
 }

@@ -1,18 +1,18 @@
 //! To text: what reads back as the same.
 
-use super::Literal;
+use super::{Literal, v8};
 use kvick::{BigInt, Key, KeyPart, ValueRef};
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use std::fmt;
+use std::fmt::{self, Write};
+use std::time::{Duration, UNIX_EPOCH};
 
 /// What is shown of bytes that are no literal, at most.
 const SHOWN_MAX: usize = 32;
 
 /// A key as text: its parts, or, where it has none, its bytes.
 pub(crate) fn key_text(key: &Key) -> String {
-    match key.parts() {
-        Ok(parts) => Literal::Array(parts.into_iter().map(of_part).collect()).to_string(),
-        Err(_) => Literal::Bytes(key.as_bytes().to_vec()).to_string(),
+    match of_key(key) {
+        Some(parts) => Literal::Array(parts).to_string(),
+        None => Literal::Bytes(key.as_bytes().to_vec()).to_string(),
     }
 }
 
@@ -26,23 +26,37 @@ fn of_part(part: KeyPart<'_>) -> Literal {
     }
 }
 
-/// The literal of a value, if there is one: not of what contains itself, for example.
-pub(crate) fn of_value(value: ValueRef<'_>) -> Result<Literal, kvick::Error> {
+/// The first parts of a key as text, without brackets, and whether these are all; if it is a tuple.
+pub(crate) fn key_parts_text(key: &Key, count: usize) -> Option<(String, bool)> {
+    let parts = of_key(key)?;
+    let shown = parts.iter().take(count).map(Literal::to_string);
+    let shown: Vec<_> = shown.collect();
+    Some((shown.join(", "), parts.len() <= count))
+}
+
+/// The parts of a key, if it is a tuple.
+pub(super) fn of_key(key: &Key) -> Option<Vec<Literal>> {
+    let parts = key.parts().ok()?;
+    Some(parts.into_iter().map(of_part).collect())
+}
+
+/// The literal that stands for exactly this value, if there is one.
+pub(super) fn exactly(value: ValueRef<'_>) -> Option<Literal> {
     match value {
-        ValueRef::Bytes(bytes) => Ok(Literal::Bytes(bytes.to_vec())),
-        ValueRef::U64(number) => Ok(Literal::U64(number)),
-        ValueRef::V8(_) => match value.as_bigint() {
-            Some(bigint) => Ok(Literal::BigInt(bigint)),
-            None => value.to(),
-        },
+        ValueRef::Bytes(bytes) => Some(Literal::Bytes(bytes.to_vec())),
+        ValueRef::U64(number) => Some(Literal::U64(number)),
+        // By itself, bytes are a value of another kind.
+        ValueRef::V8(bytes) => v8::read(bytes).filter(|it| !matches!(it, Literal::Bytes(_))),
     }
 }
 
-/// A value as text.
+/// A value as text: its literal, or, where it has none, the nearest, or what its bytes are.
 pub(crate) fn value_text(value: ValueRef<'_>) -> String {
-    match of_value(value) {
+    let nearest = || value.to::<Literal>();
+    match exactly(value).map_or_else(nearest, Ok) {
         Ok(literal) => literal.to_string(),
         Err(error) => {
+            let error = escaped(&error.to_string()).replace('\n', " ");
             let bytes = value.as_v8().unwrap_or_default();
             let shown = bytes.get(..SHOWN_MAX).unwrap_or(bytes);
             let more = if shown.len() < bytes.len() { ".." } else { "" };
@@ -63,13 +77,22 @@ impl fmt::Display for Literal {
             Self::Text(text) => write_string(f, text),
             Self::Bytes(bytes) => write_bytes(f, bytes),
             Self::U64(number) => write!(f, "u64({number})"),
-            Self::Array(elements) => {
-                f.write_str("[")?;
-                for (index, element) in elements.iter().enumerate() {
+            Self::Date(milliseconds) => write_date(f, *milliseconds),
+            Self::Array(elements) => write_elements(f, elements),
+            Self::Set(members) if members.is_empty() => f.write_str("new Set()"),
+            Self::Set(members) => {
+                f.write_str("new Set(")?;
+                write_elements(f, members)?;
+                f.write_str(")")
+            }
+            Self::Map(entries) if entries.is_empty() => f.write_str("new Map()"),
+            Self::Map(entries) => {
+                f.write_str("new Map([")?;
+                for (index, (key, value)) in entries.iter().enumerate() {
                     let comma = if index == 0 { "" } else { ", " };
-                    write!(f, "{comma}{element}")?;
+                    write!(f, "{comma}[{key}, {value}]")?;
                 }
-                f.write_str("]")
+                f.write_str("])")
             }
             Self::Object(properties) if properties.is_empty() => f.write_str("{}"),
             Self::Object(properties) => {
@@ -89,6 +112,36 @@ impl fmt::Display for Literal {
     }
 }
 
+fn write_elements(f: &mut fmt::Formatter<'_>, elements: &[Literal]) -> fmt::Result {
+    f.write_str("[")?;
+    for (index, element) in elements.iter().enumerate() {
+        let comma = if index == 0 { "" } else { ", " };
+        write!(f, "{comma}{element}")?;
+    }
+    f.write_str("]")
+}
+
+/// As RFC 3339 has it, from 1970 to the year 9999; otherwise as milliseconds.
+fn write_date(f: &mut fmt::Formatter<'_>, milliseconds: f64) -> fmt::Result {
+    const LAST: f64 = 253_402_300_799_999.0;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "what does not fit is told apart"
+    )]
+    let whole = milliseconds as u64;
+    #[expect(clippy::cast_precision_loss, reason = "likewise")]
+    let is_whole = (whole as f64).to_bits() == milliseconds.to_bits() && milliseconds <= LAST;
+    if is_whole {
+        let at = UNIX_EPOCH + Duration::from_millis(whole);
+        write!(f, "new Date(\"{}\")", humantime::format_rfc3339_millis(at))
+    } else {
+        f.write_str("new Date(")?;
+        write_number(f, milliseconds)?;
+        f.write_str(")")
+    }
+}
+
 fn is_identifier(name: &str) -> bool {
     let is_of_word = |one: char| one.is_alphanumeric() || one == '_' || one == '$';
     !name.is_empty()
@@ -100,7 +153,11 @@ fn write_number(f: &mut fmt::Formatter<'_>, number: f64) -> fmt::Result {
     if number.is_nan() {
         f.write_str("NaN")
     } else if number.is_infinite() {
-        f.write_str(if number > 0.0 { "Infinity" } else { "-Infinity" })
+        f.write_str(if number > 0.0 {
+            "Infinity"
+        } else {
+            "-Infinity"
+        })
     } else if number != 0.0 && !(1e-6..1e21).contains(&number.abs()) {
         write!(f, "{number:e}")
     } else {
@@ -133,6 +190,33 @@ fn write_bigint(f: &mut fmt::Formatter<'_>, bigint: &BigInt) -> fmt::Result {
     f.write_str("n")
 }
 
+/// Whether a terminal could obey it, or show what is behind it in another order or not at all.
+fn is_unfit(one: char) -> bool {
+    one.is_control()
+        || matches!(
+            one,
+            '\u{ad}' | '\u{61c}' | '\u{200b}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+                | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
+/// A text of somebody else's, as it may be shown.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for one in text.chars() {
+        if is_unfit(one) && one != '\n' {
+            let mut units = [0; 2];
+            for unit in one.encode_utf16(&mut units) {
+                // Which JSON has too.
+                let _ = write!(shown, "\\u{unit:04x}");
+            }
+        } else {
+            shown.push(one);
+        }
+    }
+    shown
+}
+
 fn write_string(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     f.write_str("\"")?;
     for one in text.chars() {
@@ -142,8 +226,7 @@ fn write_string(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
             '\n' => f.write_str("\\n")?,
             '\r' => f.write_str("\\r")?,
             '\t' => f.write_str("\\t")?,
-            // So that what is stored cannot do anything to a terminal.
-            one if one.is_control() => write!(f, "\\u{{{:x}}}", u32::from(one))?,
+            one if is_unfit(one) => write!(f, "\\u{{{:x}}}", u32::from(one))?,
             one => write!(f, "{one}")?,
         }
     }
@@ -161,95 +244,4 @@ fn write_bytes(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
         }
     }
     f.write_str("\"")
-}
-
-impl<'de> Deserialize<'de> for Literal {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Literals)
-    }
-}
-
-/// Takes whatever there is.
-struct Literals;
-
-impl<'de> Visitor<'de> for Literals {
-    type Value = Literal;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value of JavaScript")
-    }
-
-    fn visit_bool<E>(self, is: bool) -> Result<Literal, E> {
-        Ok(Literal::Bool(is))
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "V8 had it as a number")]
-    fn visit_i64<E>(self, number: i64) -> Result<Literal, E> {
-        Ok(Literal::Number(number as f64))
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "V8 had it as a number")]
-    fn visit_u64<E>(self, number: u64) -> Result<Literal, E> {
-        Ok(Literal::Number(number as f64))
-    }
-
-    fn visit_i128<E>(self, number: i128) -> Result<Literal, E> {
-        Ok(Literal::BigInt(number.into()))
-    }
-
-    fn visit_u128<E>(self, number: u128) -> Result<Literal, E> {
-        Ok(Literal::BigInt(number.into()))
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Literal, E> {
-        Ok(Literal::Number(number))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Literal, E> {
-        Ok(Literal::Text(text.to_owned()))
-    }
-
-    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Literal, E> {
-        Ok(Literal::Bytes(bytes.to_vec()))
-    }
-
-    fn visit_unit<E>(self) -> Result<Literal, E> {
-        Ok(Literal::Null)
-    }
-
-    fn visit_none<E>(self) -> Result<Literal, E> {
-        Ok(Literal::Null)
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Literal, D::Error> {
-        Literal::deserialize(deserializer)
-    }
-
-    fn visit_newtype_struct<D: Deserializer<'de>>(
-        self,
-        deserializer: D,
-    ) -> Result<Literal, D::Error> {
-        Literal::deserialize(deserializer)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Literal, A::Error> {
-        let mut all = Vec::new();
-        while let Some(element) = elements.next_element()? {
-            all.push(element);
-        }
-        Ok(Literal::Array(all))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut properties: A) -> Result<Literal, A::Error> {
-        let mut all = Vec::new();
-        while let Some((name, value)) = properties.next_entry::<Literal, Literal>()? {
-            let name = match name {
-                Literal::Text(text) => text,
-                // Of a `Map`, or an index.
-                other => other.to_string(),
-            };
-            all.push((name, value));
-        }
-        Ok(Literal::Object(all))
-    }
 }

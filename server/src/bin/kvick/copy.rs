@@ -1,0 +1,183 @@
+//! `kvick copy`.
+
+use crate::args::{Args, Word, text};
+use crate::export::{told as exported, waypoint, write_file};
+use crate::fault::Fault;
+use crate::import::{after, expiry, read, told};
+use crate::load::{Load, Source, Totals, all};
+use crate::place::Place;
+use crate::progress::Progress;
+use crate::range::key;
+use crate::resume::State;
+use crate::session::{Session, client};
+use crate::store::{Db, Store};
+use kvick::{ImportExpiry, ImportOptions, Key, Range};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+pub(crate) const USAGE: &str = "\
+kvick copy: copy a database to another, each of them behind a URL or in a file
+
+usage: kvick copy [OPTION]... --from URL|FILE --to URL|FILE
+
+  --prefix KEY              only what is below it
+  --if-absent               leave alone what is there already; otherwise it is overwritten
+  --resume STATEFILE        remember there how far it has come, and go on from there; the file is removed at
+                            the end. What changes meanwhile behind that place is not copied again
+  --expiry dated|left|dropped   what becomes of the expiry in a file, as import has it [default: dated]
+  --from-token-file FILE    the access token of either side, where
+  --to-token-file FILE      they are not the same
+  --access-token-file FILE, --timeout TIME    see kvick --help
+
+A commit has at most 1,000 entries and 800 KiB, and an entry what Deno's databases take: a key of 2,048 bytes, a
+value of 65,536. What is turned away for the moment is tried again within the time for one operation.
+When entries expire is known of a file, and not told by a URL.
+";
+
+/// A bound behind every key that a database with Deno's limits can have.
+const BEHIND_ALL: [u8; 2_049] = [0xff; 2_049];
+
+#[derive(Default)]
+struct Asked {
+    from: Option<String>,
+    to: Option<String>,
+    from_token: Option<PathBuf>,
+    to_token: Option<PathBuf>,
+    prefix: Option<(String, Key)>,
+    if_absent: bool,
+    resume: Option<PathBuf>,
+    expiry: Option<ImportExpiry>,
+}
+
+fn parse(args: &mut Args) -> Result<Asked, Fault> {
+    let mut asked = Asked::default();
+    while let Some(word) = args.next()? {
+        let Word::Option(name) = word else {
+            return Err(args.refused("it takes options only"));
+        };
+        match &name[..] {
+            "from" => asked.from = Some(text(args.path()?.into())?),
+            "to" => asked.to = Some(text(args.path()?.into())?),
+            "from-token-file" => asked.from_token = Some(args.path()?),
+            "to-token-file" => asked.to_token = Some(args.path()?),
+            "prefix" => {
+                let text = args.text()?;
+                let prefix = key(&text)?;
+                asked.prefix = Some((text, prefix));
+            }
+            "if-absent" => asked.if_absent = true,
+            "resume" => asked.resume = Some(args.path()?),
+            "expiry" => asked.expiry = Some(expiry(&args.text()?)?),
+            _ => return Err(args.unknown(&name)),
+        }
+    }
+    Ok(asked)
+}
+
+fn is_url(text: &str) -> bool {
+    text.starts_with("http://") || text.starts_with("https://")
+}
+
+pub(crate) async fn command(mut args: Args, session: &mut Session) -> Result<(), Fault> {
+    let asked = parse(&mut args)?;
+    let (Some(from), Some(to)) = (&asked.from, &asked.to) else {
+        return Err(args.refused("it takes --from and --to"));
+    };
+    if !is_url(to) && (asked.resume.is_some() || asked.if_absent) {
+        return Err(
+            args.refused("--resume and --if-absent go with --to URL: a file is written anew")
+        );
+    }
+    let open = |url: &str, token: &Option<PathBuf>| {
+        let place = args.place();
+        let token_file = token.clone().or(place.token_file.clone());
+        Place {
+            token_file,
+            ..place
+        }
+        .open_at(url)
+    };
+    let (mut expired, mut total) = (0, None);
+    let source = if is_url(from) {
+        open(from, &asked.from_token)?
+    } else {
+        let kv = waypoint();
+        let options = ImportOptions::default().expiry(asked.expiry.unwrap_or(ImportExpiry::Dated));
+        let imported = read(&kv, Path::new(from), &options)?;
+        (expired, total) = (imported.expired, Some(imported.entries));
+        Store::Embedded(kv)
+    };
+    let target = if is_url(to) {
+        open(to, &asked.to_token)?
+    } else {
+        Store::Embedded(waypoint())
+    };
+    let (source, target) = (client(source), client(target));
+    let totals = copy(&source, &target, from, to, &asked, total).await?;
+    if let Some(kv) = target.database().kv() {
+        let exported = exported(write_file(kv, Path::new(to))?);
+        return session.out.line(&exported);
+    }
+    session.out.line(&told("copied", totals, expired))
+}
+
+/// What is below the prefix and behind a key.
+fn range(prefix: Option<&Key>, behind: Option<Vec<u8>>) -> Range {
+    let (start, end) = match prefix {
+        Some(prefix) => (
+            [prefix.as_bytes(), &[0]].concat(),
+            [prefix.as_bytes(), &[0xff]].concat(),
+        ),
+        None => (Vec::new(), BEHIND_ALL.to_vec()),
+    };
+    match behind {
+        Some(mut key) => {
+            key.push(0);
+            Range::raw(key, end)
+        }
+        None => Range::raw(start, end),
+    }
+}
+
+async fn copy(
+    source: &Db,
+    target: &Db,
+    from: &str,
+    to: &str,
+    asked: &Asked,
+    total: Option<u64>,
+) -> Result<Totals, Fault> {
+    let (prefix, below) = match &asked.prefix {
+        Some((text, prefix)) => (&text[..], Some(prefix)),
+        None => ("", None),
+    };
+    let mut state = State::new(from, to, prefix);
+    if let Some(file) = &asked.resume {
+        state = state.or_in(file)?;
+    }
+    let before = state.entries;
+    let progress = Progress::new("copied", total.filter(|_| below.is_none()));
+    let mut load = Load::new(target, asked.if_absent);
+    let mut source = Source::new(source, range(below, state.after()))?;
+    let mut set = 0;
+    let each = |taken: u64, last: Option<Key>| {
+        progress.set(before + taken);
+        if let (Some(file), Some(last)) = (&asked.resume, last) {
+            state.advance(last.as_bytes(), before + set);
+            state.write(file)?;
+        }
+        // When an entry has no room, those before it are set.
+        set = taken;
+        Ok(())
+    };
+    let done = all(&mut source, &mut load, each).await;
+    drop(progress);
+    done.map_err(|fault| after(fault, load.totals))?;
+    if let Some(file) = &asked.resume
+        && let Err(error) = fs::remove_file(file)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        return Err(Fault::failed(error).of(file.display()));
+    }
+    Ok(load.totals)
+}
