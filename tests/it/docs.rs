@@ -25,14 +25,17 @@ fn links_between_documents_lead_somewhere() {
         "ARCHITECTURE.md",
         "CONTRIBUTING.md",
         "docs/cache.md",
+        "docs/command-line.md",
         "docs/design.md",
         "docs/outgrow.md",
         "docs/semantics.md",
         "docs/testing.md",
         "docs/export-format.md",
+        "docs/server.md",
         "fuzz/README.md",
         "benches/compare/README.md",
         "benches/serve/README.md",
+        "server/README.md",
     ];
     for document in documents {
         let folder = Path::new(document).parent().unwrap_or(Path::new(""));
