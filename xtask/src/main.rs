@@ -184,8 +184,19 @@ mod tests {
         assert_eq!(
             steps,
             [
-                "fmt", "clippy", "spec", "tests", "oracle", "docs", "models", "proof", "clients",
-                "asan", "fuzz", "benches"
+                "fmt",
+                "clippy",
+                "spec",
+                "tests",
+                "oracle",
+                "conformance",
+                "docs",
+                "models",
+                "proof",
+                "clients",
+                "asan",
+                "fuzz",
+                "benches"
             ]
         );
     }

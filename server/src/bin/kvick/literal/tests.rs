@@ -336,7 +336,7 @@ fn drawn(random: &mut StdRng, depth: u32) -> Literal {
         ),
         6 => Literal::Undefined,
         7 => match random.random_range(0..2) {
-            0 => Literal::Date(random.random_range(0..4_000_000_000_000_i64) as f64),
+            0 => Literal::Date(f64::from(random.random_range(0..4_000_000_000_u32)) * 1e3),
             _ => Literal::Date(number(random)),
         },
         8 => Literal::Array(some(random)),
