@@ -36,9 +36,11 @@ async function fill(kv: Deno.Kv) {
   }
 }
 
+/** Of one moment, for another process may be at it. */
 async function sum(kv: Deno.Kv): Promise<number> {
+  const [selector, oneRead] = [{ prefix: ["deno-accounts"] }, { batchSize: ACCOUNTS }];
   let sum = 0;
-  for await (const entry of kv.list<number>({ prefix: ["deno-accounts"] })) sum += entry.value;
+  for await (const entry of kv.list<number>(selector, oneRead)) sum += entry.value;
   return sum;
 }
 
@@ -125,7 +127,7 @@ for await (const text of Deno.stdin.readable.pipeThrough(new TextDecoderStream()
     let kv = open.get(slice.url);
     if (!kv) {
       kv = await Deno.openKv(slice.url);
-      await fill(kv);
+      if ((await kv.get(accounts[ACCOUNTS - 1])).value === null) await fill(kv);
       open.set(slice.url, kv);
     }
     await run(kv, slice);

@@ -46,6 +46,49 @@ pub(crate) struct Deno {
     output: BufReader<ChildStdout>,
 }
 
+/// Does a slice with some of them at once, which share what is in flight.
+pub(crate) fn measure(
+    denos: &mut [Deno],
+    subject: &Subject,
+    workload: &str,
+    in_flight: usize,
+    [warm_up, count]: [Duration; 2],
+) -> Result<Figures, String> {
+    let slice = Slice {
+        url: format!("http://{}/", subject.address),
+        workload,
+        in_flight: in_flight / denos.len(),
+        warm_up: warm_up.as_millis(),
+        count: count.as_millis(),
+    };
+    for deno in &mut *denos {
+        deno.begin(&slice)?;
+    }
+    for deno in &mut *denos {
+        deno.expect("counting")?;
+    }
+    let (cpu, begun) = (subject.cpu(), Instant::now());
+    let counted: Result<Vec<Counted>, String> = denos.iter_mut().map(Deno::counted).collect();
+    let (cpu, took) = (subject.cpu().saturating_sub(cpu), begun.elapsed());
+    let counted = counted?;
+    for deno in &mut *denos {
+        deno.expect("checked")?;
+    }
+    let sum = |of: fn(&Counted) -> u32| counted.iter().map(|it| f64::from(of(it))).sum::<f64>();
+    // Of several, the worst.
+    let most = |of: fn(&Counted) -> f64| counted.iter().map(of).fold(0.0, f64::max);
+    let (done, conflicts) = (sum(|it| it.done), sum(|it| it.conflicts));
+    Ok(Figures {
+        rate: done / count.as_secs_f64(),
+        conflicts: conflicts / (done + conflicts),
+        // What is counted for the latter is what the former is counted for, but for some microseconds.
+        cpu_us: cpu.as_secs_f64() / took.as_secs_f64() * count.as_secs_f64() / done * 1e6,
+        p50_us: most(|it| it.p50),
+        p99_us: most(|it| it.p99),
+        p999_us: most(|it| it.p999),
+    })
+}
+
 /// Where Deno is, which npm fetches if it is not there.
 pub(crate) fn program() -> Result<PathBuf, String> {
     let programs = FOLDERS.map(|folder| Path::new(folder).join("node_modules/.bin/deno"));
@@ -89,40 +132,15 @@ impl Deno {
         }
     }
 
-    /// Does a slice.
-    pub(crate) fn measure(
-        &mut self,
-        subject: &Subject,
-        workload: &str,
-        in_flight: usize,
-        [warm_up, count]: [Duration; 2],
-    ) -> Result<Figures, String> {
-        let slice = Slice {
-            url: format!("http://{}/", subject.address),
-            workload,
-            in_flight,
-            warm_up: warm_up.as_millis(),
-            count: count.as_millis(),
-        };
-        let line = serde_json::to_string(&slice).map_err(|error| error.to_string())?;
-        writeln!(self.input, "{line}").map_err(|error| error.to_string())?;
-        self.expect("counting")?;
-        let (cpu, begun) = (subject.cpu(), Instant::now());
+    fn begin(&mut self, slice: &Slice<'_>) -> Result<(), String> {
+        let line = serde_json::to_string(slice).map_err(|error| error.to_string())?;
+        writeln!(self.input, "{line}").map_err(|error| error.to_string())
+    }
+
+    fn counted(&mut self) -> Result<Counted, String> {
         let line = self.line()?;
-        let (cpu, took) = (subject.cpu().saturating_sub(cpu), begun.elapsed());
-        let counted: Counted = serde_json::from_str(&line)
-            .map_err(|error| format!("Deno said {line:?}, which is no result: {error}"))?;
-        self.expect("checked")?;
-        let done = f64::from(counted.done);
-        Ok(Figures {
-            rate: done / count.as_secs_f64(),
-            conflicts: f64::from(counted.conflicts) / (done + f64::from(counted.conflicts)),
-            // What is counted for the latter is what the former is counted for, but for some microseconds.
-            cpu_us: cpu.as_secs_f64() / took.as_secs_f64() * count.as_secs_f64() / done * 1e6,
-            p50_us: counted.p50,
-            p99_us: counted.p99,
-            p999_us: counted.p999,
-        })
+        serde_json::from_str(&line)
+            .map_err(|error| format!("Deno said {line:?}, which is no result: {error}"))
     }
 
     fn expect(&mut self, expected: &str) -> Result<(), String> {

@@ -27,6 +27,8 @@ pub(crate) struct Round {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Client {
     Deno,
+    /// Two processes of it, with half as many in flight each.
+    TwoDenos,
     /// The one of this program.
     Frames,
     /// The same at half of the rate that each server has reached with it.
@@ -37,6 +39,7 @@ impl Client {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Deno => "deno",
+            Self::TwoDenos => "two-denos",
             Self::Frames => "frames",
             Self::HalfRate => "half-rate",
         }

@@ -54,13 +54,15 @@ fn measure(wanted: &Wanted) -> Result<(), String> {
         .reference
         .clone()
         .map_or_else(subject::reference, Ok)?;
-    let mut deno = None;
+    let mut denos = Vec::new();
     if wanted.asks_deno {
         let program = wanted.deno.clone().map_or_else(deno::program, Ok)?;
-        deno = Some(Deno::start(&program)?);
+        for _ in 0..2 {
+            denos.push(Deno::start(&program)?);
+        }
     }
     let subjects = Subject::start_both(&kvick, &reference)?;
-    let cells = session::measure(&wanted.plan, &subjects, deno.as_mut(), wanted.asks_frames)?;
+    let cells = session::measure(&wanted.plan, &subjects, &mut denos, wanted.asks_frames)?;
     drop(subjects);
     say(&format!("\n{}", table::page(&cells)))?;
     if let Some(folder) = &wanted.record {

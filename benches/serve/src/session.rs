@@ -2,7 +2,7 @@
 
 use crate::args::Plan;
 use crate::call::Caller;
-use crate::deno::Deno;
+use crate::deno::{self, Deno};
 use crate::figures::{Cell, Client, Figures, Round};
 use crate::load::{self, Tally, Window};
 use crate::quiet::{self, Since};
@@ -30,15 +30,18 @@ enum Pace {
 pub(crate) fn measure(
     plan: &Plan,
     subjects: &[Subject; 2],
-    deno: Option<&mut Deno>,
+    denos: &mut [Deno],
     asks_frames: bool,
 ) -> Result<Vec<Cell>, String> {
     let mut cells = Vec::new();
-    if let Some(deno) = deno {
+    for (client, count) in [(Client::Deno, 1), (Client::TwoDenos, 2)] {
+        let Some(denos) = denos.get_mut(..count) else {
+            break;
+        };
         for name in plan.workloads() {
-            cells.push(cell(plan, Client::Deno, name, |subject| {
+            cells.push(cell(plan, client, name, |subject| {
                 let times = [plan.warm_up, plan.slice];
-                deno.measure(&subjects[subject], name, plan.in_flight(), times)
+                deno::measure(denos, &subjects[subject], name, plan.in_flight(), times)
             })?);
         }
     }

@@ -28,10 +28,13 @@ const fn target(client: Client, workload: &'static str, bound: Bound) -> Target 
     }
 }
 
-static ALL: [Target; 7] = [
+static ALL: [Target; 10] = [
     target(Client::Deno, "get", Bound::Ratio(1.8)),
     target(Client::Deno, "set", Bound::Ratio(1.8)),
     target(Client::Deno, "transfer", Bound::Ratio(2.5)),
+    target(Client::TwoDenos, "get", Bound::Ratio(1.8)),
+    target(Client::TwoDenos, "set", Bound::Ratio(1.8)),
+    target(Client::TwoDenos, "transfer", Bound::Ratio(2.5)),
     target(Client::Frames, "get", Bound::RatioAndTail(5.0)),
     target(Client::Frames, "set", Bound::RatioAndTail(5.0)),
     target(Client::Frames, "transfer", Bound::RatioAndTail(5.0)),
