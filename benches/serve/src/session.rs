@@ -14,9 +14,6 @@ use std::time::{Duration, Instant};
 
 pub(crate) const WORKLOADS: [&str; 3] = ["get", "set", "transfer"];
 
-/// What can be asked for at a rate: what takes one request.
-const AT_A_RATE: [&str; 2] = ["get", "set"];
-
 /// How a load is given.
 #[derive(Clone, Copy, Debug)]
 enum Pace {
@@ -62,7 +59,7 @@ fn measure_frames(
             slice(plan, &subjects[subject], name, in_flight)
         })?);
     }
-    for name in plan.workloads().filter(|name| AT_A_RATE.contains(name)) {
+    for name in plan.workloads() {
         let reached = cells
             .iter()
             .find(|cell: &&Cell| cell.client == Client::Frames && cell.workload == name);
@@ -144,7 +141,6 @@ fn slice_of<W>(
 ) -> Result<Figures, String>
 where
     W: Workload + Send,
-    W::Asked: Send,
 {
     let mut connections = Vec::new();
     for seed in 0..plan.connections {
