@@ -2,7 +2,7 @@
 
 use crate::watch::WatchBody;
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
 use http_body::{Frame, SizeHint};
 use http_body_util::Full;
@@ -53,6 +53,16 @@ pub(crate) const PROTOBUF: &str = "application/x-protobuf";
 pub(crate) const JSON: &str = "application/json";
 pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
 const OCTETS: &str = "application/octet-stream";
+
+/// Leaves out the body, of which only the head was asked for. (Over HTTP/1.1 hyper does so, too.)
+pub(crate) fn leave_out(response: &mut Response<Body>) {
+    let length = http_body::Body::size_hint(response.body()).exact();
+    *response.body_mut() = Body::Full(Full::default());
+    if let Some(length) = length {
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+}
 
 /// An answer of this type.
 pub(crate) fn answer(

@@ -154,8 +154,10 @@ impl Databases {
         }
         let named = self.named.read().unwrap_or_else(PoisonError::into_inner);
         let found = named.get(name).cloned();
+        // Before anybody can look whether it is used.
+        let found = found.inspect(|found| found.visit());
         drop(named);
-        found.inspect(|found| found.visit())
+        found
     }
 
     /// The database with this name, which is made if it is not there.
@@ -182,7 +184,12 @@ impl Databases {
     /// Closes those that nobody has used for too long. How soon to look again, if ever.
     pub(crate) fn close_idle(&self) -> Option<Duration> {
         let idle_max = self.made.as_ref()?.idle_max?;
-        let is_idle = |database: &Database| database.idle() >= idle_max && !database.is_watched();
+        // Nobody finds one meanwhile; and who has found one has it still.
+        let is_idle = |database: &Arc<Database>| {
+            database.idle() >= idle_max
+                && Arc::strong_count(database) == 1
+                && !database.is_watched()
+        };
         let mut named = self.named.write().unwrap_or_else(PoisonError::into_inner);
         let closed: Vec<_> = named.extract_if(|_, database| is_idle(database)).collect();
         drop(named);

@@ -38,6 +38,9 @@ struct Endpoint {
     consistency: &'static str,
 }
 
+/// The most bytes of one. It is read before the token is looked at.
+pub(crate) const REQUEST_BYTES_MAX: usize = 16 << 10;
+
 /// Refuses what is no such request, before anything else is looked at; then who has not shown the token,
 /// and then who speaks no version that is spoken here.
 pub(crate) fn version_of(

@@ -2,11 +2,13 @@
 
 use crate::access::AccessToken;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// How a server is to behave: its bounds, and what it does beside the protocol.
 ///
 /// The limits of reads and writes are those of the database ([`kvick::Limits`]), which by default are those of
-/// the Deno runtime; so are its memory and its numbers.
+/// the Deno runtime; so are its memory and its numbers. Times are of a millisecond at least, and of a year at
+/// most, and of connections and requests there is one at least: what is beyond counts as that.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
@@ -38,6 +40,28 @@ pub struct Options {
     pub watch_keep_alive: Duration,
     /// How long requests under way may take once the server is to end. Default: 10 seconds.
     pub shutdown_timeout: Duration,
+}
+
+/// What is longer is as good as for ever, and no clock can add it.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+impl Options {
+    /// The same, with every bound one that can be kept: times of a millisecond to a year, and one
+    /// connection and one request at least.
+    pub(crate) fn clamped(mut self) -> Self {
+        for time in [
+            &mut self.head_timeout,
+            &mut self.body_timeout,
+            &mut self.write_timeout,
+            &mut self.watch_keep_alive,
+            &mut self.shutdown_timeout,
+        ] {
+            *time = (*time).clamp(Duration::from_millis(1), LONGEST);
+        }
+        self.connections_max = self.connections_max.clamp(1, Semaphore::MAX_PERMITS);
+        self.streams_max = self.streams_max.max(1);
+        self
+    }
 }
 
 impl Default for Options {

@@ -179,6 +179,8 @@ impl Server {
         }
         let (service, tls) = self.into_service();
         let ending = service.ending.clone();
+        // However this ends, no connection is served after it.
+        let _cut = service.cut.clone().drop_guard();
         let acceptor = tls.map(TlsAcceptor::from);
         let tasks = TaskTracker::new();
         tasks.spawn(close_idle(Arc::clone(&service)));
@@ -213,7 +215,8 @@ impl Server {
             access: Access::new(self.options.access_token.clone()),
             numbers: Numbers::default(),
             ending: CancellationToken::new(),
-            options: self.options,
+            cut: CancellationToken::new(),
+            options: self.options.clamped(),
         };
         (Arc::new(service), self.tls)
     }
@@ -251,7 +254,10 @@ async fn accept(
         tasks.spawn(async move {
             let shared = Arc::clone(&service);
             let connected = shared.numbers.connect();
-            connection(service, stream, acceptor).await;
+            tokio::select! {
+                () = connection(service, stream, acceptor) => {}
+                () = shared.cut.cancelled() => {}
+            }
             drop(connected);
             drop(permit);
         });
@@ -271,7 +277,11 @@ async fn connection(service: Arc<Service>, stream: TcpStream, acceptor: Option<T
         }
         Some(acceptor) => {
             // Whoever speaks no TLS, or takes too long, is not told why.
-            if let Ok(Ok(stream)) = timeout(head_timeout, acceptor.accept(stream)).await {
+            let accepted = tokio::select! {
+                accepted = timeout(head_timeout, acceptor.accept(stream)) => accepted,
+                () = service.ending.cancelled() => return,
+            };
+            if let Ok(Ok(stream)) = accepted {
                 let stream = Patient::new(stream, head_timeout, write_timeout);
                 requests(service, stream).await;
             }

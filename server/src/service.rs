@@ -104,6 +104,8 @@ pub(crate) struct Service {
     pub(crate) numbers: Numbers,
     /// Is cancelled when the server is to end.
     pub(crate) ending: CancellationToken,
+    /// Is cancelled when nobody is to be served any more.
+    pub(crate) cut: CancellationToken,
 }
 
 impl Service {
@@ -133,6 +135,9 @@ impl Service {
             // What is left of it would be taken for the next request, so there can be none.
             let headers = response.headers_mut();
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        if head.method == Method::HEAD {
+            body::leave_out(&mut response);
         }
         self.numbers.count(operation, response.status());
         response
@@ -175,7 +180,8 @@ impl Service {
                 if head.method != Method::POST {
                     return Ok(not_allowed("POST"));
                 }
-                let body = self.read_body(&head.headers, body).await?;
+                let max = metadata::REQUEST_BYTES_MAX.min(self.options.body_bytes_max);
+                let body = self.read_body(&head.headers, body, max).await?;
                 let version = metadata::version_of(&body, &head.headers, &self.access)?;
                 let database = self.databases.find_or_make(&name)?;
                 let answer = metadata::answer(version, &name, &database, &self.access)?;
@@ -186,7 +192,8 @@ impl Service {
                 if head.method != Method::POST {
                     return Ok(not_allowed("POST"));
                 }
-                let body = self.read_body(&head.headers, body).await?;
+                let max = self.options.body_bytes_max;
+                let body = self.read_body(&head.headers, body, max).await?;
                 self.data(&database, data, body)
             }
         }
@@ -272,17 +279,19 @@ impl Service {
         &self,
         headers: &HeaderMap,
         body: &mut Option<B>,
+        max: usize,
     ) -> Result<Bytes, Refusal>
     where
         B: http_body::Body<Data = Bytes>,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
     {
-        let max = self.options.body_bytes_max;
         let too_large = || {
             let text = format!("the body of the request is too large (max {max} bytes)");
             Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, text)
         };
         if told_length(headers).is_some_and(|told| told > max as u64) {
+            // The rest of it is not read either.
+            *body = None;
             return Err(too_large());
         }
         let Some(body) = body.take() else {

@@ -7,7 +7,7 @@
 
 use bytes::Bytes;
 use prost::Message;
-use prost::encoding::{WireType, decode_key, decode_varint};
+use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 
 /// Field numbers that [`count_parts`] tells apart.
 const FIELDS: usize = 4;
@@ -141,8 +141,9 @@ pub(crate) fn count_parts(body: &Bytes) -> Result<[usize; FIELDS], prost::Decode
     while !rest.is_empty() {
         let (number, wire_type) = decode_key(&mut rest)?;
         if wire_type != WireType::LengthDelimited {
-            // No field of a bounded number has another type; to be decoded, or refused, as it is.
-            return Ok(counts);
+            // None of those that are counted; whatever it is, more can come behind it.
+            skip_field(wire_type, number, &mut rest, DecodeContext::default())?;
+            continue;
         }
         let length = decode_varint(&mut rest)?;
         let length = usize::try_from(length).unwrap_or(usize::MAX);

@@ -1,6 +1,6 @@
 //! `kvick export`, `import`, `copy` and `bench`.
 
-use crate::support::{Done, Folder, Served, command, run, run_with};
+use crate::support::{Done, Folder, Served, TOKEN, command, run, run_with};
 use kvick::{BigInt, ImportOptions, Key, Kv, Limits, NewValue, Range};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -115,7 +115,15 @@ fn a_server_goes_to_a_file_and_to_another_server() {
 
     let target = Served::start();
     target.kv.set("own", 1_u64).expect("it is small");
-    served.shows(&["copy", "--from", &served.url, "--to", &target.url]);
+    let copy = ["copy", "--from", &served.url, "--to", &target.url];
+    // That of the environment is not shown to both.
+    let refused = served.run(&copy);
+    refused.assert_failed(2, "two servers are not shown one token");
+    let token = folder.file("token");
+    fs::write(&token, TOKEN).expect("it can be written");
+    let one = [&copy[..], &["--from-token-file", &token]].concat();
+    served.run(&one).assert_failed(2, "--to-token-file");
+    served.shows(&[&one[..], &["--to-token-file", &token]].concat());
     target.kv.delete("own").expect("it is open");
     assert_eq!(without_expiry(&target.kv), without_expiry(&served.kv));
 }
@@ -128,6 +136,9 @@ fn a_copy_of_a_prefix_is_that_alone() {
             served.kv.set((name, number), 1_u64).expect("it is small");
         }
     }
+    let folder = Folder::new();
+    let token = folder.file("token");
+    fs::write(&token, TOKEN).expect("it can be written");
     served.shows(&[
         "copy",
         "--prefix",
@@ -136,6 +147,10 @@ fn a_copy_of_a_prefix_is_that_alone() {
         &served.url,
         "--to",
         &target.url,
+        "--from-token-file",
+        &token,
+        "--to-token-file",
+        &token,
     ]);
     assert_eq!(
         target.shows(&["list", "--keys"]),

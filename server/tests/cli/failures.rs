@@ -277,3 +277,71 @@ fn tls_is_spoken_to_who_can_show_a_certificate() {
     let mut set = served.command(&["set", "'k'", "1", "--url", &url, "--timeout", "1s"]);
     run(set.env("SSL_CERT_FILE", &trusted)).assert_failed(1, "certificate");
 }
+
+/// A server that takes a write, and is gone before it answers.
+#[test]
+fn a_write_whose_answer_is_lost_is_not_sent_again() {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    let served = Served::start();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a port");
+    let address = listener.local_addr().expect("it has one");
+    let behind = served
+        .url
+        .trim_start_matches("http://")
+        .trim_end_matches('/')
+        .to_owned();
+    let writes = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&writes);
+    // Everything goes through, until an answer comes that follows a request to write.
+    std::thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            let server = std::net::TcpStream::connect(&behind).expect("it listens");
+            let (mut from, mut to) = (
+                client.try_clone().expect("a socket"),
+                server.try_clone().expect("a socket"),
+            );
+            let is_write = Arc::new(AtomicUsize::new(0));
+            let (noted, seen) = (Arc::clone(&is_write), Arc::clone(&seen));
+            std::thread::spawn(move || {
+                let mut bytes = [0; 65_536];
+                while let Ok(count @ 1..) = from.read(&mut bytes) {
+                    // The value stands in the message as it is.
+                    if bytes[..count].windows(9).any(|it| it == b"lost-here") {
+                        noted.store(1, Ordering::SeqCst);
+                        seen.fetch_add(1, Ordering::SeqCst);
+                    }
+                    if to.write_all(&bytes[..count]).is_err() {
+                        break;
+                    }
+                }
+            });
+            std::thread::spawn(move || {
+                let (mut from, mut to) = (server, client);
+                let mut bytes = [0; 65_536];
+                while let Ok(count @ 1..) = from.read(&mut bytes) {
+                    if is_write.load(Ordering::SeqCst) == 1 {
+                        let _ = to.shutdown(std::net::Shutdown::Both);
+                        let _ = from.shutdown(std::net::Shutdown::Both);
+                        return;
+                    }
+                    if to.write_all(&bytes[..count]).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    let url = format!("http://{address}");
+    let mut set = command(&["set", "--url", &url, "['k']", "'lost-here'"]);
+    let done = run(set.env("KVICK_ACCESS_TOKEN", TOKEN));
+    done.assert_failed(1, "whether it was written is not known");
+    assert_eq!(writes.load(Ordering::SeqCst), 1, "it was sent again");
+    assert!(
+        served.kv.get("k").expect("it is open").exists(),
+        "and it was done"
+    );
+}

@@ -133,3 +133,24 @@ async fn who_wants_to_know_is_told_that_it_is_well_and_its_numbers() {
     }
     served.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_for_the_head_gets_no_body() {
+    let served = Served::start().await;
+    let answer = served.ask(Method::HEAD, "/healthz", &[], "").await;
+    assert_eq!((answer.status.as_u16(), &answer.body[..]), (200, &b""[..]));
+    assert_eq!(answer.headers["content-length"], "3");
+    let answer = served.ask(Method::HEAD, "/metrics", &[], "").await;
+    assert_eq!((answer.status.as_u16(), &answer.body[..]), (401, &b""[..]));
+}
+
+/// It is read before the token is looked at.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_body_of_a_metadata_request_is_small() {
+    let served = Served::start().await;
+    let body = |length: usize| format!("{{\"supportedVersions\":[{}3]}}", " ".repeat(length));
+    let answer = served.ask(Method::POST, "/", &[], body(16_000)).await;
+    assert_eq!(answer.status, 401);
+    let answer = served.ask(Method::POST, "/", &[], body(16_384)).await;
+    answer.assert_refused(413, "too large (max 16384 bytes)");
+}

@@ -153,17 +153,24 @@ async fn values_pass_unchanged_both_ways() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_with_too_many_parts_is_refused_before_it_is_decoded() {
     let served = Served::start().await;
-    // A million of them, of two bytes each.
-    let body = [0x0a, 0].repeat(1_000_000);
-    for (path, says) in [
-        ("/v2/snapshot_read", "Too many ranges (max 10): got 1000000"),
-        ("/v2/atomic_write", "Too many checks (max 100): got 1000000"),
-        ("/v2/watch", "Too many keys (max 10): got 1000000"),
-    ] {
-        served
-            .post(path, body.clone())
-            .await
-            .assert_refused(400, says);
+    // A million of them, of two bytes each; behind something that is not known, of each type that has one.
+    let unknown: [&[u8]; 5] = [
+        b"",
+        &[0x78, 1],
+        &[0x79, 0, 0, 0, 0, 0, 0, 0, 0],
+        &[0x7d, 0, 0, 0, 0],
+        &[0x7b, 0x08, 1, 0x7c],
+    ];
+    for before in unknown {
+        let body = [before, &[0x0a, 0].repeat(1_000_000)].concat();
+        for (path, says) in [
+            ("/v2/snapshot_read", "Too many ranges (max 10): got 1000000"),
+            ("/v2/atomic_write", "Too many checks (max 100): got 1000000"),
+            ("/v2/watch", "Too many keys (max 10): got 1000000"),
+        ] {
+            let answer = served.post(path, body.clone()).await;
+            answer.assert_refused(400, says);
+        }
     }
     // What is not known is passed over.
     let mut body = pb::SnapshotRead {

@@ -5,7 +5,7 @@ use crate::export::{told as exported, waypoint, write_file};
 use crate::fault::Fault;
 use crate::import::{after, expiry, read, told};
 use crate::load::{Load, Source, Totals, all};
-use crate::place::Place;
+use crate::place::{Place, address};
 use crate::progress::Progress;
 use crate::range::key;
 use crate::resume::State;
@@ -25,8 +25,8 @@ usage: kvick copy [OPTION]... --from URL|FILE --to URL|FILE
   --resume STATEFILE        remember there how far it has come, and go on from there; the file is removed at
                             the end. What changes meanwhile behind that place is not copied again
   --expiry dated|left|dropped   what becomes of the expiry in a file, as import has it [default: dated]
-  --from-token-file FILE    the access token of either side, where
-  --to-token-file FILE      they are not the same
+  --from-token-file FILE    the access token of either side, for two
+  --to-token-file FILE      servers; neither is shown that of the other
   --access-token-file FILE, --timeout TIME    see kvick --help
 
 A commit has at most 1,000 entries and 800 KiB, and an entry what Deno's databases take: a key of 2,048 bytes, a
@@ -78,6 +78,19 @@ fn is_url(text: &str) -> bool {
     text.starts_with("http://") || text.starts_with("https://")
 }
 
+/// Refuses to show two servers one token: that of the one is nothing for the other.
+fn check_tokens(args: &Args, asked: &Asked, from: &str, to: &str) -> Result<(), Fault> {
+    if !is_url(from) || !is_url(to) || (asked.from_token.is_some() && asked.to_token.is_some()) {
+        return Ok(());
+    }
+    if address(from)?.origin() == address(to)?.origin() {
+        return Ok(());
+    }
+    Err(args.refused(
+        "two servers are not shown one token: it takes --from-token-file and --to-token-file",
+    ))
+}
+
 pub(crate) async fn command(mut args: Args, session: &mut Session) -> Result<(), Fault> {
     let asked = parse(&mut args)?;
     let (Some(from), Some(to)) = (&asked.from, &asked.to) else {
@@ -88,6 +101,7 @@ pub(crate) async fn command(mut args: Args, session: &mut Session) -> Result<(),
             args.refused("--resume and --if-absent go with --to URL: a file is written anew")
         );
     }
+    check_tokens(&args, &asked, from, to)?;
     let open = |url: &str, token: &Option<PathBuf>| {
         let place = args.place();
         let token_file = token.clone().or(place.token_file.clone());

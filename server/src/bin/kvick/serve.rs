@@ -127,7 +127,14 @@ fn bytes(text: &str) -> Result<usize, String> {
 fn access_token(file: Option<&Path>) -> Result<Option<AccessToken>, Fault> {
     let text = match file {
         Some(file) => Some(read(file)?),
-        None => env::var("KVICK_ACCESS_TOKEN").ok(),
+        None => match env::var("KVICK_ACCESS_TOKEN") {
+            Ok(text) => Some(text),
+            Err(env::VarError::NotPresent) => None,
+            Err(env::VarError::NotUnicode(_)) => {
+                let what = "the access token in KVICK_ACCESS_TOKEN is no text";
+                return Err(Fault::failed(what));
+            }
+        },
     };
     let token = text.map(|text| AccessToken::new(&text)).transpose();
     token.map_err(Fault::failed)

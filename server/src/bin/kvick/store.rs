@@ -1,7 +1,7 @@
 //! The database of a command: somebody's server, or one of the process itself.
 
 use crate::fault::Fault;
-use crate::transport::{Anywhere, Transport, Trouble};
+use crate::transport::{Anywhere, NOT_KNOWN, Transport, Trouble};
 use async_trait::async_trait;
 use deno_error::JsErrorBox;
 use denokv_proto::{
@@ -140,8 +140,8 @@ impl Database for Store {
             Self::Embedded(kv) => kv.atomic_write(write).await,
             Self::Hosted(hosted) => {
                 let written = hosted.remote.atomic_write(write);
-                let then = " (whether it was written is not known)";
-                let written = hosted.in_time(then, written).await?;
+                let then = format!(" ({NOT_KNOWN})");
+                let written = hosted.in_time(&then, written).await?;
                 written.map_err(|error| hosted.explained(error))
             }
         }

@@ -1,14 +1,16 @@
 //! How requests reach a server: HTTP/2 with prior knowledge, and over TLS what the server chooses.
 //!
 //! `denokv_remote` asks again, without an end, where there is no answer or one of 5xx, and tells nobody why. What
-//! went wrong last is remembered here, for whoever gives up.
+//! went wrong last is remembered here, for whoever gives up. A write whose answer was lost is not sent again: it
+//! would be done twice, or fail its own checks, and be taken for one that did not happen. It is answered from
+//! here, as refused.
 
 use bytes::Bytes;
 use deno_error::JsErrorBox;
 use denokv_remote::{RemotePermissions, RemoteResponse, RemoteTransport};
 use futures_core::Stream;
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Either, Full, Limited};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
@@ -95,18 +97,23 @@ impl Transport {
         url: &Url,
         headers: HeaderMap,
         body: Bytes,
-    ) -> Result<http::Response<Incoming>, String> {
-        let mut request = Request::post(url.as_str())
-            .body(Full::new(body))
-            .map_err(|error| error.to_string())?;
+    ) -> Result<http::Response<Incoming>, Unsent> {
+        let request = Request::post(url.as_str()).body(Full::new(body));
+        let mut request = request.map_err(|error| Unsent::never(error.to_string()))?;
         *request.headers_mut() = headers;
         let sent = match (&self.http, url.scheme()) {
             (Http::Plain(client), "http") => client.request(request).await,
             (Http::Tls(client), "https") => client.request(request).await,
             // A token that was meant for TLS is not sent without.
-            _ => return Err(format!("{url} has another scheme than the database")),
+            _ => {
+                let what = format!("{url} has another scheme than the database");
+                return Err(Unsent::never(what));
+            }
         };
-        sent.map_err(|error| causes(&error))
+        sent.map_err(|error| Unsent {
+            is_known: error.is_connect(),
+            what: causes(&error),
+        })
     }
 
     async fn answered(
@@ -117,12 +124,18 @@ impl Transport {
     ) -> Result<(Url, StatusCode, Answer), JsErrorBox> {
         let response = match self.send(&url, headers, body).await {
             Ok(response) => response,
-            Err(error) => {
-                self.trouble.set(Some(error.clone()));
-                return Err(JsErrorBox::generic(error));
+            Err(unsent) => {
+                self.trouble.set(Some(unsent.what.clone()));
+                if is_write(&url) && !unsent.is_known {
+                    return Ok(self.doubtful(url, &unsent.what));
+                }
+                return Err(JsErrorBox::generic(unsent.what));
             }
         };
         let status = response.status();
+        if is_write(&url) && status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE {
+            return Ok(self.doubtful(url, &format!("it answers {status}")));
+        }
         self.trouble.set(if status.is_success() {
             None
         } else if status.is_redirection() {
@@ -137,10 +150,41 @@ impl Transport {
         } else {
             Some(format!("it answers {status}"))
         });
-        let body = response.into_body();
+        let body = Either::Left(response.into_body());
         let trouble = self.trouble;
         Ok((url, status, Answer { body, trouble }))
     }
+
+    /// The answer to a write of which nobody knows whether it was done: one after which it is not sent again.
+    fn doubtful(self, url: Url, why: &str) -> (Url, StatusCode, Answer) {
+        let text = format!("{why} ({NOT_KNOWN})");
+        let answer = Answer {
+            body: Either::Right(Full::new(text.into())),
+            trouble: self.trouble,
+        };
+        (url, StatusCode::BAD_REQUEST, answer)
+    }
+}
+
+/// What is said of a write of which that is so.
+pub(crate) const NOT_KNOWN: &str = "whether it was written is not known";
+
+/// Why nothing came of a request.
+struct Unsent {
+    what: String,
+    /// Whether it is known that the server has not had it.
+    is_known: bool,
+}
+
+impl Unsent {
+    fn never(what: String) -> Self {
+        let is_known = true;
+        Self { what, is_known }
+    }
+}
+
+fn is_write(url: &Url) -> bool {
+    url.path().ends_with("/atomic_write")
 }
 
 /// An error and what it comes from.
@@ -175,7 +219,7 @@ impl RemoteTransport for Transport {
 
 /// The body of an answer.
 pub(crate) struct Answer {
-    body: Incoming,
+    body: Either<Incoming, Full<Bytes>>,
     trouble: Trouble,
 }
 
@@ -220,7 +264,7 @@ impl RemoteResponse for Answer {
             while let Some(frame) = body.frame().await {
                 let piece = match frame {
                     Ok(frame) => frame.into_data().ok().map(Ok),
-                    Err(error) => Some(Err(JsErrorBox::generic(causes(&error)))),
+                    Err(error) => Some(Err(JsErrorBox::generic(causes(&*error)))),
                 };
                 if let Some(piece) = piece
                     && sender.send(piece).await.is_err()
