@@ -25,7 +25,6 @@ pub(crate) fn write(folder: &Path, cells: &[Cell]) -> io::Result<PathBuf> {
         "{date}-{}",
         slug(&format!("{cores} cores {model}"))
     ));
-    fs::write(path.with_extension("csv"), table::csv(cells))?;
     let versions: Vec<String> = PACKAGES.iter().map(|name| version(name)).collect();
     let page = format!(
         "# {date}, {cores} cores\n\n\
@@ -43,6 +42,8 @@ pub(crate) fn write(folder: &Path, cells: &[Cell]) -> io::Result<PathBuf> {
         deno::VERSION,
         table::page(cells),
     );
+    // Not before it is asked whether the tree is clean.
+    fs::write(path.with_extension("csv"), table::csv(cells))?;
     fs::write(path.with_extension("md"), page)?;
     Ok(path)
 }
