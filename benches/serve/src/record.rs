@@ -51,7 +51,7 @@ pub(crate) fn write(folder: &Path, cells: &[Cell]) -> io::Result<PathBuf> {
 /// What this was called by, without the paths of a machine.
 fn command() -> String {
     let arguments = env::args().skip(1).map(|argument| {
-        let is_path = argument.contains("/");
+        let is_path = argument.contains('/');
         if is_path { "FILE".to_owned() } else { argument }
     });
     let arguments: Vec<String> = arguments.collect();
