@@ -299,15 +299,15 @@ fn a_write_whose_answer_is_lost_is_not_sent_again() {
     // Everything goes through, until an answer comes that follows a request to write.
     std::thread::spawn(move || {
         for client in listener.incoming().map_while(Result::ok) {
-            let server = std::net::TcpStream::connect(&behind).expect("it listens");
+            let upstream = std::net::TcpStream::connect(&behind).expect("it listens");
             let (mut from, mut to) = (
                 client.try_clone().expect("a socket"),
-                server.try_clone().expect("a socket"),
+                upstream.try_clone().expect("a socket"),
             );
             let is_write = Arc::new(AtomicUsize::new(0));
             let (noted, seen) = (Arc::clone(&is_write), Arc::clone(&seen));
             std::thread::spawn(move || {
-                let mut bytes = [0; 65_536];
+                let mut bytes = vec![0; 65_536];
                 while let Ok(count @ 1..) = from.read(&mut bytes) {
                     // The value stands in the message as it is.
                     if bytes[..count].windows(9).any(|it| it == b"lost-here") {
@@ -320,8 +320,8 @@ fn a_write_whose_answer_is_lost_is_not_sent_again() {
                 }
             });
             std::thread::spawn(move || {
-                let (mut from, mut to) = (server, client);
-                let mut bytes = [0; 65_536];
+                let (mut from, mut to) = (upstream, client);
+                let mut bytes = vec![0; 65_536];
                 while let Ok(count @ 1..) = from.read(&mut bytes) {
                     if is_write.load(Ordering::SeqCst) == 1 {
                         let _ = to.shutdown(std::net::Shutdown::Both);
