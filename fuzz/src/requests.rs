@@ -6,6 +6,9 @@ use denokv_proto::datapath as pb;
 use kvick::{Entry, Key, Kv, NewValue, Versionstamp};
 use kvick_server::{Options, Server};
 use prost::Message;
+use std::panic;
+use std::sync::Once;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::runtime::Builder;
 
@@ -39,14 +42,36 @@ fn sent(kv: &Kv, bytes: &[u8]) -> Vec<u8> {
         .start_paused(true)
         .build();
     let server = Server::new(kv.clone(), Options::default());
-    runtime.expect("there is memory").block_on(async {
+    notice_panics();
+    PANICS.store(0, Ordering::Relaxed);
+    let answer = runtime.expect("there is memory").block_on(async {
         let (near, far) = duplex(PIPE_BYTES);
         let serving = tokio::spawn(server.serve_pipe(far));
         let answer = talk(near, bytes).await;
         // The pipe is closed: so it ends, and by no panic.
         serving.await.expect("it serves whatever comes");
         answer
-    })
+    });
+    assert_eq!(
+        PANICS.load(Ordering::Relaxed),
+        0,
+        "caught by whoever serves"
+    );
+    answer
+}
+
+/// How many panics there were, whoever has caught them.
+static PANICS: AtomicUsize = AtomicUsize::new(0);
+
+fn notice_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            PANICS.fetch_add(1, Ordering::Relaxed);
+            before(info);
+        }));
+    });
 }
 
 async fn talk(mut pipe: DuplexStream, bytes: &[u8]) -> Vec<u8> {

@@ -25,6 +25,7 @@
 //! repository. The meaning of the protocol is that of its reference, denokv, but where that is at fault.
 
 mod access;
+mod activity;
 mod body;
 mod databases;
 mod ending;

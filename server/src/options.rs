@@ -29,9 +29,12 @@ pub struct Options {
     pub connections_max: usize,
     /// The most requests at once over one connection of HTTP/2, watches among them. Default: 256.
     pub streams_max: u32,
-    /// How long the head of a request may take, and how long a connection may be idle that has none under
-    /// way. Default: 60 seconds.
+    /// How long the head of a request may take, and how long a connection of HTTP/1.1 may be idle that has none
+    /// under way. Default: 60 seconds.
     pub head_timeout: Duration,
+    /// How long a connection of HTTP/2 may have no request under way, and no watch, and up to as much again.
+    /// Default: 5 minutes. (Clients ask for the metadata each minute.)
+    pub idle_timeout: Duration,
     /// How long the body of a request may take. Default: 10 seconds.
     pub body_timeout: Duration,
     /// How long a client may take no bytes of what it is sent. Default: 30 seconds.
@@ -51,6 +54,7 @@ impl Options {
     pub(crate) fn clamped(mut self) -> Self {
         for time in [
             &mut self.head_timeout,
+            &mut self.idle_timeout,
             &mut self.body_timeout,
             &mut self.write_timeout,
             &mut self.watch_keep_alive,
@@ -75,6 +79,7 @@ impl Default for Options {
             connections_max: 1_024,
             streams_max: 256,
             head_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(300),
             body_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(30),
             watch_keep_alive: Duration::from_secs(5),

@@ -1,6 +1,8 @@
 //! Serving databases over connections.
 
 use crate::access::Access;
+use crate::activity::Activity;
+use crate::body::Body;
 use crate::databases::{Databases, Made};
 use crate::numbers::Numbers;
 use crate::options::Options;
@@ -289,6 +291,14 @@ async fn connection(service: Arc<Service>, stream: TcpStream, acceptor: Option<T
     }
 }
 
+/// Is ready when a connection is to end: with the server, or because nothing is done on it.
+async fn ended(ending: &CancellationToken, activity: &Activity, idle_timeout: Duration) {
+    tokio::select! {
+        () = ending.cancelled() => {}
+        () = activity.idle_for(idle_timeout) => {}
+    }
+}
+
 /// Answers the requests of a connection.
 async fn requests<S>(service: Arc<Service>, stream: Patient<S>)
 where
@@ -310,17 +320,28 @@ where
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PING_TIMEOUT);
     let (ending, owed) = (service.ending.clone(), stream.owed());
+    let (activity, idle_timeout) = (Arc::new(Activity::default()), options.idle_timeout);
+    let shutdown_timeout = options.shutdown_timeout;
+    let requested = Arc::clone(&activity);
     let answer = service_fn(move |request| {
-        let service = Arc::clone(&service);
-        async move { Ok::<_, Infallible>(service.respond(request).await) }
+        let (service, under_way) = (Arc::clone(&service), requested.begin());
+        async move {
+            let mut response = service.respond(request).await;
+            if let Body::Watch(watch) = response.body_mut() {
+                watch.goes_on(under_way);
+            }
+            Ok::<_, Infallible>(response)
+        }
     });
     let mut connection = pin!(connections.serve_connection(TokioIo::new(stream), answer));
     // What a connection ends with is the client's affair: it has gone, or does not speak HTTP.
     tokio::select! {
         _ = poll_fn(|context| turns.poll(connection.as_mut(), &owed, context)) => {}
-        () = ending.cancelled() => {
+        () = ended(&ending, &activity, idle_timeout) => {
             connection.as_mut().graceful_shutdown();
-            let _ = poll_fn(|context| turns.poll(connection.as_mut(), &owed, context)).await;
+            let rest = poll_fn(|context| turns.poll(connection.as_mut(), &owed, context));
+            // Whoever does not take what is left is not waited for.
+            let _ = timeout(shutdown_timeout, rest).await;
         }
     }
 }

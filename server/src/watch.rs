@@ -4,6 +4,7 @@
 //! is still there. The next frame is made when the connection takes it, of what is newest then: so a
 //! client that is slow holds no more than one.
 
+use crate::activity::UnderWay;
 use crate::ending::Ending;
 use crate::refusal::Refusal;
 use crate::wire::{self, count_parts, encoding};
@@ -30,6 +31,8 @@ pub(crate) struct WatchBody {
     empty: Option<Bytes>,
     keep_alive: Interval,
     ending: Ending,
+    /// Says of its connection that something is under way.
+    under_way: Option<UnderWay>,
 }
 
 impl WatchBody {
@@ -67,7 +70,13 @@ impl WatchBody {
             empty,
             keep_alive,
             ending,
+            under_way: None,
         })
+    }
+
+    /// It is under way until it ends.
+    pub(crate) fn goes_on(&mut self, under_way: UnderWay) {
+        self.under_way = Some(under_way);
     }
 
     pub(crate) fn poll_frame(

@@ -31,6 +31,7 @@ fn links_between_documents_lead_somewhere() {
         "docs/semantics.md",
         "docs/testing.md",
         "docs/export-format.md",
+        "docs/protocol.md",
         "docs/server.md",
         "fuzz/README.md",
         "benches/compare/README.md",

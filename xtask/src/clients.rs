@@ -35,8 +35,10 @@ pub(crate) fn clients() -> Result<Outcome, String> {
     if output(Command::new("npm").arg("--version")).is_none() {
         return Ok(Outcome::Skipped("there is no npm".to_owned()));
     }
-    if let Err(reason) = install() {
-        return Ok(Outcome::Skipped(reason));
+    match install() {
+        Ok(()) => {}
+        Err(Missing::Offline(reason)) => return Ok(Outcome::Skipped(reason)),
+        Err(Missing::Broken(reason)) => return Err(reason),
     }
     run(&mut cargo([
         "build",
@@ -83,16 +85,28 @@ fn with_token(mut command: Command) -> Command {
     command
 }
 
+/// Why there are no clients.
+enum Missing {
+    Offline(String),
+    Broken(String),
+}
+
+impl From<std::io::Error> for Missing {
+    fn from(error: std::io::Error) -> Self {
+        Self::Broken(format!("{FOLDER}: {error}"))
+    }
+}
+
 /// Fetches what is needed. The error says what is missing.
-fn install() -> Result<(), String> {
+fn install() -> Result<(), Missing> {
     let marker = Path::new(FOLDER).join("installed");
     let wanted = PACKAGES.join("\n");
     if fs::read_to_string(&marker).is_ok_and(|there| there == wanted) {
         return Ok(());
     }
-    fs::create_dir_all(FOLDER).map_err(|error| format!("{FOLDER}: {error}"))?;
+    fs::create_dir_all(FOLDER)?;
     let manifest = Path::new(FOLDER).join("package.json");
-    fs::write(&manifest, "{ \"private\": true }\n").map_err(|error| error.to_string())?;
+    fs::write(&manifest, "{ \"private\": true }\n")?;
     let mut npm = Command::new("npm");
     npm.current_dir(FOLDER)
         .args([
@@ -108,11 +122,24 @@ fn install() -> Result<(), String> {
     println!("$ {} (in {FOLDER})", shown(&npm));
     match npm.status() {
         Ok(status) if status.success() => {
-            fs::write(&marker, wanted).map_err(|error| error.to_string())
+            fs::write(&marker, wanted)?;
+            Ok(())
         }
-        Ok(_) => Err("npm cannot fetch Deno and its client: is this offline?".to_owned()),
-        Err(error) => Err(format!("npm did not start: {error}")),
+        Ok(_) if is_reachable() => Err(Missing::Broken(format!("`{}` failed", shown(&npm)))),
+        Ok(_) => Err(Missing::Offline(
+            "npm does not reach its registry: is this offline?".to_owned(),
+        )),
+        Err(error) => Err(Missing::Broken(format!("npm did not start: {error}"))),
     }
+}
+
+/// Whether the registry answers.
+fn is_reachable() -> bool {
+    let mut view = Command::new("npm");
+    view.args(["view", PACKAGES[1], "version", "--loglevel=error"])
+        .arg(format!("--fetch-timeout={REGISTRY_TIMEOUT_MS}"))
+        .arg("--fetch-retries=1");
+    output(&mut view).is_some()
 }
 
 /// A program that npm has brought.
@@ -227,13 +254,72 @@ fn answer(mut stream: TcpStream, server: &Server) {
     while !head.ends_with(b"\r\n\r\n") && matches!(stream.read(&mut byte), Ok(1)) {
         head.extend(byte);
     }
-    let status = if !head.starts_with(b"POST ") {
-        "405 Method Not Allowed"
-    } else if let Err(reason) = server.restart() {
-        println!("{reason}");
-        "500 Internal Server Error"
-    } else {
-        "204 No Content"
+    let done = match head.split(|byte| *byte == b' ').nth(1) {
+        Some(b"/restart") => server.restart(),
+        Some(b"/from-rust") => from_rust(server.address),
+        Some(b"/to-rust") => to_rust(server.address),
+        _ => Err("there is no such thing to be done".to_owned()),
     };
-    let _ = write!(stream, "HTTP/1.1 {status}\r\nconnection: close\r\n\r\n");
+    let (status, text) = match done {
+        Ok(()) => ("200 OK", String::new()),
+        Err(reason) => ("500 Internal Server Error", reason),
+    };
+    let _ = write!(
+        stream,
+        "HTTP/1.1 {status}\r\nconnection: close\r\n\r\n{text}"
+    );
+}
+
+/// What passes between JavaScript and the command line, as that shows it: in the order of the names, those of
+/// suite.ts.
+const LITERALS: [(&str, &str); 16] = [
+    ("array", "[1, \"2\", [3n, null]]"),
+    ("bigint", "-1180591620717411303424n"),
+    ("bytes", "b\"\\x00\\xff\""),
+    ("date", "new Date(\"2023-11-14T22:13:20.000Z\")"),
+    ("empty", "\"\""),
+    ("infinity", "-Infinity"),
+    ("map", "new Map([[\"a\", 1], [2, new Set([3])]])"),
+    ("nan", "NaN"),
+    ("null", "null"),
+    ("number", "-1500"),
+    ("object", "{ a: { b: [true] }, \"c d\": undefined }"),
+    ("text", "\"ä\\n😀\""),
+    ("true", "true"),
+    ("u64", "u64(18446744073709551615)"),
+    ("undefined", "undefined"),
+    ("zero", "-0"),
+];
+
+/// The command line, for this server.
+fn kvick(address: SocketAddr, words: &[&str]) -> Command {
+    let mut command = Command::new("target/release/kvick");
+    command
+        .args(words)
+        .env("KVICK_URL", format!("http://{address}/"))
+        .env("KVICK_ACCESS_TOKEN", TOKEN);
+    command
+}
+
+/// Sets each of the literals.
+fn from_rust(address: SocketAddr) -> Result<(), String> {
+    for (name, literal) in LITERALS {
+        let key = format!("['rust', '{name}']");
+        let mut set = kvick(address, &["set", "--", &key, literal]);
+        output(&mut set).ok_or_else(|| format!("{} failed", shown(&set)))?;
+    }
+    Ok(())
+}
+
+/// That each of the literals is what a client has set.
+fn to_rust(address: SocketAddr) -> Result<(), String> {
+    for (name, literal) in LITERALS {
+        let key = format!("['js', '{name}']");
+        let mut get = kvick(address, &["get", &key]);
+        let text = output(&mut get).ok_or_else(|| format!("{} failed", shown(&get)))?;
+        if text.trim_end() != literal {
+            return Err(format!("{name}: got {text:?}, and not {literal:?}"));
+        }
+    }
+    Ok(())
 }

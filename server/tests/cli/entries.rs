@@ -91,11 +91,11 @@ fn keys_are_of_all_types() {
 }
 
 #[test]
-fn a_missing_key_is_exit_code_1() {
+fn a_missing_key_is_exit_code_4() {
     let served = Served::start();
     served
         .run(&["get", "['nobody']"])
-        .assert_failed(1, r#"["nobody"] is missing"#);
+        .assert_failed(4, r#"["nobody"] is missing"#);
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn a_script_works_on_a_database_of_its_own() {
 #[test]
 fn the_first_line_that_fails_ends_it_with_its_exit_code() {
     for (script, code, says) in [
-        ("count\nget ['a']\ncount\n", 1, "line 2: [\"a\"] is missing"),
+        ("count\nget ['a']\ncount\n", 4, "line 2: [\"a\"] is missing"),
         ("count\nfetch\n", 2, "line 2: there is no command \"fetch\""),
         (
             "count\nset ['a']\n",

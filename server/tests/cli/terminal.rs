@@ -34,7 +34,7 @@ fn nothing_that_is_stored_can_be_obeyed() {
         assert_eq!(shown.chars().find(obeyed), None, "{shown:?}");
     }
     let done = served.run(&["get", &format!("['{}']", "\u{9b}31m")]);
-    done.assert_failed(1, "\\u{9b}31m");
+    done.assert_failed(4, "\\u{9b}31m");
     assert!(!done.err.contains('\u{9b}'));
 }
 

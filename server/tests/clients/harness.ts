@@ -5,12 +5,19 @@ export interface Runtime {
   name: "deno" | "node";
   // deno-lint-ignore no-explicit-any
   openKv(url: string): Promise<any>;
+  /** The same, with another token than that of the server. */
+  // deno-lint-ignore no-explicit-any
+  openKvWith(url: string, token: string): Promise<any>;
   // deno-lint-ignore no-explicit-any
   KvU64: new (value: bigint) => any;
   /** The address of the server that was started for this. */
   url: string;
   /** Has the server ended and started again, at the same address. */
   restart(): Promise<void>;
+  /** Has the command line set each of the `LITERALS` below `["rust"]`. */
+  fromRust(): Promise<void>;
+  /** Has the command line look at each of them below `["js"]`, whether it is what it should be. */
+  toRust(): Promise<void>;
 }
 
 type Body = (runtime: Runtime) => Promise<void>;
@@ -37,6 +44,13 @@ export async function run(runtime: Runtime): Promise<number> {
   }
   console.log(`${runtime.name}: ${tests.length - failed} passed, ${failed} failed`);
   return failed;
+}
+
+/** Has whoever has started this do something. */
+export async function ask(control: string, what: string): Promise<void> {
+  const response = await fetch(new URL(what, control), { method: "POST" });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${what}: ${response.status} ${text}`);
 }
 
 /** What comes of something, if it comes in time. */

@@ -2,7 +2,7 @@
 
 import { KvU64, openKv } from "@deno/kv";
 import process from "node:process";
-import { run } from "./harness.ts";
+import { ask, run } from "./harness.ts";
 import "./suite.ts";
 
 const [url, control] = process.argv.slice(2);
@@ -11,10 +11,9 @@ const failed = await run({
   openKv: (url) => openKv(url, { accessToken: process.env.DENO_KV_ACCESS_TOKEN }),
   KvU64,
   url,
-  restart: async () => {
-    const response = await fetch(control, { method: "POST" });
-    await response.arrayBuffer();
-    if (!response.ok) throw new Error(`the server was not started again: ${response.status}`);
-  },
+  openKvWith: (url, token) => openKv(url, { accessToken: token }),
+  restart: () => ask(control, "restart"),
+  fromRust: () => ask(control, "from-rust"),
+  toRust: () => ask(control, "to-rust"),
 });
 process.exit(failed === 0 ? 0 : 1);

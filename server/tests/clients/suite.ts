@@ -285,6 +285,107 @@ test("sums of many clients at once are all counted", async ({ openKv, url }) => 
   for (const kv of clients) kv.close();
 });
 
+test("a wrong token opens nothing", async ({ openKv, openKvWith, url }) => {
+  const key = ["token"];
+  const right = await openKv(url);
+  await right.set(key, "secret");
+  for (const wrong of ["a-token-that-is-wrong", "a-token-of-the-client", "a-token-of-the-clients-"]) {
+    const error = await refusal(async () => {
+      const kv = await openKvWith(url, wrong);
+      try {
+        const entry = await within<Kv>(20_000, kv.get(key), "a refusal");
+        assertEquals(entry.value, "what is not to be shown");
+      } finally {
+        kv.close();
+      }
+    });
+    assert(/401|authoriz|metadata|token/i.test(error.message), () => error.message);
+    assert(!/secret/.test(error.message), () => error.message);
+  }
+  assertEquals((await right.get(key)).value, "secret");
+  right.close();
+});
+
+/** The values of the literals of the command line, by their names: those of xtask/src/clients.rs. */
+function literals(KvU64: new (value: bigint) => unknown): Record<string, unknown> {
+  return {
+    undefined: undefined,
+    null: null,
+    true: true,
+    number: -1.5e3,
+    infinity: -Infinity,
+    nan: NaN,
+    zero: -0,
+    bigint: -(2n ** 70n),
+    text: "ä\n\u{1f600}",
+    empty: "",
+    bytes: new Uint8Array([0, 255]),
+    u64: new KvU64(2n ** 64n - 1n),
+    date: new Date(1_700_000_000_000),
+    array: [1, "2", [3n, null]],
+    object: { a: { b: [true] }, "c d": undefined },
+    map: new Map<unknown, unknown>([["a", 1], [2, new Set([3])]]),
+  };
+}
+
+function plain(value: unknown): unknown {
+  const u64 = value as { value?: unknown } | null | undefined;
+  return typeof u64?.value === "bigint" ? u64.value : value;
+}
+
+test("what Rust writes is read by JavaScript", async ({ fromRust, KvU64, openKv, url }) => {
+  const kv = await openKv(url);
+  await fromRust();
+  const expected = literals(KvU64);
+  const listed = await all(kv.list({ prefix: ["rust"] }));
+  assertEquals(listed.map(({ key }) => key[1]), Object.keys(expected).sort());
+  for (const { key, value } of listed) {
+    const name = key[1] as string;
+    assertEquals(plain(value), plain(expected[name]), name);
+  }
+  kv.close();
+});
+
+test("what JavaScript writes is read by Rust", async ({ KvU64, openKv, toRust, url }) => {
+  const kv = await openKv(url);
+  for (const [name, value] of Object.entries(literals(KvU64))) {
+    await kv.set(["js", name], value);
+  }
+  await toRust();
+  kv.close();
+});
+
+test("limits are told by number, and by text", async ({ openKv, url }) => {
+  const kv = await openKv(url);
+  const limits: [string, () => Promise<unknown>, RegExp][] = [
+    ["keys of a read", () => kv.getMany(Array.from({ length: 11 }, (_, at) => ["limit", at])), /10/],
+    ["checks", () => {
+      const operation = kv.atomic();
+      for (let at = 0; at < 101; at += 1) operation.check({ key: ["limit", at], versionstamp: null });
+      return operation.set(["limit"], 1).commit();
+    }, /100/],
+    ["mutations", () => {
+      const operation = kv.atomic();
+      for (let at = 0; at < 1_001; at += 1) operation.set(["limit", at], 1);
+      return operation.commit();
+    }, /1000/],
+    ["bytes of a write", () => {
+      const operation = kv.atomic();
+      for (let at = 0; at < 14; at += 1) operation.set(["limit", at], new Uint8Array(60_000));
+      return operation.commit();
+    }, /819200/],
+    ["bytes of a key", () => kv.set(["limit", "x".repeat(2_100)], 1), /2048/],
+    ["bytes of a value", () => kv.set(["limit"], "x".repeat(65_600)), /65536/],
+  ];
+  for (const [what, work, says] of limits) {
+    const error = await refusal(work);
+    assert(says.test(error.message), () => `${what}: ${error.message}`);
+  }
+  assertEquals((await all(kv.list({ prefix: ["limit"] }))).length, 0);
+  assertEquals((await kv.get(["limit"])).versionstamp, null);
+  kv.close();
+});
+
 test("databases are apart by their paths", async ({ openKv, url }) => {
   const [main, orders] = [await openKv(url), await openKv(new URL("/orders", url).href)];
   await main.set(["where"], "main");

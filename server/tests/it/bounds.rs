@@ -1,8 +1,10 @@
 //! What clients may not do for ever.
 
-use crate::support::{PATIENCE, Served, options};
-use kvick::Kv;
+use crate::support::{PATIENCE, Served, options, set};
+use denokv_proto::datapath as pb;
+use kvick::{Key, Kv};
 use kvick_server::{Options, Server};
+use prost::Message;
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -87,9 +89,16 @@ async fn requests_under_way_are_answered_when_the_server_ends() {
     let (address, id) = (served.address, served.id.clone());
     let token = crate::support::TOKEN;
     let mut stream = TcpStream::connect(address).await.unwrap();
+    let mutations = vec![set(b"k", b"written")];
+    let body = pb::AtomicWrite {
+        mutations,
+        ..pb::AtomicWrite::default()
+    };
+    let body = body.encode_to_vec();
     let head = format!(
         "POST /v2/atomic_write HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\
-         x-denokv-version: 3\r\nx-denokv-database-id: {id}\r\ncontent-length: 2\r\n\r\n"
+         x-denokv-version: 3\r\nx-denokv-database-id: {id}\r\ncontent-length: {}\r\n\r\n",
+        body.len()
     );
     stream.write_all(head.as_bytes()).await.unwrap();
     stream.flush().await.unwrap();
@@ -97,15 +106,66 @@ async fn requests_under_way_are_answered_when_the_server_ends() {
     let well = served.read(Vec::new()).await;
     assert_eq!(well.status, 200);
     served.end();
-    stream.write_all(&[0x1a, 0]).await.unwrap();
+    stream.write_all(&body).await.unwrap();
     let mut answer = Vec::new();
     let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
     read.expect("it is answered").unwrap();
     let text = String::from_utf8_lossy(&answer);
-    assert!(text.starts_with("HTTP/1.1 "), "{text}");
+    assert!(text.starts_with("HTTP/1.1 200 "), "{text}");
+    let written = served.kv.get(Key::raw("k")).unwrap();
+    assert_eq!(written.as_str(), Some("written"));
     served.stop().await;
     assert!(
         TcpStream::connect(address).await.is_err(),
         "nobody listens any more"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_on_which_nothing_is_done_is_closed() {
+    let served = start(|options| {
+        options.idle_timeout = SHORT;
+        options.shutdown_timeout = SHORT;
+        options.watch_keep_alive = SHORT / 4;
+    })
+    .await;
+    // A watch is something.
+    let mut frames = served.watch(&[b"k"]).await;
+    frames.change().await;
+    let begun = Instant::now();
+    // The preface, and settings without any; then nothing.
+    let answer = send(
+        &served,
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0",
+    )
+    .await;
+    assert!(!answer.is_empty(), "it was answered by settings");
+    assert!(begun.elapsed() >= SHORT, "{:?}", begun.elapsed());
+    for _ in 0..20 {
+        assert_eq!(frames.next().await, Some(Vec::new()), "it is still there");
+    }
+}
+
+/// An embedding program goes on without its server, and so without those who were connected.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_served_any_more_when_serving_has_ended() {
+    let mut served = start(|options| options.shutdown_timeout = SHORT).await;
+    let mut stream = TcpStream::connect(served.address).await.unwrap();
+    // Half of a head: it is not waited for longer than that.
+    stream
+        .write_all(b"GET /healthz HTTP/1.1\r\n")
+        .await
+        .unwrap();
+    served.read(Vec::new()).await;
+    served.end();
+    served.stop().await;
+    let _ = stream.write_all(b"host: x\r\n\r\n").await;
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
+    let _ = read.expect("it is closed");
+    assert!(
+        !answer.starts_with(b"HTTP/1.1 200"),
+        "{}",
+        answer.escape_ascii()
     );
 }

@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::net::SocketAddr;
+use std::panic;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -35,6 +36,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What is held beside what the requests made: arenas of the allocator, and what waits to be freed.
 const GROWTH_MAX: u64 = 48 << 20;
+
+/// How many panics there were, whoever has caught them.
+static PANICS: AtomicU64 = AtomicU64::new(0);
 
 fn request_count() -> u64 {
     let asked = env::var("KVICK_MALFORMED").ok();
@@ -168,6 +172,12 @@ async fn nothing_that_is_sent_breaks_the_server() {
         id: connection::database_id(address, TOKEN).await,
         left: AtomicU64::new(0),
     });
+    // Whoever serves catches them, or closes the connection.
+    let before = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        PANICS.fetch_add(1, Ordering::Relaxed);
+        before(info);
+    }));
     let mut random = StdRng::seed_from_u64(1);
     assert_serves(&load, &kv, &mut random).await;
     let count = request_count();
@@ -187,7 +197,7 @@ async fn nothing_that_is_sent_breaks_the_server() {
         println!("resident: {before} bytes, and {after} after {sum} requests");
         assert!(after < before + GROWTH_MAX, "{before} bytes, then {after}");
     }
-    // It ends: so none of its tasks has.
+    assert_eq!(PANICS.load(Ordering::Relaxed), 0);
     shutdown.send(()).expect("it serves");
     let ended = timeout(PATIENCE, serving).await.expect("it ends");
     ended.expect("it has not panicked").expect("it served");

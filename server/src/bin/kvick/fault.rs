@@ -12,6 +12,8 @@ pub(crate) enum Fault {
     Failed(String),
     /// What was checked did not hold, and nothing was written: 3.
     Conflict(String),
+    /// What it was asked for is not there: 4.
+    Missing(String),
     /// Nobody reads what it prints any more, which is no error.
     Unread,
     /// It was asked what it does, and this says it.
@@ -33,6 +35,7 @@ impl Fault {
             Self::Usage(what) => Self::Usage(format!("{subject}: {what}")),
             Self::Failed(what) => Self::Failed(format!("{subject}: {what}")),
             Self::Conflict(what) => Self::Conflict(format!("{subject}: {what}")),
+            Self::Missing(what) => Self::Missing(format!("{subject}: {what}")),
             other => other,
         }
     }
@@ -42,6 +45,7 @@ impl Fault {
             Self::Usage(_) => ExitCode::from(2),
             Self::Failed(_) => ExitCode::FAILURE,
             Self::Conflict(_) => ExitCode::from(3),
+            Self::Missing(_) => ExitCode::from(4),
             Self::Unread | Self::Help(_) => ExitCode::SUCCESS,
         }
     }
@@ -50,7 +54,9 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Usage(what) | Self::Failed(what) | Self::Conflict(what) => f.write_str(what),
+            Self::Usage(what) | Self::Failed(what) | Self::Conflict(what) | Self::Missing(what) => {
+                f.write_str(what)
+            }
             Self::Unread => f.write_str("nobody reads the output"),
             Self::Help(usage) => f.write_str(usage),
         }

@@ -14,7 +14,7 @@ usage: kvick get [OPTION]... KEY
   --json    as {\"key\": .., \"value\": .., \"versionstamp\": ..}, exactly
   --url URL, --access-token-file FILE, --timeout TIME    see kvick --help
 
-exit code 1 if the key is missing
+exit code 4 if the key is missing
 ";
 
 pub(crate) async fn command(mut args: Args, session: &mut Session) -> Result<(), Fault> {
@@ -31,7 +31,7 @@ pub(crate) async fn command(mut args: Args, session: &mut Session) -> Result<(),
     };
     let entry = session.db(&args)?.get(key.clone()).await?;
     let (Some(value), Some(versionstamp)) = (entry.value(), entry.versionstamp()) else {
-        return Err(Fault::failed(format!("{} is missing", key_text(key))));
+        return Err(Fault::Missing(format!("{} is missing", key_text(key))));
     };
     session.out.line(&if is_json {
         entry_json(key, value.as_ref(), versionstamp)

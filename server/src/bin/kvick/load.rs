@@ -3,6 +3,7 @@
 use crate::batch::Batch;
 use crate::fault::Fault;
 use crate::store::{Db, Store};
+use crate::transport::NOT_KNOWN;
 use kvick::denokv::Client;
 use kvick::{AtomicOp, Entry, ErrorKind, Key, NewValue, Outcome, Range};
 use std::time::{Duration, Instant};
@@ -53,6 +54,8 @@ pub(crate) struct Load<'a> {
     db: &'a Client<Store>,
     if_absent: bool,
     batch: Batch,
+    /// When what the source says of expiry was so: when both were made.
+    since: Instant,
     pub(crate) totals: Totals,
 }
 
@@ -62,6 +65,7 @@ impl<'a> Load<'a> {
             db,
             if_absent,
             batch: Batch::new(if_absent.then_some(CHECKS)),
+            since: Instant::now(),
             totals: Totals::default(),
         }
     }
@@ -120,9 +124,11 @@ impl<'a> Load<'a> {
                 Err(error) => error,
             };
             let is_late = begin.elapsed() + pause > self.db.database().timeout();
-            // Too many requests: what is 5xx or lost was tried again below.
-            let is_temporary =
-                error.kind() == ErrorKind::Backend && error.to_string().contains("(status=429");
+            // Too many requests; or the answer was lost, and to set it again does no harm. What is 5xx else was
+            // tried again below.
+            let text = error.to_string();
+            let is_temporary = error.kind() == ErrorKind::Backend
+                && (text.contains("(status=429") || text.contains(NOT_KNOWN));
             if is_late || !is_temporary {
                 return Err(error);
             }
@@ -142,7 +148,11 @@ impl<'a> Load<'a> {
             }
             let value = NewValue::from(value);
             let value = match entry.expires_in() {
-                Some(after) => value.expire_in(after),
+                // What has expired on the way is gone at once.
+                Some(after) => {
+                    let left = after.saturating_sub(self.since.elapsed());
+                    value.expire_in(left.max(Duration::from_millis(1)))
+                }
                 None => value,
             };
             operation.set(entry.key().clone(), value);
@@ -170,7 +180,8 @@ impl<'a> Load<'a> {
 
 /// Whether the server finds fault with the request, which may have too many checks for it.
 fn is_refusal(error: &kvick::Error) -> bool {
-    error.to_string().contains("(status=400")
+    let text = error.to_string();
+    text.contains("(status=400") && !text.contains(NOT_KNOWN)
 }
 
 /// Reads everything of a database into another one.

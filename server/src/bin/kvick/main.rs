@@ -66,7 +66,7 @@ Keys and values are written as in JavaScript: [\"users\", 42n, true], { name: \"
 b\"\\x00\\xff\" for bytes, u64(7) for a Deno.KvU64, new Date(\"2026-01-31T12:00:00Z\"), new Map([[1, 2]]),
 new Set([1]).
 
-exit codes: 0 done; 1 failed, or the key is missing; 2 wrong usage; 3 a check failed and nothing was written
+exit codes: 0 done; 1 failed; 2 wrong usage; 3 a check failed and nothing was written; 4 the key is missing
 
 `kvick COMMAND --help` says more.
 ";
