@@ -112,6 +112,38 @@ pub(crate) enum Attempt<T> {
     Conflict,
 }
 
+impl<T> Attempt<T> {
+    /// What comes of it all, if that was the last attempt: it does not conflict.
+    pub(crate) fn ended(self, attempts: u32) -> Option<Transacted<T>> {
+        match self {
+            Self::Committed(value, versionstamp) => Some(Transacted::Committed {
+                value,
+                versionstamp,
+                attempts,
+            }),
+            Self::Aborted(reason, read) => Some(Transacted::Aborted {
+                reason,
+                read,
+                attempts,
+            }),
+            Self::Conflict => None,
+        }
+    }
+}
+
+impl RetryPolicy {
+    /// When it is too late for another attempt, if ever, by a clock that shows this now.
+    pub(crate) fn deadline_from(&self, now: impl FnOnce() -> Duration) -> Option<Duration> {
+        // Beyond all time is never.
+        self.deadline.and_then(|after| now().checked_add(after))
+    }
+
+    /// Whether there may be no more attempts than these.
+    pub(crate) fn is_last(&self, attempts: u32) -> bool {
+        self.attempts_max.is_some_and(|max| attempts >= max.get())
+    }
+}
+
 /// Tries until an attempt does not conflict, or the policy says that it is enough. The attempts are counted
 /// from 1 on.
 pub(crate) fn retry<T>(
@@ -119,10 +151,7 @@ pub(crate) fn retry<T>(
     policy: &RetryPolicy,
     mut attempt: impl FnMut(u32) -> Result<Attempt<T>>,
 ) -> Result<Transacted<T>> {
-    // Beyond all time is never.
-    let deadline = policy
-        .deadline
-        .and_then(|after| engine.clock().now().checked_add(after));
+    let deadline = policy.deadline_from(|| engine.clock().now());
     let is_late = || deadline.is_some_and(|deadline| engine.clock().now() >= deadline);
     let mut attempts = 0;
     loop {
@@ -135,26 +164,11 @@ pub(crate) fn retry<T>(
             engine.turn().count_retry();
         }
         attempts += 1;
-        match attempt(attempts)? {
-            Attempt::Committed(value, versionstamp) => {
-                return Ok(Transacted::Committed {
-                    value,
-                    versionstamp,
-                    attempts,
-                });
-            }
-            Attempt::Aborted(reason, read) => {
-                return Ok(Transacted::Aborted {
-                    reason,
-                    read,
-                    attempts,
-                });
-            }
-            Attempt::Conflict => {}
+        if let Some(ended) = attempt(attempts)?.ended(attempts) {
+            return Ok(ended);
         }
         drop(turn);
-        let is_last = policy.attempts_max.is_some_and(|max| attempts >= max.get());
-        if is_last || is_late() {
+        if policy.is_last(attempts) || is_late() {
             return Ok(Transacted::Exhausted { attempts });
         }
         if attempts < TURN_AFTER {

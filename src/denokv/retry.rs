@@ -18,32 +18,15 @@ impl<D: Database> Client<D> {
         mut attempt: impl AsyncFnMut() -> Result<Attempt<T>>,
     ) -> Result<Transacted<T>> {
         let policy = self.retry_policy();
-        // Beyond all time is never.
-        let deadline = policy
-            .deadline
-            .and_then(|after| self.clock().now().checked_add(after));
+        let deadline = policy.deadline_from(|| self.clock().now());
         let mut attempts = 0;
         loop {
             attempts += 1;
-            match attempt().await? {
-                Attempt::Committed(value, versionstamp) => {
-                    return Ok(Transacted::Committed {
-                        value,
-                        versionstamp,
-                        attempts,
-                    });
-                }
-                Attempt::Aborted(reason, read) => {
-                    return Ok(Transacted::Aborted {
-                        reason,
-                        read,
-                        attempts,
-                    });
-                }
-                Attempt::Conflict => {}
+            if let Some(ended) = attempt().await?.ended(attempts) {
+                return Ok(ended);
             }
-            let is_last = policy.attempts_max.is_some_and(|max| attempts >= max.get());
-            if is_last || deadline.is_some_and(|deadline| self.clock().now() >= deadline) {
+            let is_late = || deadline.is_some_and(|deadline| self.clock().now() >= deadline);
+            if policy.is_last(attempts) || is_late() {
                 return Ok(Transacted::Exhausted { attempts });
             }
             let_others_run().await;

@@ -1,11 +1,9 @@
 //! What a record says about where it comes from.
 
+use crate::host::{model, said, version};
 use std::process::Command;
 use std::time::UNIX_EPOCH;
-use std::{env, fs, thread};
-
-/// The lock file that this program was built by.
-const LOCK: &str = include_str!("../../../Cargo.lock");
+use std::{env, thread};
 
 /// Whose versions a record names.
 const SUBJECTS: [&str; 10] = [
@@ -80,30 +78,6 @@ impl Machine {
             command.trim_end(),
         )
     }
-}
-
-fn version(name: &str) -> String {
-    let entry = format!("name = \"{name}\"\nversion = \"");
-    let version = LOCK
-        .split(&entry)
-        .nth(1)
-        .and_then(|rest| rest.split('"').next());
-    format!("{name} {}", version.unwrap_or("?"))
-}
-
-fn said(command: &mut Command) -> String {
-    let output = command
-        .output()
-        .ok()
-        .filter(|output| output.status.success());
-    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
-    text.unwrap_or_else(|| "unknown".to_owned())
-}
-
-fn model() -> Option<String> {
-    let cpus = fs::read_to_string("/proc/cpuinfo").ok()?;
-    let line = cpus.lines().find(|line| line.starts_with("model name"))?;
-    Some(line.split_once(':')?.1.trim().to_owned())
 }
 
 fn today() -> String {

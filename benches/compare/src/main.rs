@@ -11,6 +11,7 @@ mod check;
 mod draw;
 mod heap;
 mod hitratio;
+mod host;
 mod keys;
 mod machine;
 mod memory;

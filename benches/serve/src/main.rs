@@ -10,6 +10,8 @@ mod deno;
 mod figures;
 mod flight;
 mod head;
+#[path = "../../compare/src/host.rs"]
+mod host;
 mod load;
 mod messages;
 mod quiet;

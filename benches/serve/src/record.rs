@@ -2,14 +2,12 @@
 
 use crate::deno;
 use crate::figures::Cell;
+use crate::host::{model, said, version};
 use crate::subject::REFERENCE_VERSION;
 use crate::table;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs, io, thread};
-
-/// The lock file that this program was built by.
-const LOCK: &str = include_str!("../../../Cargo.lock");
 
 /// Whose versions a record names, beside those that are not built here.
 const PACKAGES: [&str; 4] = ["kvick-server", "hyper", "h2", "tokio"];
@@ -67,28 +65,4 @@ fn slug(text: &str) -> String {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric());
     let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
     words.join("-")
-}
-
-fn version(name: &str) -> String {
-    let entry = format!("name = \"{name}\"\nversion = \"");
-    let version = LOCK
-        .split(&entry)
-        .nth(1)
-        .and_then(|rest| rest.split('"').next());
-    format!("{name} {}", version.unwrap_or("?"))
-}
-
-fn said(command: &mut Command) -> String {
-    let output = command
-        .output()
-        .ok()
-        .filter(|output| output.status.success());
-    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
-    text.unwrap_or_else(|| "unknown".to_owned())
-}
-
-fn model() -> Option<String> {
-    let cpus = fs::read_to_string("/proc/cpuinfo").ok()?;
-    let line = cpus.lines().find(|line| line.starts_with("model name"))?;
-    Some(line.split_once(':')?.1.trim().to_owned())
 }
