@@ -11,10 +11,10 @@ use crate::support::deliveries::CONCURRENCY;
 use crate::support::everything;
 use crate::support::evicting::make_copies;
 use crate::support::model::assert_entries;
-use crate::support::queueing::assert_delivered;
+use crate::support::queueing::{assert_delivered, is_nothing_in_hands};
 use crate::support::seeds::for_seeds;
 use crate::support::selector::Selector;
-use crate::support::threads::race;
+use crate::support::threads::{race, wait_until};
 use crate::support::workload::{Workload, bounded, churning, crowded, hot, ranged, wide};
 use kvick::{Builder, Kv, ManualClock};
 use rand::rngs::StdRng;
@@ -40,8 +40,9 @@ fn record_and_check_on(kv: Builder, workload: &Workload, random: &mut StdRng, st
         let random = StdRng::seed_from_u64(seeds[number]);
         Client::new(number, kv, &recorder, workload, random).run(steps / clients)
     });
+    let await_burials = |kv: &Kv| wait_until(|| is_nothing_in_hands(kv));
     let last = Client::new(clients, kv, &recorder, workload, StdRng::from_rng(random));
-    let events = [histories.concat(), last.drain()].concat();
+    let events = [histories.concat(), last.drain(await_burials)].concat();
     let mut model = assert_strictly_serializable(&events);
     workload.assert_bounded(&events);
     workload.use_everything(kv);

@@ -202,7 +202,7 @@ fn simulate(seed: u64, step: Step, fault: Fault) -> (u64, u64) {
     assert_slots(&kv, &workload);
     let mut events: Vec<_> = played.results.into_iter().flatten().collect();
     let last = Client::new(workload.clients, &kv, &recorder, &workload, random_of_drain);
-    events.extend(last.drain());
+    events.extend(last.drain(|_| ()));
     let model = assert_strictly_serializable(&events);
     workload.assert_bounded(&events);
     simulation.dismiss();

@@ -190,7 +190,7 @@ fn simulation(seed: u64, steps: usize) -> Told {
             &workload,
             StdRng::from_rng(&mut random),
         )
-        .drain(),
+        .drain(|_| ()),
     );
     let model = assert_strictly_serializable(&events);
     workload.assert_bounded(&events);

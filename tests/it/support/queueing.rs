@@ -114,6 +114,12 @@ pub(crate) fn assert_delivered(kv: &Kv) {
     }
 }
 
+/// Whether nobody has a message in hands.
+pub(crate) fn is_nothing_in_hands(kv: &Kv) -> bool {
+    let is_nothing = |queue| kv.queue(queue).stats().running_count == 0;
+    QUEUES.into_iter().all(is_nothing)
+}
+
 impl Client<'_> {
     /// Messages to go with a commit: mostly none.
     pub(super) fn letters(&mut self) -> Vec<Sent> {
@@ -301,7 +307,9 @@ impl Client<'_> {
     }
 
     /// Receives and settles all that is left, when the others are done; what came of it.
-    pub(crate) fn drain(mut self) -> Vec<Event> {
+    ///
+    /// A background thread may be burying what could not be buried before: `await_burials` waits for it.
+    pub(crate) fn drain(mut self, await_burials: impl Fn(&Kv)) -> Vec<Event> {
         if self.workload.bounds.is_some() {
             // What is freed in the end may wait for other threads.
             self.kv.set_memory_limit(None);
@@ -312,8 +320,9 @@ impl Client<'_> {
             }
             self.recorder.clock().advance(LONG);
             self.make_room();
-            // Buries what could not be buried.
+            // Buries what could not be buried, but for what others are at.
             self.kv.sweep();
+            await_burials(self.kv);
             for queue in QUEUES {
                 for _ in 0..ROUND_MAX {
                     self.make_room();
@@ -325,6 +334,7 @@ impl Client<'_> {
                 }
             }
         }
+        await_burials(self.kv);
         let undelivered = std::mem::take(&mut self.recorder.letters.known().undelivered);
         for (id, sent, since) in undelivered {
             self.find_buried(id, &sent, since);
