@@ -66,7 +66,13 @@ impl Place {
 /// The address of a database.
 pub(crate) fn address(text: &str) -> Result<Url, Fault> {
     let refuse = |why: &dyn std::fmt::Display| {
-        Fault::failed(format!("{text:?} is no URL of a database: {why}"))
+        // There may be a password in it.
+        let shown = if text.contains('@') {
+            "this".to_owned()
+        } else {
+            format!("{text:?}")
+        };
+        Fault::failed(format!("{shown} is no URL of a database: {why}"))
     };
     let url = Url::parse(text).map_err(|error| refuse(&error))?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
@@ -116,6 +122,8 @@ mod tests {
             ("http://", "is no URL"),
             ("http://user@a", "must not have a name"),
             ("http://:secret@a", "must not have a name"),
+            ("ftp://me:secret@a", "begin with http"),
+            ("http://me:secret@[a", "is no URL"),
         ] {
             let fault = address(wrong).expect_err(wrong).to_string();
             assert!(fault.contains(says), "{wrong}: {fault}");

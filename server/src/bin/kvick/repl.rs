@@ -109,9 +109,10 @@ fn run(line: &[String], session: &mut Session, runtime: &Runtime) -> Result<Then
     let words = rest.iter().map(OsString::from).collect();
     let done = runtime.block_on(async {
         tokio::select! {
+            // First, so that it is listened for before a command that gives nobody a turn.
             biased;
-            done = command.run_within(words, session) => done,
             () = interrupted(), if !command.ends_itself() => Err(Fault::failed("interrupted")),
+            done = command.run_within(words, session) => done,
         }
     });
     match done {

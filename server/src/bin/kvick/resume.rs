@@ -79,14 +79,23 @@ pub(crate) fn replace<T>(
     file: &Path,
     write: impl FnOnce(&mut File) -> Result<T, Fault>,
 ) -> Result<T, Fault> {
+    // What a link leads to is replaced, and not the link.
+    let target = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+    let file = &target;
     let partial = partial(file);
     let fault = |error: std::io::Error| Fault::failed(format!("{}: {error}", partial.display()));
-    let written = File::create(&partial).map_err(fault).and_then(|mut new| {
-        let done = write(&mut new)?;
-        new.sync_all().map_err(fault)?;
-        fs::rename(&partial, file).map_err(fault)?;
-        Ok(done)
-    });
+    let written = File::create_new(&partial)
+        .map_err(fault)
+        .and_then(|mut new| {
+            if let Ok(there) = fs::metadata(file) {
+                // Whoever could not read it before cannot now.
+                new.set_permissions(there.permissions()).map_err(fault)?;
+            }
+            let done = write(&mut new)?;
+            new.sync_all().map_err(fault)?;
+            fs::rename(&partial, file).map_err(fault)?;
+            Ok(done)
+        });
     if written.is_err() {
         // What is left of it is of no use; that it cannot be removed is not what is to be said.
         let _ = fs::remove_file(&partial);

@@ -171,7 +171,7 @@ fn refusal(tag: &str) -> String {
         "$bytes" => "base64",
         "$u64" => "the digits of an integer of 64 bits as a text",
         "$undefined" => "true",
-        "$number" => "\"NaN\", \"Infinity\", \"-Infinity\" or \"-0\"",
+        "$number" => "\"NaN\", \"-NaN\", \"Infinity\", \"-Infinity\" or \"-0\"",
         "$date" => "milliseconds, or null",
         "$map" => "an array of pairs",
         "$set" => "an array",
@@ -200,7 +200,7 @@ fn of_tagged(tag: &str, value: Json) -> Result<Option<Literal>, LiteralError> {
             number.map(Literal::U64)
         }
         ("$number", Json::String(text)) => match &text[..] {
-            "NaN" | "Infinity" | "-Infinity" | "-0" => Some(read(&text)?),
+            "NaN" | "-NaN" | "Infinity" | "-Infinity" | "-0" => Some(read(&text)?),
             _ => None,
         },
         ("$bytes", Json::String(text)) => BASE64_STANDARD.decode(text).ok().map(Literal::Bytes),

@@ -250,6 +250,10 @@ impl<'t> Reader<'t> {
         if !is_negative {
             self.take("+");
         }
+        if self.take("NaN") {
+            let nan = if is_negative { -f64::NAN } else { f64::NAN };
+            return Ok(Literal::Number(nan));
+        }
         if self.take("Infinity") {
             let infinity = if is_negative {
                 f64::NEG_INFINITY

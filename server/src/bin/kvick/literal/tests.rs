@@ -66,6 +66,14 @@ fn literals_are_those_of_javascript() {
         assert_eq!(read(written), Ok(expected), "{written}");
     }
     assert!(matches!(read("NaN"), Ok(Literal::Number(nan)) if nan.is_nan()));
+    // Two keys.
+    for (text, is_negative) in [("NaN", false), ("-NaN", true)] {
+        let Ok(Literal::Number(nan)) = read(text) else {
+            panic!("{text} is no number");
+        };
+        assert_eq!((nan.is_nan(), nan.is_sign_negative()), (true, is_negative));
+        assert_eq!(Literal::Number(nan).to_string(), text);
+    }
     assert!(matches!(read("-0"), Ok(Literal::Number(zero)) if zero.is_sign_negative()));
 }
 
@@ -234,6 +242,7 @@ fn json_says_what_it_has_no_word_for() {
         ("1.5", "1.5"),
         ("-0", r#"{"$number":"-0"}"#),
         ("NaN", r#"{"$number":"NaN"}"#),
+        ("-NaN", r#"{"$number":"-NaN"}"#),
         ("-Infinity", r#"{"$number":"-Infinity"}"#),
         ("1e300", "1e+300"),
         ("-42n", r#"{"$bigint":"-42"}"#),

@@ -151,7 +151,12 @@ fn is_identifier(name: &str) -> bool {
 
 fn write_number(f: &mut fmt::Formatter<'_>, number: f64) -> fmt::Result {
     if number.is_nan() {
-        f.write_str("NaN")
+        // As keys tell them apart.
+        f.write_str(if number.is_sign_negative() {
+            "-NaN"
+        } else {
+            "NaN"
+        })
     } else if number.is_infinite() {
         f.write_str(if number > 0.0 {
             "Infinity"
