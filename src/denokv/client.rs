@@ -121,7 +121,7 @@ impl<D: Database> Client<D> {
     }
 
     /// A client of the same database whose reads may be behind, where the database has replicas that are.
-    /// Updates and transactions remain right: what they read is checked when they commit.
+    /// Updates and transactions read what is newest all the same.
     #[must_use]
     pub fn eventual(&self) -> Self {
         Self {
@@ -164,7 +164,7 @@ impl<D: Database> Client<D> {
     /// `KeyTooLarge`; those of the database.
     pub async fn get(&self, key: impl Into<Key>) -> Result<Entry> {
         let key = key.into();
-        let entries = self.read_keys(&[key]).await?;
+        let entries = self.read_keys(&[key], self.consistency).await?;
         let entry = entries.into_iter().next();
         entry.ok_or_else(|| Error::unexpected("no range"))
     }
@@ -181,7 +181,7 @@ impl<D: Database> Client<D> {
         keys: impl IntoIterator<Item = K>,
     ) -> Result<Vec<Entry>> {
         let keys: Vec<Key> = keys.into_iter().map(Into::into).collect();
-        self.read_keys(&keys).await
+        self.read_keys(&keys, self.consistency).await
     }
 
     /// Selects entries by range, in the order of their keys. A key stands for the prefix: what
@@ -342,14 +342,19 @@ impl<D: Database> Client<D> {
     }
 
     /// Reads keys at one moment, no more than one read may have.
-    pub(super) async fn read_keys(&self, keys: &[Key]) -> Result<Vec<Entry>> {
+    pub(super) async fn read_keys(
+        &self,
+        keys: &[Key],
+        consistency: Consistency,
+    ) -> Result<Vec<Entry>> {
         check_read(keys, &self.limits)?;
         self.limits.check_entries(keys.len())?;
         if keys.is_empty() {
             return Ok(Vec::new());
         }
         let ranges: Vec<ReadRange> = keys.iter().map(wire::range_of_one).collect();
-        let outputs = self.database.snapshot_read(ranges, self.read_options());
+        let options = SnapshotReadOptions { consistency };
+        let outputs = self.database.snapshot_read(ranges, options);
         let outputs = outputs.await.map_err(Error::from_database)?;
         if outputs.len() != keys.len() {
             return Err(Error::unexpected("not as many ranges as were asked for"));

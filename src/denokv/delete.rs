@@ -5,6 +5,7 @@ use super::entries::Entries;
 use crate::engine::write::{Mutation, Op, Write};
 use crate::error::Result;
 use crate::key::{Key, Range};
+use crate::limits::Limits;
 use denokv_proto::Database;
 
 /// How many entries are read, and deleted by one commit.
@@ -15,7 +16,7 @@ impl<D: Database> Client<D> {
     ///
     /// **This is not one commit**, which is what [`Kv::delete_range`](crate::Kv::delete_range) is: the protocol deletes
     /// by keys. The entries are read, with their values, in batches of up to 500, and each batch is deleted by
-    /// a commit, so readers can see a part of it. An entry that is changed after it was read is deleted too; one
+    /// a commit, of no more bytes than Deno's limit, so readers can see a part of it. An entry that is changed after it was read is deleted too; one
     /// that is inserted meanwhile may stay. Where it fails, or the future is dropped, what was deleted by then
     /// stays deleted, and it can be asked for again.
     ///
@@ -51,11 +52,11 @@ impl<D: Database> Client<D> {
         entries: &mut Entries<'_, D>,
         batch: usize,
     ) -> Result<Option<Write<'static>>> {
-        // With room for one more key of any length.
-        let limits = self.limits();
-        let bytes_max = limits
-            .total_bytes_max
-            .saturating_sub(limits.key_write_bytes_max);
+        // With room for one more key of any length. Where no limit is known here, the database still has its own.
+        let (limits, denos) = (self.limits(), Limits::default());
+        let bytes_max = limits.total_bytes_max.min(denos.total_bytes_max);
+        let key_bytes_max = limits.key_write_bytes_max.min(denos.key_write_bytes_max);
+        let bytes_max = bytes_max.saturating_sub(key_bytes_max);
         let mut write = Write::new();
         let mut bytes = 0;
         while write.mutations.len() < batch.max(1) && (bytes == 0 || bytes <= bytes_max) {

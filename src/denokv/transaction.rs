@@ -11,7 +11,7 @@ use crate::moment::TimeLeft;
 use crate::retry::{AbortReason, Attempt, Transacted};
 use crate::staged::{Staged, stages};
 use crate::value::Value;
-use denokv_proto::Database;
+use denokv_proto::{Consistency, Database};
 use std::fmt;
 
 /// One attempt at a transaction: what the closure of [`Client::transact`] is given.
@@ -100,7 +100,7 @@ impl<'a, D: Database> Transaction<'a, D> {
             }
         }
         for keys in unread.chunks(self.client.keys_at_once()) {
-            let entries = self.client.read_keys(keys).await?;
+            let entries = self.client.read_keys(keys, Consistency::Strong).await?;
             self.moments += 1;
             for entry in entries {
                 self.reads.insert(entry.key().clone(), entry);

@@ -11,7 +11,7 @@ use crate::retry::{AbortReason, Attempt, RetryPolicy, Transacted};
 use crate::update::{Kind, Update, Updates};
 use crate::value::NewValue;
 use crate::version::Versionstamp;
-use denokv_proto::Database;
+use denokv_proto::{Consistency, Database};
 use smallvec::SmallVec;
 use std::time::Duration;
 
@@ -122,7 +122,7 @@ impl<D: Database> Client<D> {
         self.retry(async || {
             let mut entries = Vec::with_capacity(keys.len());
             for keys in keys.chunks(self.keys_at_once()) {
-                entries.extend(self.read_keys(keys).await?);
+                entries.extend(self.read_keys(keys, Consistency::Strong).await?);
             }
             let is_of_one_moment = keys.len() <= self.keys_at_once();
             match decided(decide(&entries), &entries)? {

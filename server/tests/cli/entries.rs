@@ -198,6 +198,18 @@ fn a_prefix_is_deleted_in_batches() {
     assert_eq!(served.shows(&["count"]), "0\n");
 }
 
+/// Five hundred such keys are more than a commit may have.
+#[test]
+fn a_prefix_of_long_keys_is_deleted_in_batches() {
+    let served = Served::start();
+    for number in 0..600 {
+        let key = ("a", "x".repeat(1_990), number);
+        served.kv.set(key, 7_u64).expect("it is small");
+    }
+    assert_eq!(served.shows(&["delete", "--prefix", "['a']"]), "600\n");
+    assert_eq!(served.shows(&["count"]), "0\n");
+}
+
 #[test]
 fn steps_are_taken_at_once_or_not_at_all() {
     let served = Served::start();

@@ -3,13 +3,13 @@
 use async_trait::async_trait;
 use deno_error::JsErrorBox;
 use denokv_proto::{
-    AtomicWrite, CommitResult, Database, KvEntry, KvValue, ReadRange, ReadRangeOutput,
+    AtomicWrite, CommitResult, Consistency, Database, KvEntry, KvValue, ReadRange, ReadRangeOutput,
     SnapshotReadOptions, WatchKeyOutput, WatchStream,
 };
 use futures_lite::future::block_on;
 use futures_lite::stream;
 use kvick::denokv::{Client, MessageHandle};
-use kvick::{Cursor, ErrorKind, Key, Range, Result};
+use kvick::{Cursor, ErrorKind, Key, Range, Result, Update};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -24,6 +24,8 @@ type Said<T> = std::result::Result<T, &'static str>;
 struct Scripted {
     reads: Rc<RefCell<Answers>>,
     watched: Rc<RefCell<Vec<Said<Vec<WatchKeyOutput>>>>>,
+    /// By which consistency each read was asked for.
+    asked: Rc<RefCell<Vec<Consistency>>>,
 }
 
 impl Scripted {
@@ -51,8 +53,9 @@ impl Database for Scripted {
     async fn snapshot_read(
         &self,
         _requests: Vec<ReadRange>,
-        _options: SnapshotReadOptions,
+        options: SnapshotReadOptions,
     ) -> std::result::Result<Vec<ReadRangeOutput>, JsErrorBox> {
+        self.asked.borrow_mut().push(options.consistency);
         let answer = self.reads.borrow_mut().pop().expect("no more was expected");
         let ranges = answer.map_err(JsErrorBox::generic)?;
         let output = |keys: Vec<Key>| ReadRangeOutput {
@@ -104,6 +107,22 @@ fn a_read_that_is_answered_wrongly_is_an_error() {
     let error = block_on(client.get(key())).expect_err("it says so");
     assert_eq!(error.to_string(), "connection reset");
     assert!(error.downcast_ref::<JsErrorBox>().is_some());
+}
+
+/// What decides nothing is checked by no commit, and is to be of no past moment either.
+#[test]
+fn what_updates_and_transactions_read_is_the_newest() -> Result<()> {
+    let nothing = || Ok(vec![vec![]]);
+    let client = Scripted::reading(vec![nothing(), nothing(), nothing(), nothing()]).eventual();
+    block_on(client.get("key"))?;
+    assert!(block_on(client.list("log").entries())?.is_empty());
+    let kept = block_on(client.update("key", |_| Update::keep()))?;
+    let read = block_on(client.transact(async |tx| tx.get("key").await))?;
+    assert!(kept.is_committed() && read.is_committed());
+    let asked = client.database().asked.borrow();
+    let is_strong = asked.iter().map(|it| *it == Consistency::Strong);
+    assert!(is_strong.eq([false, false, true, true]), "{asked:?}");
+    Ok(())
 }
 
 #[test]
