@@ -1,22 +1,62 @@
 //! What a request is answered with.
 
+use crate::activity::Activity;
 use crate::watch::WatchBody;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
 use http_body::{Frame, SizeHint};
-use http_body_util::Full;
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::refusal::Refusal;
 
+/// What is handed over to the connection at once. More of an answer waits here until that is taken: a connection
+/// holds no more of it, and is seen to go on.
+const PIECE_BYTES: usize = 64 << 10;
+
 /// The body of an answer.
 #[derive(Debug)]
 pub(crate) enum Body {
-    Full(Full<Bytes>),
+    Full(Full),
     Watch(Box<WatchBody>),
+}
+
+/// What is there from the beginning.
+#[derive(Debug, Default)]
+pub(crate) struct Full {
+    rest: Bytes,
+    /// Of its connection, where there is more than one piece.
+    activity: Option<Arc<Activity>>,
+}
+
+impl Full {
+    fn new(bytes: Bytes) -> Self {
+        Self {
+            rest: bytes,
+            activity: None,
+        }
+    }
+
+    /// Says of its connection when something of it is taken.
+    pub(crate) fn goes_over(&mut self, activity: &Arc<Activity>) {
+        if self.rest.len() > PIECE_BYTES {
+            self.activity = Some(Arc::clone(activity));
+        }
+    }
+
+    fn next(&mut self) -> Option<Frame<Bytes>> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        if let Some(activity) = &self.activity {
+            activity.go_on();
+        }
+        let piece = self.rest.split_to(self.rest.len().min(PIECE_BYTES));
+        Some(Frame::data(piece))
+    }
 }
 
 impl http_body::Body for Body {
@@ -28,21 +68,21 @@ impl http_body::Body for Body {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match self.get_mut() {
-            Self::Full(body) => Pin::new(body).poll_frame(context),
+            Self::Full(body) => Poll::Ready(body.next().map(Ok)),
             Self::Watch(body) => body.poll_frame(context),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Full(body) => body.is_end_stream(),
+            Self::Full(body) => body.rest.is_empty(),
             Self::Watch(_) => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Full(body) => body.size_hint(),
+            Self::Full(body) => SizeHint::with_exact(body.rest.len() as u64),
             Self::Watch(_) => SizeHint::default(),
         }
     }

@@ -23,17 +23,18 @@ pub struct Options {
     /// Whether messages can be enqueued. No client can receive them, only a program that has the database
     /// itself. Default: yes.
     pub takes_messages: bool,
-    /// The most bytes of the body of a request. Default: 2 MiB.
+    /// The most bytes of the body of a request; one for metadata has 16 KiB at most. Default: 2 MiB.
     pub body_bytes_max: usize,
     /// The most connections at once; more wait. Default: 1,024.
     pub connections_max: usize,
     /// The most requests at once over one connection of HTTP/2, watches among them. Default: 256.
     pub streams_max: u32,
-    /// How long the head of a request may take, and how long a connection of HTTP/1.1 may be idle that has none
-    /// under way. Default: 60 seconds.
+    /// How long the head of a request may take, how long a connection of HTTP/1.1 may be idle that has none
+    /// under way, and how long a connection may be there over which nobody has shown the token, whatever else
+    /// is asked over it. Default: 60 seconds.
     pub head_timeout: Duration,
-    /// How long a connection of HTTP/2 may have no request under way, and no watch, and up to as much again.
-    /// Default: 5 minutes. (Clients ask for the metadata each minute.)
+    /// How long over a connection nothing may be asked, nothing of an answer taken and nothing watched, and up to
+    /// as much again. Default: 5 minutes. (Clients ask for the metadata each minute.)
     pub idle_timeout: Duration,
     /// How long the body of a request may take. Default: 10 seconds.
     pub body_timeout: Duration,

@@ -291,11 +291,13 @@ async fn connection(service: Arc<Service>, stream: TcpStream, acceptor: Option<T
     }
 }
 
-/// Is ready when a connection is to end: with the server, or because nothing is done on it.
-async fn ended(ending: &CancellationToken, activity: &Activity, idle_timeout: Duration) {
+/// Is ready when a connection is to end: with the server, or because nothing is done on it, or nothing by
+/// anybody who shows the token.
+async fn ended(ending: &CancellationToken, activity: &Activity, [idle, stranger]: [Duration; 2]) {
     tokio::select! {
         () = ending.cancelled() => {}
-        () = activity.idle_for(idle_timeout) => {}
+        () = activity.idle_for(idle) => {}
+        () = activity.strange_for(stranger) => {}
     }
 }
 
@@ -320,15 +322,21 @@ where
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PING_TIMEOUT);
     let (ending, owed) = (service.ending.clone(), stream.owed());
-    let (activity, idle_timeout) = (Arc::new(Activity::default()), options.idle_timeout);
+    let activity = Arc::new(Activity::default());
+    let patience = [options.idle_timeout, options.head_timeout];
     let shutdown_timeout = options.shutdown_timeout;
     let requested = Arc::clone(&activity);
     let answer = service_fn(move |request| {
         let (service, under_way) = (Arc::clone(&service), requested.begin());
+        if !requested.is_let_in() && service.access.check(request.headers()).is_ok() {
+            requested.let_in();
+        }
+        let activity = Arc::clone(&requested);
         async move {
             let mut response = service.respond(request).await;
-            if let Body::Watch(watch) = response.body_mut() {
-                watch.goes_on(under_way);
+            match response.body_mut() {
+                Body::Watch(watch) => watch.goes_on(under_way),
+                Body::Full(answer) => answer.goes_over(&activity),
             }
             Ok::<_, Infallible>(response)
         }
@@ -337,7 +345,7 @@ where
     // What a connection ends with is the client's affair: it has gone, or does not speak HTTP.
     tokio::select! {
         _ = poll_fn(|context| turns.poll(connection.as_mut(), &owed, context)) => {}
-        () = ended(&ending, &activity, idle_timeout) => {
+        () = ended(&ending, &activity, patience) => {
             connection.as_mut().graceful_shutdown();
             let rest = poll_fn(|context| turns.poll(connection.as_mut(), &owed, context));
             // Whoever does not take what is left is not waited for.

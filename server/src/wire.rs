@@ -137,6 +137,33 @@ pub(crate) struct WatchKey {
 /// refused, as far as one has to look; the rest is left to be decoded.
 pub(crate) fn count_parts(body: &Bytes) -> Result<[usize; FIELDS], prost::DecodeError> {
     let mut counts = [0; FIELDS];
+    for_each_part(body, |number, _| {
+        if let Some(count) = number.checked_sub(1).and_then(|at| counts.get_mut(at)) {
+            *count += 1;
+        }
+        Ok(())
+    })?;
+    Ok(counts)
+}
+
+/// The most keys that one message of an atomic write has for where it is undelivered.
+pub(crate) fn most_undelivered_keys(body: &Bytes) -> Result<usize, prost::DecodeError> {
+    let mut most = 0;
+    for_each_part(body, |number, part| {
+        if number == 3 {
+            let [_, _, keys, _] = count_parts(&part)?;
+            most = most.max(keys);
+        }
+        Ok(())
+    })?;
+    Ok(most)
+}
+
+/// Shows each part at the top of a message, with its field number, as far as there are whole ones.
+fn for_each_part(
+    body: &Bytes,
+    mut each: impl FnMut(usize, Bytes) -> Result<(), prost::DecodeError>,
+) -> Result<(), prost::DecodeError> {
     let mut rest = body.clone();
     while !rest.is_empty() {
         let (number, wire_type) = decode_key(&mut rest)?;
@@ -148,15 +175,9 @@ pub(crate) fn count_parts(body: &Bytes) -> Result<[usize; FIELDS], prost::Decode
         let length = decode_varint(&mut rest)?;
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         if length > rest.len() {
-            return Ok(counts);
+            return Ok(());
         }
-        rest = rest.split_off(length);
-        if let Some(count) = (number as usize)
-            .checked_sub(1)
-            .and_then(|at| counts.get_mut(at))
-        {
-            *count += 1;
-        }
+        each(number as usize, rest.split_to(length))?;
     }
-    Ok(counts)
+    Ok(())
 }

@@ -4,7 +4,7 @@ use crate::options::Options;
 use crate::refusal::Refusal;
 use crate::wire::{
     AtomicWrite, AtomicWriteOutput, Check, Enqueue, KvValue, Mutation, count_parts, encoding,
-    mutation, write_status,
+    most_undelivered_keys, mutation, write_status,
 };
 use bytes::Bytes;
 use kvick::{
@@ -28,6 +28,17 @@ pub(crate) fn atomic_write(kv: &Kv, options: &Options, body: Bytes) -> Result<By
         let (max, got) = (limits.mutations_max, mutations + enqueues);
         return Err(Refusal::too_many("Too many mutations", max, got));
     }
+    if enqueues > 0 {
+        if !options.takes_messages {
+            return Err(Refusal::bad(
+                "nobody can receive messages here: enqueue is not supported",
+            ));
+        }
+        let (max, got) = (limits.undelivered_keys_max, most_undelivered_keys(&body)?);
+        if got > max {
+            return Err(Refusal::too_many("Too many keys if undelivered", max, got));
+        }
+    }
     let write = AtomicWrite::decode(body)?;
     let now = SystemClock.wall_time();
     let mut operation = kv.atomic();
@@ -38,11 +49,6 @@ pub(crate) fn atomic_write(kv: &Kv, options: &Options, body: Bytes) -> Result<By
         add_mutation(&mut operation, mutation, now)?;
     }
     for enqueue in &write.enqueues {
-        if !options.takes_messages {
-            return Err(Refusal::bad(
-                "nobody can receive messages here: enqueue is not supported",
-            ));
-        }
         add_enqueue(&mut operation, enqueue, now);
     }
     if options.read_only {

@@ -1,6 +1,6 @@
 //! What clients may not do for ever.
 
-use crate::support::{PATIENCE, Served, options, set};
+use crate::support::{PATIENCE, Served, TOKEN, options, range, set};
 use denokv_proto::datapath as pb;
 use kvick::{Key, Kv};
 use kvick_server::{Options, Server};
@@ -43,7 +43,7 @@ async fn a_client_that_says_nothing_or_half_of_it_is_given_up() {
     })
     .await;
     let id = &served.id;
-    let token = crate::support::TOKEN;
+    let token = TOKEN;
     let head = format!(
         "POST /v2/atomic_write HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\
          x-denokv-version: 3\r\nx-denokv-database-id: {id}\r\ncontent-length: 100\r\n\r\n"
@@ -87,7 +87,7 @@ async fn more_connections_than_there_may_be_wait() {
 async fn requests_under_way_are_answered_when_the_server_ends() {
     let mut served = start(|_| {}).await;
     let (address, id) = (served.address, served.id.clone());
-    let token = crate::support::TOKEN;
+    let token = TOKEN;
     let mut stream = TcpStream::connect(address).await.unwrap();
     let mutations = vec![set(b"k", b"written")];
     let body = pb::AtomicWrite {
@@ -146,6 +146,71 @@ async fn a_connection_on_which_nothing_is_done_is_closed() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn bounds_that_cannot_be_kept_are_the_nearest_that_can() {
+    let nothing = start(|options| {
+        options.connections_max = 0;
+        options.streams_max = 0;
+        options.watch_keep_alive = Duration::ZERO;
+        options.shutdown_timeout = Duration::ZERO;
+    })
+    .await;
+    let far = Duration::MAX;
+    let everything = start(|options| {
+        options.connections_max = usize::MAX;
+        options.streams_max = u32::MAX;
+        options.body_bytes_max = usize::MAX;
+        for time in [
+            &mut options.head_timeout,
+            &mut options.idle_timeout,
+            &mut options.body_timeout,
+            &mut options.write_timeout,
+            &mut options.watch_keep_alive,
+            &mut options.shutdown_timeout,
+        ] {
+            *time = far;
+        }
+    })
+    .await;
+    for served in [nothing, everything] {
+        assert_eq!(served.mutate(set(b"k", b"v")).await.status, 200);
+        let mut frames = served.watch(&[b"k"]).await;
+        assert_eq!(frames.change().await.keys.len(), 1);
+    }
+}
+
+/// A place is for who may use it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_over_which_nobody_shows_the_token_is_closed() {
+    let second = Duration::from_secs(1);
+    let served = start(|options| options.head_timeout = second).await;
+    let (address, well) = (served.address, "GET /healthz HTTP/1.1\r\nhost: x\r\n");
+    for (authorization, is_let_in) in [
+        (String::new(), false),
+        ("authorization: Bearer of-somebody-else\r\n".into(), false),
+        (format!("authorization: Bearer {TOKEN}\r\n"), true),
+    ] {
+        let begun = Instant::now();
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let head = format!("{well}{authorization}\r\n");
+        // Each is answered, and the next one comes long before the connection would be idle.
+        let lasts = async {
+            while begun.elapsed() < 2 * second {
+                stream.write_all(head.as_bytes()).await?;
+                let mut answer = Vec::new();
+                while !answer.ends_with(b"ok\n") {
+                    answer.push(stream.read_u8().await?);
+                }
+            }
+            Ok::<_, std::io::Error>(())
+        };
+        let lasts = tokio::time::timeout(PATIENCE, lasts).await;
+        let lasts = lasts.expect("it is answered, or closed");
+        assert_eq!(lasts.is_ok(), is_let_in, "{authorization:?}: {lasts:?}");
+        assert!(begun.elapsed() >= second, "{:?}", begun.elapsed());
+    }
+}
+
 /// An embedding program goes on without its server, and so without those who were connected.
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_served_any_more_when_serving_has_ended() {
@@ -163,9 +228,64 @@ async fn nobody_is_served_any_more_when_serving_has_ended() {
     let mut answer = Vec::new();
     let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
     let _ = read.expect("it is closed");
-    assert!(
-        !answer.starts_with(b"HTTP/1.1 200"),
-        "{}",
-        answer.escape_ascii()
+    assert!(answer.is_empty(), "{}", answer.escape_ascii());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_served_any_more_when_serving_is_given_up() {
+    let mut served = start(|_| {}).await;
+    let mut stream = TcpStream::connect(served.address).await.unwrap();
+    let head = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
+    stream.write_all(head).await.unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
+    served.give_up().await;
+    let mut rest = Vec::new();
+    let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut rest)).await;
+    let _ = read.expect("it is closed");
+    let refused = TcpStream::connect(served.address).await;
+    assert!(refused.is_err(), "nobody listens any more");
+}
+
+/// What takes long because much is taken is not idle.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_answer_that_is_taken_goes_on() {
+    let served = start(|options| {
+        options.idle_timeout = SHORT;
+        options.shutdown_timeout = SHORT;
+    })
+    .await;
+    for number in 0..1_000 {
+        let set = served
+            .kv
+            .set(Key::raw(format!("k{number:04}")), &vec![7; 60_000][..]);
+        set.expect("it is small");
+    }
+    let id = &served.id;
+    let body = pb::SnapshotRead {
+        ranges: vec![range(b"k", b"l", 1_000)],
+    }
+    .encode_to_vec();
+    let head = format!(
+        "POST /v2/snapshot_read HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {TOKEN}\r\n\
+         x-denokv-version: 3\r\nx-denokv-database-id: {id}\r\ncontent-length: {}\r\n\r\n",
+        body.len()
     );
+    let mut stream = TcpStream::connect(served.address).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&body).await.unwrap();
+    let begun = Instant::now();
+    let (mut taken, mut piece) = (0, vec![0; 1 << 20]);
+    while taken < 1_000 * 60_000 {
+        let read = tokio::time::timeout(PATIENCE, stream.read(&mut piece)).await;
+        let read = read.expect("it goes on").expect("it is not given up");
+        assert!(read > 0, "closed after {taken} bytes");
+        taken += read;
+        // As slowly as a network does it.
+        while begun.elapsed() < 5 * SHORT * u32::try_from(taken >> 10).unwrap() / 60_000 {
+            tokio::task::yield_now().await;
+        }
+    }
+    assert!(begun.elapsed() > 4 * SHORT, "{:?}", begun.elapsed());
 }

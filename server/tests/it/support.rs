@@ -142,6 +142,13 @@ impl Served {
             .expect("nothing fails");
     }
 
+    /// Drops what serves.
+    pub(crate) async fn give_up(&mut self) {
+        self.ended.abort();
+        let ended = tokio::time::timeout(PATIENCE, &mut self.ended).await;
+        assert!(ended.expect("it ends").is_err(), "it is given up");
+    }
+
     /// Has it ended from now on, without waiting.
     pub(crate) fn end(&mut self) {
         drop(self.shutdown.take());
