@@ -250,6 +250,46 @@ fn a_copy_that_has_failed_goes_on_from_where_it_was() {
 }
 
 #[test]
+fn a_copy_does_not_go_on_with_another_export() {
+    let (source, folder) = (Kv::new(), Folder::new());
+    for number in 0..6_000 {
+        source.set(("k", number), &[7; 100]).expect("it is small");
+    }
+    let (file, state) = (folder.file("a.kvick"), folder.file("state"));
+    export(&source, &file);
+    let target = Served::of(Kv::builder().memory_limit(1 << 20).build());
+    let words = ["--from", &file, "--to", &target.url, "--resume", &state];
+    failed_copy(&words, &target).assert_failed(1, "memory limit reached");
+    source.set(("k", 0), 1).expect("it is small");
+    export(&source, &file);
+    let before = target.kv.versionstamp();
+    failed_copy(&words, &target).assert_failed(1, "of a copy of another export than");
+    assert_eq!(target.kv.versionstamp(), before, "nothing was written");
+    assert_eq!(folder.names(), ["a.kvick", "state"]);
+}
+
+/// A file that is replaced is so as it was: who may read it, and where it is.
+#[cfg(unix)]
+#[test]
+fn a_file_that_is_replaced_keeps_its_permissions_and_its_link() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let (served, folder) = (Served::start(), Folder::new());
+    served.kv.set("k", 1).expect("it is small");
+    let (file, link) = (folder.file("there"), folder.file("link"));
+    fs::write(&file, "secret").expect("it can be written");
+    let mode = fs::Permissions::from_mode(0o600);
+    fs::set_permissions(&file, mode).expect("it is ours");
+    symlink(&file, &link).expect("it can be made");
+    served.shows(&["export", &link]);
+    let of = fs::symlink_metadata(&link).expect("it is there");
+    assert!(of.file_type().is_symlink());
+    let of = fs::metadata(&file).expect("it is there");
+    assert_eq!(of.permissions().mode() & 0o777, 0o600);
+    assert!(of.len() > 36, "it was written");
+    assert_eq!(folder.names(), ["link", "there"]);
+}
+
+#[test]
 fn a_state_is_of_one_copy() {
     let (served, folder) = (Served::start(), Folder::new());
     let (file, state) = (folder.file("a.kvick"), folder.file("state"));

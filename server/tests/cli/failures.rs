@@ -7,7 +7,11 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use std::convert::Infallible;
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
 use tokio::runtime::Runtime;
 
 /// A server that answers every request with this.
@@ -99,6 +103,12 @@ const WRONG: &[(&[&str], &str)] = &[
         &["copy", "--from", "f", "--to", "g", "--resume", "s"],
         "go with --to URL",
     ),
+    (
+        &[
+            "copy", "--from", "http://a", "--to", "f", "--expiry", "left",
+        ],
+        "goes with --from FILE",
+    ),
     (&["bench", "--in-flight", "0"], "--in-flight is from 1"),
     (&["bench", "--seconds", "-1"], "--seconds"),
     (&["list", "--timeout", "now"], "is no time"),
@@ -137,6 +147,16 @@ fn a_wrong_token_is_refused_at_once() {
     let mut command = served.command(&["get", "'a'"]);
     let done = run(command.env("KVICK_ACCESS_TOKEN", "a\nb"));
     done.assert_failed(1, "visible characters of ASCII");
+    #[cfg(unix)]
+    {
+        // That of another service is not shown in its place.
+        use std::os::unix::ffi::OsStringExt;
+        let mut command = served.command(&["get", "'a'"]);
+        command.env("DENO_KV_ACCESS_TOKEN", TOKEN);
+        let token = std::ffi::OsString::from_vec(vec![0xff; 12]);
+        let done = run(command.env("KVICK_ACCESS_TOKEN", token));
+        done.assert_failed(1, "KVICK_ACCESS_TOKEN is no text");
+    }
 }
 
 #[test]
@@ -198,6 +218,11 @@ fn what_is_no_url_is_refused() {
         ("http://a:b@localhost", "--access-token-file"),
     ] {
         run(&mut command(&["list", "--url", url])).assert_failed(1, says);
+    }
+    for url in ["http://a:secret@localhost", "HTTPS://a:secret@localhost"] {
+        let done = run(&mut command(&["copy", "--from", url, "--to", "f"]));
+        done.assert_failed(1, "--access-token-file");
+        assert!(!done.err.contains("secret"), "{}", done.err);
     }
 }
 
@@ -278,70 +303,88 @@ fn tls_is_spoken_to_who_can_show_a_certificate() {
     run(set.env("SSL_CERT_FILE", &trusted)).assert_failed(1, "certificate");
 }
 
-/// A server that takes a write, and is gone before it answers.
+/// A way to a server that is cut when that has answered a write: before a frame of this type of its answer.
+struct Cut {
+    url: String,
+    /// How many writes have come through.
+    writes: Arc<AtomicUsize>,
+}
+
+/// Frames of HTTP/2: those of an answer's head, and of its body.
+const HEADERS: u8 = 1;
+const DATA: u8 = 0;
+
+/// What stands in the message of a write that is cut.
+const LOST: &[u8] = b"lost-here";
+
+impl Cut {
+    fn before(frame: u8, served: &Served) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("there is a port");
+        let address = listener.local_addr().expect("it has one");
+        let behind = served.url.trim_start_matches("http://");
+        let behind = behind.trim_end_matches('/').to_owned();
+        let writes = Arc::new(AtomicUsize::new(0));
+        let seen = Arc::clone(&writes);
+        thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let upstream = TcpStream::connect(&behind).expect("it listens");
+                let copy = |stream: &TcpStream| stream.try_clone().expect("there are files");
+                let (from, to) = (copy(&client), copy(&upstream));
+                let (is_write, seen) = (Arc::new(AtomicBool::new(false)), Arc::clone(&seen));
+                let noted = Arc::clone(&is_write);
+                thread::spawn(move || requests(from, to, &noted, &seen));
+                thread::spawn(move || answers(upstream, client, &is_write, frame));
+            }
+        });
+        let url = format!("http://{address}");
+        Self { url, writes }
+    }
+}
+
+fn requests(mut from: TcpStream, mut to: TcpStream, is_write: &AtomicBool, writes: &AtomicUsize) {
+    let mut bytes = vec![0; 65_536];
+    while let Ok(count @ 1..) = from.read(&mut bytes) {
+        if bytes[..count].windows(LOST.len()).any(|it| it == LOST) {
+            is_write.store(true, Ordering::SeqCst);
+            writes.fetch_add(1, Ordering::SeqCst);
+        }
+        if to.write_all(&bytes[..count]).is_err() {
+            break;
+        }
+    }
+}
+
+/// Lets whole frames through.
+fn answers(mut from: TcpStream, mut to: TcpStream, is_write: &AtomicBool, cut: u8) {
+    let mut head = [0; 9];
+    while from.read_exact(&mut head).is_ok() {
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let mut payload = vec![0; length as usize];
+        if from.read_exact(&mut payload).is_err() {
+            return;
+        }
+        if head[3] == cut && is_write.load(Ordering::SeqCst) {
+            // Of both copies.
+            let _ = to.shutdown(Shutdown::Both);
+            let _ = from.shutdown(Shutdown::Both);
+            return;
+        }
+        if to.write_all(&[&head[..], &payload].concat()).is_err() {
+            return;
+        }
+    }
+}
+
 #[test]
 fn a_write_whose_answer_is_lost_is_not_sent_again() {
-    use std::io::{Read, Write};
-    use std::net::TcpListener;
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    let served = Served::start();
-    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a port");
-    let address = listener.local_addr().expect("it has one");
-    let behind = served
-        .url
-        .trim_start_matches("http://")
-        .trim_end_matches('/')
-        .to_owned();
-    let writes = Arc::new(AtomicUsize::new(0));
-    let seen = Arc::clone(&writes);
-    // Everything goes through, until an answer comes that follows a request to write.
-    std::thread::spawn(move || {
-        for client in listener.incoming().map_while(Result::ok) {
-            let upstream = std::net::TcpStream::connect(&behind).expect("it listens");
-            let (mut from, mut to) = (
-                client.try_clone().expect("a socket"),
-                upstream.try_clone().expect("a socket"),
-            );
-            let is_write = Arc::new(AtomicUsize::new(0));
-            let (noted, seen) = (Arc::clone(&is_write), Arc::clone(&seen));
-            std::thread::spawn(move || {
-                let mut bytes = vec![0; 65_536];
-                while let Ok(count @ 1..) = from.read(&mut bytes) {
-                    // The value stands in the message as it is.
-                    if bytes[..count].windows(9).any(|it| it == b"lost-here") {
-                        noted.store(1, Ordering::SeqCst);
-                        seen.fetch_add(1, Ordering::SeqCst);
-                    }
-                    if to.write_all(&bytes[..count]).is_err() {
-                        break;
-                    }
-                }
-            });
-            std::thread::spawn(move || {
-                let (mut from, mut to) = (upstream, client);
-                let mut bytes = vec![0; 65_536];
-                while let Ok(count @ 1..) = from.read(&mut bytes) {
-                    if is_write.load(Ordering::SeqCst) == 1 {
-                        let _ = to.shutdown(std::net::Shutdown::Both);
-                        let _ = from.shutdown(std::net::Shutdown::Both);
-                        return;
-                    }
-                    if to.write_all(&bytes[..count]).is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-    });
-    let url = format!("http://{address}");
-    let mut set = command(&["set", "--url", &url, "['k']", "'lost-here'"]);
-    let done = run(set.env("KVICK_ACCESS_TOKEN", TOKEN));
-    done.assert_failed(1, "whether it was written is not known");
-    assert_eq!(writes.load(Ordering::SeqCst), 1, "it was sent again");
-    assert!(
-        served.kv.get("k").expect("it is open").exists(),
-        "and it was done"
-    );
+    for frame in [HEADERS, DATA] {
+        let served = Served::start();
+        let cut = Cut::before(frame, &served);
+        let mut set = command(&["set", "--url", &cut.url, "['k']", "'lost-here'"]);
+        let done = run(set.env("KVICK_ACCESS_TOKEN", TOKEN));
+        done.assert_failed(1, "whether it was written is not known");
+        assert_eq!(cut.writes.load(Ordering::SeqCst), 1, "it was sent again");
+        let written = served.kv.get("k").expect("it is open");
+        assert!(written.exists(), "and it was done");
+    }
 }

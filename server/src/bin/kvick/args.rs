@@ -130,6 +130,7 @@ impl Args {
 fn is_negative(word: &OsStr) -> bool {
     let bytes = word.as_encoded_bytes();
     bytes.starts_with(b"-Infinity")
+        || bytes.starts_with(b"-NaN")
         || matches!(bytes, [b'-', next, ..] if next.is_ascii_digit() || *next == b'.')
 }
 
@@ -166,13 +167,14 @@ mod tests {
 
     #[test]
     fn a_negative_number_is_no_option() {
-        let mut args = args("a -1 -.5n -Infinity -x --json -- --json");
+        let mut args = args("a -1 -.5n -Infinity -NaN -x --json -- --json");
         let words = all(&mut args).expect("all of it is fine");
         let expected = [
             "a",
             "-1",
             "-.5n",
             "-Infinity",
+            "-NaN",
             "option x",
             "option json",
             "--json",

@@ -3,7 +3,7 @@
 use crate::args::{Args, Word, text};
 use crate::export::{told as exported, waypoint, write_file};
 use crate::fault::Fault;
-use crate::import::{after, expiry, read, told};
+use crate::import::{after, expiry, identified, told};
 use crate::load::{Load, Source, Totals, all};
 use crate::place::{Place, address};
 use crate::progress::Progress;
@@ -75,7 +75,9 @@ fn parse(args: &mut Args) -> Result<Asked, Fault> {
 }
 
 fn is_url(text: &str) -> bool {
-    text.starts_with("http://") || text.starts_with("https://")
+    let is =
+        |begin: &str| (text.get(..begin.len())).is_some_and(|it| it.eq_ignore_ascii_case(begin));
+    is("http://") || is("https://")
 }
 
 /// Refuses to show two servers one token: that of the one is nothing for the other.
@@ -101,6 +103,9 @@ pub(crate) async fn command(mut args: Args, session: &mut Session) -> Result<(),
             args.refused("--resume and --if-absent go with --to URL: a file is written anew")
         );
     }
+    if is_url(from) && asked.expiry.is_some() {
+        return Err(args.refused("--expiry goes with --from FILE: a URL does not tell it"));
+    }
     check_tokens(&args, &asked, from, to)?;
     let open = |url: &str, token: &Option<PathBuf>| {
         let place = args.place();
@@ -111,13 +116,14 @@ pub(crate) async fn command(mut args: Args, session: &mut Session) -> Result<(),
         }
         .open_at(url)
     };
-    let (mut expired, mut total) = (0, None);
+    let (mut expired, mut total, mut export) = (0, None, String::new());
     let source = if is_url(from) {
         open(from, &asked.from_token)?
     } else {
         let kv = waypoint();
         let options = ImportOptions::default().expiry(asked.expiry.unwrap_or(ImportExpiry::Dated));
-        let imported = read(&kv, Path::new(from), &options)?;
+        let imported;
+        (imported, export) = identified(&kv, Path::new(from), &options)?;
         (expired, total) = (imported.expired, Some(imported.entries));
         Store::Embedded(kv)
     };
@@ -127,7 +133,8 @@ pub(crate) async fn command(mut args: Args, session: &mut Session) -> Result<(),
         Store::Embedded(waypoint())
     };
     let (source, target) = (client(source), client(target));
-    let totals = copy(&source, &target, from, to, &asked, total).await?;
+    let sides = Sides { from, to, export };
+    let totals = copy(&source, &target, &sides, &asked, total).await?;
     if let Some(kv) = target.database().kv() {
         let exported = exported(write_file(kv, Path::new(to))?);
         return session.out.line(&exported);
@@ -153,11 +160,18 @@ fn range(prefix: Option<&Key>, behind: Option<Vec<u8>>) -> Range {
     }
 }
 
+/// What is copied where, as it was asked for.
+struct Sides<'a> {
+    from: &'a str,
+    to: &'a str,
+    /// What tells an export from others.
+    export: String,
+}
+
 async fn copy(
     source: &Db,
     target: &Db,
-    from: &str,
-    to: &str,
+    sides: &Sides<'_>,
     asked: &Asked,
     total: Option<u64>,
 ) -> Result<Totals, Fault> {
@@ -165,7 +179,7 @@ async fn copy(
         Some((text, prefix)) => (&text[..], Some(prefix)),
         None => ("", None),
     };
-    let mut state = State::new(from, to, prefix);
+    let mut state = State::new(sides.from, sides.to, &sides.export, prefix);
     if let Some(file) = &asked.resume {
         state = state.or_in(file)?;
     }

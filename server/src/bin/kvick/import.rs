@@ -7,11 +7,16 @@ use crate::load::{Load, Source, Totals, all};
 use crate::progress::Progress;
 use crate::session::{Session, client};
 use crate::store::{Db, Store};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use kvick::{ImportExpiry, ImportOptions, Imported, Kv, Range};
 use std::fmt::Write;
 use std::fs::File;
-use std::io::{self, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
+
+/// Of an export.
+const HEADER_BYTES: usize = 36;
 
 pub(crate) const USAGE: &str = "\
 kvick import: bring a file back that export has written
@@ -123,13 +128,29 @@ pub(crate) fn after(fault: Fault, totals: Totals) -> Fault {
 
 /// Reads an export into a database of the process.
 pub(crate) fn read(kv: &Kv, file: &Path, options: &ImportOptions) -> Result<Imported, Fault> {
+    let (imported, _) = identified(kv, file, options)?;
+    Ok(imported)
+}
+
+/// Likewise, and says what tells it from others: its header, which has its time and its versionstamp.
+pub(crate) fn identified(
+    kv: &Kv,
+    file: &Path,
+    options: &ImportOptions,
+) -> Result<(Imported, String), Fault> {
     if file == Path::new("-") {
         let imported = kv.import(io::stdin().lock(), options);
-        return imported.map_err(|error| Fault::from(error).of("the standard input"));
+        let imported = imported.map_err(|error| Fault::from(error).of("the standard input"))?;
+        return Ok((imported, String::new()));
     }
-    let opened = File::open(file).map_err(|error| Fault::failed(error).of(file.display()))?;
-    let imported = kv.import(BufReader::new(opened), options);
-    imported.map_err(|error| Fault::from(error).of(file.display()))
+    let fault = |error| Fault::failed(error).of(file.display());
+    let mut opened = BufReader::new(File::open(file).map_err(fault)?);
+    // It stays in the buffer, and is read again.
+    let buffered = opened.fill_buf().map_err(fault)?;
+    let header = BASE64_STANDARD.encode(buffered.get(..HEADER_BYTES).unwrap_or_default());
+    let imported = kv.import(opened, options);
+    let imported = imported.map_err(|error| Fault::from(error).of(file.display()))?;
+    Ok((imported, header))
 }
 
 /// What was done, in a sentence.

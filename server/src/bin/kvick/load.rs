@@ -143,18 +143,18 @@ impl<'a> Load<'a> {
             let Some(value) = entry.value() else {
                 continue;
             };
+            let value = NewValue::from(value);
+            let value = match entry.expires_in() {
+                Some(after) => match after.saturating_sub(self.since.elapsed()) {
+                    // It has expired on the way.
+                    Duration::ZERO => continue,
+                    left => value.expire_in(left),
+                },
+                None => value,
+            };
             if self.if_absent {
                 operation.check_absent(entry.key().clone());
             }
-            let value = NewValue::from(value);
-            let value = match entry.expires_in() {
-                // What has expired on the way is gone at once.
-                Some(after) => {
-                    let left = after.saturating_sub(self.since.elapsed());
-                    value.expire_in(left.max(Duration::from_millis(1)))
-                }
-                None => value,
-            };
             operation.set(entry.key().clone(), value);
         }
         operation

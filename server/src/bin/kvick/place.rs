@@ -2,9 +2,10 @@
 
 use crate::fault::Fault;
 use crate::store::Store;
+use std::env::{self, VarError};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use std::{env, fs};
 use url::Url;
 
 /// The longest that anything is waited for: what is longer is as good as forever.
@@ -93,10 +94,7 @@ fn token(file: Option<&Path>) -> Result<String, Fault> {
     let token = match file {
         Some(file) => fs::read_to_string(file)
             .map_err(|error| Fault::failed(format!("{}: {error}", file.display())))?,
-        None => ["KVICK_ACCESS_TOKEN", "DENO_KV_ACCESS_TOKEN"]
-            .into_iter()
-            .find_map(|name| env::var(name).ok())
-            .unwrap_or_default(),
+        None => token_of_environment()?.unwrap_or_default(),
     };
     let token = token.trim();
     // Else it does not fit into a header.
@@ -107,6 +105,22 @@ fn token(file: Option<&Path>) -> Result<String, Fault> {
             "an access token is visible characters of ASCII, and this one is not",
         ))
     }
+}
+
+/// That of the first name that there is.
+fn token_of_environment() -> Result<Option<String>, Fault> {
+    for name in ["KVICK_ACCESS_TOKEN", "DENO_KV_ACCESS_TOKEN"] {
+        match env::var(name) {
+            Ok(token) => return Ok(Some(token)),
+            Err(VarError::NotPresent) => {}
+            // It is not another service's that is meant.
+            Err(VarError::NotUnicode(_)) => {
+                let what = format!("the access token in {name} is no text");
+                return Err(Fault::failed(what));
+            }
+        }
+    }
+    Ok(None)
 }
 
 #[cfg(test)]

@@ -130,12 +130,11 @@ fn run(line: &[String], session: &mut Session, runtime: &Runtime) -> Result<Then
     }
 }
 
-/// Is ready when the user has enough of a command. A script ends as any program does.
+/// Is ready when the user has enough of a command: that ends a script, too.
 async fn interrupted() {
-    if io::stdin().is_terminal() && tokio::signal::ctrl_c().await.is_ok() {
-        return;
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
     }
-    std::future::pending::<()>().await;
 }
 
 fn help(about: &[String], session: &mut Session) -> Result<(), Fault> {

@@ -6,14 +6,20 @@ use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+
+/// Names that are tried for a new file.
+const TRIES: u32 = 100;
 
 /// What is remembered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct State {
     pub(crate) from: String,
     pub(crate) to: String,
+    /// What tells the export that is copied from others in the same place; nothing, of a URL.
+    #[serde(default)]
+    export: String,
     /// What was to be copied, as text.
     pub(crate) prefix: String,
     /// The last key that was copied, in base64.
@@ -23,8 +29,9 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(from: &str, to: &str, prefix: &str) -> Self {
+    pub(crate) fn new(from: &str, to: &str, export: &str, prefix: &str) -> Self {
         Self {
+            export: export.to_owned(),
             from: from.to_owned(),
             to: to.to_owned(),
             prefix: prefix.to_owned(),
@@ -51,6 +58,12 @@ impl State {
         }
         if BASE64_STANDARD.decode(&state.after).is_err() {
             return Err(fault(&"its key is not base64"));
+        }
+        if state.export != self.export {
+            let from = &state.from;
+            return Err(fault(&format!(
+                "this is of a copy of another export than {from} is now"
+            )));
         }
         Ok(state)
     }
@@ -82,20 +95,19 @@ pub(crate) fn replace<T>(
     // What a link leads to is replaced, and not the link.
     let target = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
     let file = &target;
-    let partial = partial(file);
-    let fault = |error: std::io::Error| Fault::failed(format!("{}: {error}", partial.display()));
-    let written = File::create_new(&partial)
-        .map_err(fault)
-        .and_then(|mut new| {
-            if let Ok(there) = fs::metadata(file) {
-                // Whoever could not read it before cannot now.
-                new.set_permissions(there.permissions()).map_err(fault)?;
-            }
-            let done = write(&mut new)?;
-            new.sync_all().map_err(fault)?;
-            fs::rename(&partial, file).map_err(fault)?;
-            Ok(done)
-        });
+    let (partial, mut new) = create_beside(file)?;
+    let fault = |error: io::Error| Fault::failed(error).of(partial.display());
+    let whole = |new: &mut File| {
+        if let Ok(there) = fs::metadata(file) {
+            // Whoever could not read it before cannot now.
+            new.set_permissions(there.permissions()).map_err(fault)?;
+        }
+        let done = write(new)?;
+        new.sync_all().map_err(fault)?;
+        fs::rename(&partial, file).map_err(fault)?;
+        Ok(done)
+    };
+    let written = whole(&mut new);
     if written.is_err() {
         // What is left of it is of no use; that it cannot be removed is not what is to be said.
         let _ = fs::remove_file(&partial);
@@ -103,8 +115,41 @@ pub(crate) fn replace<T>(
     written
 }
 
-fn partial(file: &Path) -> PathBuf {
-    let mut name = file.file_name().map(OsString::from).unwrap_or_default();
-    name.push(format!(".{}.partial", std::process::id()));
-    file.with_file_name(name)
+/// A new file beside another. There may be one that somebody else writes, or has left there.
+fn create_beside(file: &Path) -> Result<(PathBuf, File), Fault> {
+    let mut tries = 0;
+    loop {
+        let mut name = file.file_name().map(OsString::from).unwrap_or_default();
+        name.push(format!(".{}-{tries}.partial", std::process::id()));
+        let partial = file.with_file_name(name);
+        match File::create_new(&partial) {
+            Ok(new) => return Ok((partial, new)),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists && tries < TRIES => tries += 1,
+            Err(error) => return Err(Fault::failed(error).of(partial.display())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::replace;
+    use std::fs;
+    use std::io::Write;
+
+    #[test]
+    fn what_somebody_else_writes_beside_it_is_left_alone() {
+        let folder = std::env::temp_dir().join(format!("kvick-beside-{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("it can be made");
+        let file = folder.join("f");
+        let first = folder.join(format!("f.{}-0.partial", std::process::id()));
+        fs::write(&first, "theirs").expect("it can be written");
+        let done = replace(&file, |new| {
+            new.write_all(b"ours").map_err(crate::fault::Fault::failed)
+        });
+        let read = |path| fs::read_to_string(path).ok();
+        let found = (done.is_ok(), read(&file), read(&first));
+        fs::remove_dir_all(&folder).expect("it is ours");
+        let is = |text: &str| Some(text.to_owned());
+        assert_eq!(found, (true, is("ours"), is("theirs")));
+    }
 }

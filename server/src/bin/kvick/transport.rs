@@ -10,7 +10,7 @@ use deno_error::JsErrorBox;
 use denokv_remote::{RemotePermissions, RemoteResponse, RemoteTransport};
 use futures_core::Stream;
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
-use http_body_util::{BodyExt, Either, Full, Limited};
+use http_body_util::{BodyExt, Collected, Either, Full, Limited};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
@@ -133,13 +133,20 @@ impl Transport {
             }
         };
         let status = response.status();
-        if is_write(&url) && status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE {
-            return Ok(self.doubtful(url, &format!("it answers {status}")));
+        let (head, body) = response.into_parts();
+        let mut body = Either::Left(body);
+        if is_write(&url) && status.is_server_error() {
+            let told = Limited::new(body, SENTENCE_BYTES_MAX).collect().await;
+            let told = told.map(Collected::to_bytes).unwrap_or_default();
+            if status != StatusCode::SERVICE_UNAVAILABLE || !is_not_done(&told) {
+                return Ok(self.doubtful(url, &format!("it answers {status}")));
+            }
+            body = Either::Right(Full::new(told));
         }
         self.trouble.set(if status.is_success() {
             None
         } else if status.is_redirection() {
-            let to = response.headers().get("location");
+            let to = head.headers.get("location");
             let to = to.map_or("elsewhere".into(), |to| {
                 String::from_utf8_lossy(to.as_bytes())
             });
@@ -150,9 +157,12 @@ impl Transport {
         } else {
             Some(format!("it answers {status}"))
         });
-        let body = Either::Left(response.into_body());
-        let trouble = self.trouble;
-        Ok((url, status, Answer { body, trouble }))
+        let answer = Answer {
+            body,
+            is_write: is_write(&url),
+            trouble: self.trouble,
+        };
+        Ok((url, status, answer))
     }
 
     /// The answer to a write of which nobody knows whether it was done: one after which it is not sent again.
@@ -160,11 +170,22 @@ impl Transport {
         let text = format!("{why} ({NOT_KNOWN})");
         let answer = Answer {
             body: Either::Right(Full::new(text.into())),
+            is_write: true,
             trouble: self.trouble,
         };
         (url, StatusCode::BAD_REQUEST, answer)
     }
 }
+
+/// Whether it is what kvick says of a write that it has not done: because it ends, or for want of memory. A proxy
+/// answers by the same status where it does not know.
+fn is_not_done(told: &[u8]) -> bool {
+    let begins = [&b"the server is shutting down"[..], b"out of memory: "];
+    begins.iter().any(|begin| told.starts_with(begin))
+}
+
+/// Of an answer that is a sentence.
+const SENTENCE_BYTES_MAX: usize = 4 << 10;
 
 /// What is said of a write of which that is so.
 pub(crate) const NOT_KNOWN: &str = "whether it was written is not known";
@@ -220,17 +241,21 @@ impl RemoteTransport for Transport {
 /// The body of an answer.
 pub(crate) struct Answer {
     body: Either<Incoming, Full<Bytes>>,
+    /// Whether it is that to a write.
+    is_write: bool,
     trouble: Trouble,
 }
 
 async fn collected(answer: Answer) -> Result<Bytes, JsErrorBox> {
     let body = Limited::new(answer.body, ANSWER_BYTES_MAX).collect().await;
-    body.map(http_body_util::Collected::to_bytes)
-        .map_err(|error| {
-            let error = error.to_string();
-            answer.trouble.set(Some(error.clone()));
-            JsErrorBox::generic(error)
-        })
+    body.map(Collected::to_bytes).map_err(|error| {
+        let mut error = error.to_string();
+        if answer.is_write {
+            error = format!("{error} ({NOT_KNOWN})");
+        }
+        answer.trouble.set(Some(error.clone()));
+        JsErrorBox::generic(error)
+    })
 }
 
 impl RemoteResponse for Answer {
@@ -306,5 +331,22 @@ pub(crate) struct Anywhere;
 impl RemotePermissions for Anywhere {
     fn check_net_url(&self, _url: &Url) -> Result<(), JsErrorBox> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_not_done;
+
+    #[test]
+    fn only_what_kvick_says_of_a_write_is_believed() {
+        assert!(is_not_done(b"the server is shutting down"));
+        for other in [
+            &b""[..],
+            b"upstream connect error or disconnect/reset",
+            b"busy",
+        ] {
+            assert!(!is_not_done(other), "{}", other.escape_ascii());
+        }
     }
 }
