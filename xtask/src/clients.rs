@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 /// What is asked of npm. Exact versions: what they do is what is tested.
@@ -219,6 +219,7 @@ fn start_at(address: &str) -> Result<(Child, SocketAddr), String> {
 struct Control {
     address: SocketAddr,
     is_over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Control {
@@ -227,7 +228,7 @@ impl Control {
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         let is_over = Arc::new(AtomicBool::new(false));
         let over = Arc::clone(&is_over);
-        thread::spawn(move || {
+        let thread = thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 if over.load(Ordering::Relaxed) {
                     return;
@@ -235,7 +236,11 @@ impl Control {
                 answer(stream, &server);
             }
         });
-        Ok(Self { address, is_over })
+        Ok(Self {
+            address,
+            is_over,
+            thread: Some(thread),
+        })
     }
 }
 
@@ -244,6 +249,8 @@ impl Drop for Control {
         self.is_over.store(true, Ordering::Relaxed);
         // So that it looks.
         let _ = TcpStream::connect(self.address);
+        // It has the server, which is to end as well.
+        let _ = self.thread.take().map(JoinHandle::join);
     }
 }
 

@@ -30,6 +30,10 @@ test("what is set is got, with a versionstamp, until it is deleted", async ({ op
   assert(/^[0-9a-f]{20}$/.test(versionstamp), () => versionstamp);
   const later = await kv.set(key, "again");
   assert(later.versionstamp > versionstamp, () => `${later.versionstamp} after ${versionstamp}`);
+  const eventual = { consistency: "eventual" };
+  assertEquals((await kv.get(key, eventual)).versionstamp, later.versionstamp);
+  assertEquals((await kv.getMany([key], eventual))[0].value, "again");
+  assertEquals((await all(kv.list({ prefix: ["basic"] }, eventual))).length, 1);
   await kv.delete(key);
   const gone = await kv.get(key);
   assertEquals(gone.value, null);
@@ -178,6 +182,10 @@ test("a refused operation says why, and has changed nothing", async ({ openKv, u
   assert(/too large/i.test(large.message), () => large.message);
   const long = await refusal(() => kv.set(["refused", "x".repeat(3_000)], 1));
   assert(/too large/i.test(long.message), () => long.message);
+  // No client could receive it.
+  const message = await refusal(() => kv.atomic().set(before, 1).enqueue("message").commit());
+  assert(/enqueue/i.test(message.message), () => message.message);
+  assertEquals((await kv.get(before)).versionstamp, null, "what came with it");
   kv.close();
 });
 
@@ -198,17 +206,38 @@ test("many checks and mutations fit into one operation", async ({ openKv, url })
 
 test("an entry is gone when its time is over", async ({ openKv, url }) => {
   const kv = await openKv(url);
-  const key = ["expiring"];
+  const [key, other] = [["expiring"], ["expiring", "other"]];
   await kv.set(key, 1, { expireIn: 300 });
-  assertEquals((await kv.get(key)).value, 1);
+  await kv.atomic().set(other, 1, { expireIn: 300 }).set(["expiring", "lasting"], 1).commit();
+  assertEquals((await kv.getMany([key, other])).map(({ value }: Kv) => value), [1, 1]);
   const begun = Date.now();
-  while ((await kv.get(key)).versionstamp !== null) {
+  const isThere = ({ versionstamp }: Kv) => versionstamp !== null;
+  while ((await kv.getMany([key, other])).some(isThere)) {
     assert(Date.now() - begun < 10_000, () => "it is still there");
     await new Promise((done) => setTimeout(done, 20));
   }
   assert(Date.now() - begun < 5_000, () => "it was there for seconds");
   const { ok } = await kv.atomic().check({ key, versionstamp: null }).set(key, 2).commit();
   assert(ok, () => "it is missing for a check, too");
+  assertEquals((await kv.get(["expiring", "lasting"])).value, 1);
+  kv.close();
+});
+
+test("a key can end in the versionstamp of its commit", async ({ name, openKv, url }) => {
+  const kv = await openKv(url);
+  await fresh(kv, "log");
+  // It is of the runtime alone.
+  assertEquals(typeof kv.commitVersionstamp, name === "deno" ? "function" : "undefined");
+  if (name === "deno") {
+    const stamps = [];
+    for (const value of ["first", "second"]) {
+      const { versionstamp } = await kv.set(["log", kv.commitVersionstamp()], value);
+      stamps.push(versionstamp);
+    }
+    const listed = await all(kv.list({ prefix: ["log"] }));
+    assertEquals(listed.map(({ value }) => value), ["first", "second"]);
+    assertEquals(listed.map(({ key }) => key[1]), stamps);
+  }
   kv.close();
 });
 
@@ -234,6 +263,11 @@ test("a watch shows the state, and then each change", async ({ openKv, url }) =>
   await kv.atomic().set(one, "both").delete(other).commit();
   await wait(["both", null]);
   await reader.cancel();
+  // Of each change, where that is asked for.
+  const raw = kv.watch([one], { raw: true }).getReader();
+  const { value } = await within<Kv>(20_000, raw.read(), "the state");
+  assertEquals(value[0].value, "both");
+  await raw.cancel();
   kv.close();
 });
 
@@ -396,22 +430,30 @@ test("databases are apart by their paths", async ({ openKv, url }) => {
   orders.close();
 });
 
-test("a client goes on when the server comes back", async ({ openKv, restart, url }) => {
+test("a client goes on when the server comes back", async ({ name, openKv, restart, url }) => {
   const kv = await openKv(url);
-  await kv.set(["before"], 1);
+  const [before, after] = [["before", name], ["after", name]];
+  await kv.atomic().set(before, 1).set(after, 0).commit();
+  // Where a server fails, the client of npm fails with it: what it waits for is rejected where nobody sees it.
+  const reader = name === "deno" ? kv.watch([after]).getReader() : undefined;
+  const shown = async () => (await within<Kv>(30_000, reader.read(), "a change")).value[0].value;
+  if (reader) assertEquals(await shown(), 0);
   await restart();
   // It is another database: what was there is gone, and the client notices.
   const begun = Date.now();
   for (;;) {
     try {
-      const { ok } = await within<Kv>(20_000, kv.set(["after"], 1), "a set");
+      const { ok } = await within<Kv>(20_000, kv.set(after, 1), "a set");
       if (ok) break;
     } catch (error) {
       if (Date.now() - begun > 50_000) throw error;
       await new Promise((done) => setTimeout(done, 200));
     }
   }
-  assertEquals((await kv.get(["after"])).value, 1);
-  assertEquals((await kv.get(["before"])).versionstamp, null);
+  assertEquals((await kv.get(after)).value, 1);
+  // Its watch does so, too.
+  while (reader && await shown() !== 1);
+  await reader?.cancel();
+  assertEquals((await kv.get(before)).versionstamp, null);
   kv.close();
 });
