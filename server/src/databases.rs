@@ -92,8 +92,8 @@ impl Database {
         self.id
     }
 
-    /// It is used now.
-    fn visit(&self) {
+    /// It is used now, or was until now.
+    pub(crate) fn visit(&self) {
         let now = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         // Where two do so at once, either will do. Most often it is enough to look.
         if self.used_ms.load(Ordering::Relaxed) != now {
@@ -186,12 +186,9 @@ impl Databases {
         let idle_max = self.made.as_ref()?.idle_max?;
         // Nobody finds one meanwhile; and who has found one has it still.
         let is_idle = |database: &Arc<Database>| {
-            if database.is_watched() {
-                // And whoever watches may be about to connect again when it is not.
-                database.visit();
-                return false;
-            }
-            database.idle() >= idle_max && Arc::strong_count(database) == 1
+            database.idle() >= idle_max
+                && Arc::strong_count(database) == 1
+                && !database.is_watched()
         };
         let mut named = self.named.write().unwrap_or_else(PoisonError::into_inner);
         let closed: Vec<_> = named.extract_if(|_, database| is_idle(database)).collect();
@@ -220,44 +217,5 @@ impl Databases {
         for (name, database) in all {
             show(name.as_str(), &database.kv);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Database, DatabaseName, Databases, Made};
-    use kvick::Kv;
-    use std::sync::Arc;
-    use std::time::{Duration, Instant};
-
-    const HOUR: Duration = Duration::from_secs(3_600);
-
-    #[test]
-    fn one_that_was_watched_until_now_is_in_use() {
-        let kv = Kv::new();
-        let made = Made {
-            make: Box::new(|_| Kv::new()),
-            max: 1,
-            idle_max: Some(HOUR),
-        };
-        let databases = Databases::new(Kv::new(), Some(made));
-        let name = DatabaseName::of("orders").expect("it is a name");
-        let mut database = Database::new(kv.clone(), &name);
-        // So long ago was it used.
-        let Some(begun) = Instant::now().checked_sub(2 * HOUR) else {
-            return;
-        };
-        database.begun = begun;
-        let mut named = databases.named.write().expect("nobody has panicked");
-        named.insert(name, Arc::new(database));
-        drop(named);
-        let count = || {
-            databases.close_idle();
-            databases.named.read().expect("nobody has panicked").len()
-        };
-        let watch = kv.watch(["k"]).expect("it is open");
-        assert_eq!(count(), 1, "it is watched");
-        drop(watch);
-        assert_eq!(count(), 1, "it was, and whoever did may come again");
     }
 }

@@ -226,7 +226,7 @@ impl Service {
 
     fn data(
         &self,
-        database: &Database,
+        database: &Arc<Database>,
         data: Data,
         body: Bytes,
     ) -> Result<Response<Body>, Refusal> {
@@ -237,7 +237,7 @@ impl Service {
             Data::Watch => {
                 let ending = Ending::of(&self.ending);
                 let keep_alive = self.options.watch_keep_alive;
-                let body = WatchBody::begin(kv, body, keep_alive, ending)?;
+                let body = WatchBody::begin(database, body, keep_alive, ending)?;
                 return Ok(body::watching(body));
             }
         };

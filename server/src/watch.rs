@@ -5,16 +5,18 @@
 //! client that is slow holds no more than one.
 
 use crate::activity::UnderWay;
+use crate::databases::Database;
 use crate::ending::Ending;
 use crate::refusal::Refusal;
 use crate::wire::{self, count_parts, encoding};
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_core::Stream;
 use http_body::Frame;
-use kvick::{Emission, Entry, Key, Kv, ValueRef, Watch};
+use kvick::{Emission, Entry, Key, ValueRef, Watch};
 use prost::Message;
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
@@ -33,16 +35,26 @@ pub(crate) struct WatchBody {
     ending: Ending,
     /// Says of its connection that something is under way.
     under_way: Option<UnderWay>,
+    /// Is in use for as long as this is there.
+    database: Arc<Database>,
+}
+
+impl Drop for WatchBody {
+    fn drop(&mut self) {
+        // Whoever watched may be about to connect again.
+        self.database.visit();
+    }
 }
 
 impl WatchBody {
     /// Begins to watch what a request asks for.
     pub(crate) fn begin(
-        kv: &Kv,
+        database: &Arc<Database>,
         body: Bytes,
         keep_alive: Duration,
         ending: Ending,
     ) -> Result<Self, Refusal> {
+        let kv = database.kv();
         let limits = kv.limits();
         let [keys, ..] = count_parts(&body)?;
         if keys > limits.watch_keys_max {
@@ -71,6 +83,7 @@ impl WatchBody {
             keep_alive,
             ending,
             under_way: None,
+            database: Arc::clone(database),
         })
     }
 

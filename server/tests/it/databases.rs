@@ -111,6 +111,34 @@ async fn one_that_nobody_uses_is_closed() {
     assert!(first["databaseId"].is_string());
 }
 
+/// Whoever watched may be about to connect again.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_was_watched_until_now_is_in_use() {
+    let idle_max = Duration::from_millis(400);
+    let mut served = start(1, Some(idle_max)).await;
+    let id = served.metadata("/first").await["databaseId"].clone();
+    id.as_str().unwrap().clone_into(&mut served.id);
+    let mut frames = served.watch_at("/first", &[b"k"]).await;
+    frames.change().await;
+    let headers = [("authorization", &format!("Bearer {TOKEN}")[..])];
+    let is_there = async || {
+        let answer = served.ask(Method::POST, "/second", &headers, JSON).await;
+        answer.status == 400
+    };
+    let begun = Instant::now();
+    while begun.elapsed() < 3 * idle_max {
+        assert!(is_there().await, "it is watched");
+    }
+    let ended = Instant::now();
+    drop(frames);
+    while is_there().await {
+        assert!(ended.elapsed() < crate::support::PATIENCE);
+    }
+    // The time is kept in milliseconds.
+    let took = ended.elapsed() + Duration::from_millis(2);
+    assert!(took >= idle_max, "{took:?}");
+}
+
 /// As where the server has been started again: `@deno/kv` does not ask for the metadata anew.
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_go_on_where_a_database_is_another_by_the_same_name() {

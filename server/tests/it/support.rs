@@ -230,12 +230,17 @@ impl Served {
 
     /// A watch, which goes on.
     pub(crate) async fn watch(&self, keys: &[&[u8]]) -> Frames {
+        self.watch_at("", keys).await
+    }
+
+    /// A watch of the database at this path.
+    pub(crate) async fn watch_at(&self, path: &str, keys: &[&[u8]]) -> Frames {
         let keys = keys.iter().map(|key| pb::WatchKey { key: key.to_vec() });
         let body = pb::Watch {
             keys: keys.collect(),
         }
         .encode_to_vec();
-        let request = Request::post(format!("http://{}/v2/watch", self.address))
+        let request = Request::post(format!("http://{}{path}/v2/watch", self.address))
             .header("authorization", format!("Bearer {TOKEN}"))
             .header("x-denokv-version", "3")
             .header("x-denokv-database-id", &self.id)
