@@ -263,7 +263,7 @@ fn a_copy_does_not_go_on_with_another_export() {
     source.set(("k", 0), 1).expect("it is small");
     export(&source, &file);
     let before = target.kv.versionstamp();
-    failed_copy(&words, &target).assert_failed(1, "of a copy of another export than");
+    failed_copy(&words, &target).assert_failed(1, "not known to be of a copy of the export");
     assert_eq!(target.kv.versionstamp(), before, "nothing was written");
     assert_eq!(folder.names(), ["a.kvick", "state"]);
 }

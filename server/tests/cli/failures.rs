@@ -219,9 +219,13 @@ fn what_is_no_url_is_refused() {
     ] {
         run(&mut command(&["list", "--url", url])).assert_failed(1, says);
     }
-    for url in ["http://a:secret@localhost", "HTTPS://a:secret@localhost"] {
+    for (url, says) in [
+        ("http://a:secret@localhost", "--access-token-file"),
+        ("HTTPS://a:secret@localhost", "--access-token-file"),
+        ("ftp://a:secret@localhost", "this is no URL"),
+    ] {
         let done = run(&mut command(&["copy", "--from", url, "--to", "f"]));
-        done.assert_failed(1, "--access-token-file");
+        done.assert_failed(1, says);
         assert!(!done.err.contains("secret"), "{}", done.err);
     }
 }

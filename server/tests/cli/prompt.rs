@@ -150,3 +150,27 @@ fn no_input_makes_it_panic() {
     let done = run_with(&mut command(&["repl"]), b"get '\xff'\n");
     done.assert_failed(1, "the standard input");
 }
+
+/// Also while it waits for a line, and after a command that listens for it itself.
+#[cfg(unix)]
+#[test]
+fn a_script_that_is_interrupted_ends() {
+    use std::io::{BufRead, BufReader, Write};
+    use std::process::{Command, Stdio};
+    let mut repl = command(&["repl"]);
+    repl.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut repl = repl.spawn().expect("it is there");
+    let mut input = repl.stdin.take().expect("it is piped");
+    let script = b"bench --seconds 0.1 --json\nhelp\n";
+    input.write_all(script).expect("it reads");
+    let output = BufReader::new(repl.stdout.take().expect("it is piped"));
+    let is_help = |line: &String| line.starts_with("exit:");
+    let helped = output.lines().map_while(Result::ok).find(is_help);
+    assert!(helped.is_some(), "it has come to the last line");
+    let id = repl.id().to_string();
+    let sent = Command::new("kill").args(["-INT", &id]).status();
+    assert!(sent.expect("there is such a command").success());
+    let ended = repl.wait().expect("it ends");
+    assert_eq!(ended.code(), Some(130));
+    drop(input);
+}

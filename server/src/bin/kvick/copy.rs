@@ -8,11 +8,10 @@ use crate::load::{Load, Source, Totals, all};
 use crate::place::{Place, address};
 use crate::progress::Progress;
 use crate::range::key;
-use crate::resume::State;
+use crate::resume::{State, remove};
 use crate::session::{Session, client};
 use crate::store::{Db, Store};
 use kvick::{ImportExpiry, ImportOptions, Key, Range};
-use std::fs;
 use std::path::{Path, PathBuf};
 
 pub(crate) const USAGE: &str = "\
@@ -105,6 +104,12 @@ pub(crate) async fn command(mut args: Args, session: &mut Session) -> Result<(),
     }
     if is_url(from) && asked.expiry.is_some() {
         return Err(args.refused("--expiry goes with --from FILE: a URL does not tell it"));
+    }
+    for side in [from, to] {
+        if side.contains("://") && !is_url(side) {
+            // It is no file, and may have a password in it, which is not printed.
+            address(side)?;
+        }
     }
     check_tokens(&args, &asked, from, to)?;
     let open = |url: &str, token: &Option<PathBuf>| {
@@ -201,11 +206,8 @@ async fn copy(
     let done = all(&mut source, &mut load, each).await;
     drop(progress);
     done.map_err(|fault| after(fault, load.totals))?;
-    if let Some(file) = &asked.resume
-        && let Err(error) = fs::remove_file(file)
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
-        return Err(Fault::failed(error).of(file.display()));
+    if let Some(file) = &asked.resume {
+        remove(file)?;
     }
     Ok(load.totals)
 }

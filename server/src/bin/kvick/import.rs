@@ -12,11 +12,11 @@ use base64::prelude::BASE64_STANDARD;
 use kvick::{ImportExpiry, ImportOptions, Imported, Kv, Range};
 use std::fmt::Write;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 /// Of an export.
-const HEADER_BYTES: usize = 36;
+const HEADER_BYTES: u64 = 36;
 
 pub(crate) const USAGE: &str = "\
 kvick import: bring a file back that export has written
@@ -139,18 +139,24 @@ pub(crate) fn identified(
     options: &ImportOptions,
 ) -> Result<(Imported, String), Fault> {
     if file == Path::new("-") {
-        let imported = kv.import(io::stdin().lock(), options);
-        let imported = imported.map_err(|error| Fault::from(error).of("the standard input"))?;
-        return Ok((imported, String::new()));
+        let imported = import(kv, io::stdin().lock(), options);
+        return imported.map_err(|fault| fault.of("the standard input"));
     }
-    let fault = |error| Fault::failed(error).of(file.display());
-    let mut opened = BufReader::new(File::open(file).map_err(fault)?);
-    // It stays in the buffer, and is read again.
-    let buffered = opened.fill_buf().map_err(fault)?;
-    let header = BASE64_STANDARD.encode(buffered.get(..HEADER_BYTES).unwrap_or_default());
-    let imported = kv.import(opened, options);
-    let imported = imported.map_err(|error| Fault::from(error).of(file.display()))?;
-    Ok((imported, header))
+    let opened = File::open(file).map_err(|error| Fault::failed(error).of(file.display()))?;
+    let imported = import(kv, BufReader::new(opened), options);
+    imported.map_err(|fault| fault.of(file.display()))
+}
+
+fn import(
+    kv: &Kv,
+    mut export: impl Read,
+    options: &ImportOptions,
+) -> Result<(Imported, String), Fault> {
+    let mut header = Vec::new();
+    let read = (&mut export).take(HEADER_BYTES).read_to_end(&mut header);
+    read.map_err(Fault::failed)?;
+    let imported = kv.import(header.chain(export), options)?;
+    Ok((imported, BASE64_STANDARD.encode(&header)))
 }
 
 /// What was done, in a sentence.
@@ -167,6 +173,7 @@ pub(crate) fn told(verb: &str, totals: Totals, expired: u64) -> String {
     if totals.present > 0 {
         let _ = write!(told, ", {} already there", totals.present);
     }
+    let expired = expired + totals.expired;
     if expired > 0 {
         let _ = write!(told, ", {expired} have expired");
     }

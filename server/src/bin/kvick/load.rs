@@ -46,6 +46,8 @@ pub(crate) struct Totals {
     pub(crate) copied: u64,
     /// Not copied, because the key was there.
     pub(crate) present: u64,
+    /// Not copied either, because their time was over before it came to that.
+    pub(crate) expired: u64,
     pub(crate) commits: u64,
 }
 
@@ -103,6 +105,9 @@ impl<'a> Load<'a> {
 
     /// Sets entries, but for those that are there and are to be left alone.
     async fn set(&mut self, mut entries: Vec<Entry>) -> kvick::Result<()> {
+        let count = entries.len();
+        entries.retain(|entry| self.left(entry) != Some(Duration::ZERO));
+        self.totals.expired += (count - entries.len()) as u64;
         while !entries.is_empty() {
             if self.commit(&entries).await? {
                 self.totals.copied += entries.len() as u64;
@@ -137,6 +142,12 @@ impl<'a> Load<'a> {
         }
     }
 
+    /// How long an entry still has, if it expires.
+    fn left(&self, entry: &Entry) -> Option<Duration> {
+        let after = entry.expires_in()?;
+        Some(after.saturating_sub(self.since.elapsed()))
+    }
+
     fn operation(&self, entries: &[Entry]) -> AtomicOp<'a, Client<Store>> {
         let mut operation = self.db.atomic();
         for entry in entries {
@@ -144,12 +155,10 @@ impl<'a> Load<'a> {
                 continue;
             };
             let value = NewValue::from(value);
-            let value = match entry.expires_in() {
-                Some(after) => match after.saturating_sub(self.since.elapsed()) {
-                    // It has expired on the way.
-                    Duration::ZERO => continue,
-                    left => value.expire_in(left),
-                },
+            let value = match self.left(entry) {
+                // It has expired since it was looked at.
+                Some(Duration::ZERO) => continue,
+                Some(left) => value.expire_in(left),
                 None => value,
             };
             if self.if_absent {

@@ -16,7 +16,9 @@ use rustyline::{CompletionType, Config, Editor};
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
-use std::{env, fs};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::{env, fs, process};
 use tokio::runtime::Runtime;
 
 const USAGE: &str = "\
@@ -76,6 +78,8 @@ pub(crate) fn command(words: Vec<OsString>, runtime: &Runtime) -> Result<(), Fau
     }
     let mut session = Session::new(Some(store.clone()));
     if is_script {
+        let ends_itself = Arc::clone(&session.ends_itself);
+        runtime.spawn(end_when_interrupted(ends_itself));
         script(&mut session, runtime)
     } else {
         prompt(&mut session, runtime, &store, &asked)
@@ -107,6 +111,9 @@ fn run(line: &[String], session: &mut Session, runtime: &Runtime) -> Result<Then
         )));
     };
     let words = rest.iter().map(OsString::from).collect();
+    session
+        .ends_itself
+        .store(command.ends_itself(), Ordering::Relaxed);
     let done = runtime.block_on(async {
         tokio::select! {
             // First, so that it is listened for before a command that gives nobody a turn.
@@ -115,6 +122,7 @@ fn run(line: &[String], session: &mut Session, runtime: &Runtime) -> Result<Then
             done = command.run_within(words, session) => done,
         }
     });
+    session.ends_itself.store(false, Ordering::Relaxed);
     match done {
         Ok(()) => Ok(Then::On),
         Err(Fault::Help(usage)) => {
@@ -130,10 +138,24 @@ fn run(line: &[String], session: &mut Session, runtime: &Runtime) -> Result<Then
     }
 }
 
-/// Is ready when the user has enough of a command: that ends a script, too.
+/// Is ready when the user has enough of a command. A script ends as any program does.
 async fn interrupted() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
+    if io::stdin().is_terminal() && tokio::signal::ctrl_c().await.is_ok() {
+        return;
+    }
+    std::future::pending::<()>().await;
+}
+
+/// How a program ends that control-C ends.
+const INTERRUPTED: i32 = 130;
+
+/// Ends the process when it is interrupted, unless a command runs that ends itself then. (That these listen for it
+/// would leave it without effect from then on.)
+async fn end_when_interrupted(ends_itself: Arc<AtomicBool>) {
+    while tokio::signal::ctrl_c().await.is_ok() {
+        if !ends_itself.load(Ordering::Relaxed) {
+            process::exit(INTERRUPTED);
+        }
     }
 }
 

@@ -62,7 +62,7 @@ impl State {
         if state.export != self.export {
             let from = &state.from;
             return Err(fault(&format!(
-                "this is of a copy of another export than {from} is now"
+                "this is not known to be of a copy of the export that {from} is now"
             )));
         }
         Ok(state)
@@ -92,14 +92,12 @@ pub(crate) fn replace<T>(
     file: &Path,
     write: impl FnOnce(&mut File) -> Result<T, Fault>,
 ) -> Result<T, Fault> {
-    // What a link leads to is replaced, and not the link.
-    let target = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
-    let file = &target;
-    let (partial, mut new) = create_beside(file)?;
+    let file = &behind_links(file);
+    let there = fs::metadata(file).ok();
+    let (partial, mut new) = create_beside(file, there.is_some())?;
     let fault = |error: io::Error| Fault::failed(error).of(partial.display());
     let whole = |new: &mut File| {
-        if let Ok(there) = fs::metadata(file) {
-            // Whoever could not read it before cannot now.
+        if let Some(there) = &there {
             new.set_permissions(there.permissions()).map_err(fault)?;
         }
         let done = write(new)?;
@@ -115,14 +113,45 @@ pub(crate) fn replace<T>(
     written
 }
 
-/// A new file beside another. There may be one that somebody else writes, or has left there.
-fn create_beside(file: &Path) -> Result<(PathBuf, File), Fault> {
+/// Removes what [`State::write`] has written, if there is anything.
+pub(crate) fn remove(file: &Path) -> Result<(), Fault> {
+    match fs::remove_file(behind_links(file)) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(Fault::failed(error).of(file.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What a link leads to is replaced, and not the link; also where it is not there yet.
+fn behind_links(file: &Path) -> PathBuf {
+    if let Ok(target) = fs::canonicalize(file) {
+        return target;
+    }
+    match (fs::read_link(file), file.parent()) {
+        (Ok(target), Some(folder)) => folder.join(target),
+        _ => file.to_owned(),
+    }
+}
+
+/// A new file beside another. There may be one that somebody else writes, or has left there. Nobody else can read it
+/// where it is to take over what the other one allows.
+fn create_beside(file: &Path, is_private: bool) -> Result<(PathBuf, File), Fault> {
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    if is_private {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    #[cfg(not(unix))]
+    let _ = is_private;
     let mut tries = 0;
     loop {
         let mut name = file.file_name().map(OsString::from).unwrap_or_default();
         name.push(format!(".{}-{tries}.partial", std::process::id()));
         let partial = file.with_file_name(name);
-        match File::create_new(&partial) {
+        match options.open(&partial) {
             Ok(new) => return Ok((partial, new)),
             Err(error) if error.kind() == ErrorKind::AlreadyExists && tries < TRIES => tries += 1,
             Err(error) => return Err(Fault::failed(error).of(partial.display())),

@@ -6,11 +6,15 @@ use crate::out::Out;
 use crate::store::{Db, Store};
 use kvick::Limits;
 use kvick::denokv::Client;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 pub(crate) struct Session {
     pub(crate) out: Out,
     /// That of a prompt; the command line opens one for each command.
     held: Option<Store>,
+    /// Whether a command runs that is interrupted in its own way.
+    pub(crate) ends_itself: Arc<AtomicBool>,
 }
 
 impl Session {
@@ -18,6 +22,7 @@ impl Session {
         Self {
             out: Out::new(),
             held,
+            ends_itself: Arc::default(),
         }
     }
 

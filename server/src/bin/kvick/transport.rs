@@ -23,6 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
@@ -136,10 +137,14 @@ impl Transport {
         let (head, body) = response.into_parts();
         let mut body = Either::Left(body);
         if is_write(&url) && status.is_server_error() {
-            let told = Limited::new(body, SENTENCE_BYTES_MAX).collect().await;
-            let told = told.map(Collected::to_bytes).unwrap_or_default();
-            if status != StatusCode::SERVICE_UNAVAILABLE || !is_not_done(&told) {
-                return Ok(self.doubtful(url, &format!("it answers {status}")));
+            let why = format!("it answers {status}");
+            self.trouble.set(Some(why.clone()));
+            let told = match status {
+                StatusCode::SERVICE_UNAVAILABLE => sentence(body).await,
+                _ => Bytes::new(),
+            };
+            if !is_not_done(&told) {
+                return Ok(self.doubtful(url, &why));
             }
             body = Either::Right(Full::new(told));
         }
@@ -184,8 +189,14 @@ fn is_not_done(told: &[u8]) -> bool {
     begins.iter().any(|begin| told.starts_with(begin))
 }
 
-/// Of an answer that is a sentence.
-const SENTENCE_BYTES_MAX: usize = 4 << 10;
+/// An answer that is a sentence, if it comes at once.
+async fn sentence(body: Either<Incoming, Full<Bytes>>) -> Bytes {
+    let all = Limited::new(body, 4 << 10).collect();
+    match timeout(Duration::from_secs(1), all).await {
+        Ok(Ok(all)) => all.to_bytes(),
+        _ => Bytes::new(),
+    }
+}
 
 /// What is said of a write of which that is so.
 pub(crate) const NOT_KNOWN: &str = "whether it was written is not known";
